@@ -1,0 +1,65 @@
+"""The registry of circuit classes. A class owns its ports, metrics, grammar and testbench; shared code asks for them here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from genrf.errors import InvalidInputError
+from genrf.metrics import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from genrf.circuit.topology import Topology
+    from genrf.simulation.testbench import Testbench
+    from genrf.spec import Conditions, Constraint
+
+
+@dataclass(frozen=True, kw_only=True)
+class CircuitClass:
+    """Everything that is particular to one class of circuit."""
+
+    name: str
+    title: str
+    """Name for people, for example "low-noise amplifier"."""
+    ports: tuple[str, ...]
+    """Names of the port nets, in the order of the testbench's ports."""
+    metrics: dict[str, Metric]
+    """All that the testbench measures, by name."""
+    specification_metrics: tuple[str, ...]
+    """The metrics that a held-out specification bounds with a circuit's own values."""
+    requirements: tuple[Constraint, ...]
+    """Constraints that every specification of the class carries unchanged, such as stability."""
+    useful: tuple[Constraint, ...]
+    """What a circuit must at least do to be of use; held-out specifications come from such circuits only."""
+    sample_topology: Callable[[np.random.Generator], Topology]
+    """Draw a topology from the class's grammar."""
+    first_order_values: Callable[[Topology, Conditions, np.random.Generator], tuple[float, ...]]
+    """Draw values around first-order design equations, with wide spread."""
+    testbench: Testbench
+    """How the class is measured."""
+
+
+_MODULES = {"lna": "genrf.lna"}
+"""Where each class is defined; the module holds a `CircuitClass` called ``CLASS``."""
+
+
+def names() -> tuple[str, ...]:
+    """Names of all circuit classes."""
+    return tuple(_MODULES)
+
+
+@cache
+def get(name: str) -> CircuitClass:
+    """The class of that name.
+
+    Raises:
+        InvalidInputError: for an unknown name, listing the known ones.
+    """
+    if name not in _MODULES:
+        raise InvalidInputError(f"class: unknown circuit class {name!r}; known: {', '.join(_MODULES)}")
+    return import_module(_MODULES[name]).CLASS

@@ -1,0 +1,226 @@
+"""What a circuit must do: `DesignSpec`, from YAML or from Python."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from quantiphy import InvalidNumber, Quantity
+
+from genrf import classes
+from genrf.errors import InvalidInputError
+from genrf.metrics import Metric
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditions:
+    """The conditions that a circuit is measured under."""
+
+    frequency_hz: float
+    """Centre frequency f0, in Hz."""
+    supply_v: float
+    """Supply voltage, in V."""
+    source_ohm: float = 50.0
+    """Resistive source impedance at the input port, in Ohm."""
+    load_ohm: float = 50.0
+    """Resistive load impedance at the output port, in Ohm."""
+    temperature_c: float = 27.0
+    """Ambient temperature, in degrees Celsius."""
+    corner: str = "typ"
+    """Process corner of the technology."""
+
+    def __post_init__(self) -> None:
+        limits = {
+            "frequency_hz": (0.5e9, 100e9),
+            "supply_v": (0.5, 5.0),
+            "source_ohm": (1.0, 1000.0),
+            "load_ohm": (1.0, 1000.0),
+            "temperature_c": (-40.0, 125.0),
+        }
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
+                raise InvalidInputError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """``metric >= bound`` or ``metric <= bound``."""
+
+    metric: str
+    sense: Literal[">=", "<="]
+    bound: float
+
+    def slack(self, value: float) -> float:
+        """How far a value is on the right side of the bound, in the metric's unit; negative if it is not met."""
+        return value - self.bound if self.sense == ">=" else self.bound - value
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.sense} {self.bound:.4g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignSpec:
+    """A circuit class, the conditions to work under, and constraints on any of the class's metrics."""
+
+    circuit_class: str
+    conditions: Conditions
+    constraints: tuple[Constraint, ...] = field(default_factory=tuple)
+    name: str = "design"
+
+    def __post_init__(self) -> None:
+        vocabulary = classes.get(self.circuit_class).metrics
+        seen: set[tuple[str, str]] = set()
+        for constraint in self.constraints:
+            if constraint.metric not in vocabulary:
+                raise InvalidInputError(
+                    f"constraints.{constraint.metric}: not a metric of class {self.circuit_class}; choose from {', '.join(vocabulary)}"
+                )
+            if not math.isfinite(constraint.bound):
+                raise InvalidInputError(f"constraints.{constraint.metric}: expected a finite number, got {constraint.bound!r}")
+            key = (constraint.metric, constraint.sense)
+            if key in seen:
+                raise InvalidInputError(f"constraints.{constraint.metric}: bounded twice with {constraint.sense}")
+            seen.add(key)
+
+    def meets(self, metrics: Mapping[str, float]) -> bool:
+        """Whether measured metrics satisfy every constraint, with no tolerance."""
+        return all(constraint.slack(metrics[constraint.metric]) >= 0.0 for constraint in self.constraints)
+
+    def margins(self, metrics: Mapping[str, float]) -> dict[Constraint, float]:
+        """Slack of each constraint relative to the size of its metric's useful range (see `relative_slack`)."""
+        vocabulary = classes.get(self.circuit_class).metrics
+        return {c: relative_slack(vocabulary[c.metric], c, metrics[c.metric]) for c in self.constraints}
+
+    def worst_margin(self, metrics: Mapping[str, float]) -> float:
+        """Smallest relative slack: at least 0 exactly when the specification is met; infinite without constraints."""
+        return min(self.margins(metrics).values(), default=math.inf)
+
+    @classmethod
+    def from_yaml(cls, path: Path | str) -> DesignSpec:
+        """Read a specification file.
+
+        Raises:
+            InvalidInputError: naming the file and field, if the file is missing, is not YAML, or says something unknown.
+        """
+        path = Path(path)
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InvalidInputError(f"{path}: cannot be read: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            where = getattr(error, "problem_mark", None)
+            line = f" (line {where.line + 1})" if where else ""
+            raise InvalidInputError(f"{path}{line}: not valid YAML") from error
+        try:
+            return cls.from_dict(content, name=path.stem)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_dict(cls, content: Any, name: str = "design") -> DesignSpec:
+        """Build a specification from plain data; quantities are numbers in SI units or text such as ``"28 GHz"``.
+
+        Raises:
+            InvalidInputError: naming the field, for a missing, unknown or malformed one.
+        """
+        content = _mapping("the specification", content)
+        _refuse_unknown(content, _FIELDS.keys() | {"class", "name", "constraints"}, "")
+        for required in ("class", "frequency", "supply"):
+            if required not in content:
+                raise InvalidInputError(f"{required}: missing")
+        circuit_class = content["class"]
+        vocabulary = classes.get(circuit_class).metrics
+        conditions = {
+            field_name: _quantity(key, content[key], unit)
+            for key, (field_name, unit) in _FIELDS.items()
+            if key in content
+        }
+        constraints = []
+        for metric, bounds in _mapping("constraints", content.get("constraints") or {}).items():
+            if metric not in vocabulary:
+                raise InvalidInputError(
+                    f"constraints.{metric}: not a metric of class {circuit_class}; choose from {', '.join(vocabulary)}"
+                )
+            bounds = _mapping(f"constraints.{metric}", bounds)
+            _refuse_unknown(bounds, {"min", "max"}, f"constraints.{metric}.")
+            if not bounds:
+                raise InvalidInputError(f"constraints.{metric}: give min, max or both")
+            for bound, sense in (("min", ">="), ("max", "<=")):
+                if bound in bounds:
+                    value = _quantity(f"constraints.{metric}.{bound}", bounds[bound], vocabulary[metric].unit)
+                    constraints.append(Constraint(metric, sense, value))  # type: ignore[arg-type]
+        return cls(
+            circuit_class=circuit_class,
+            conditions=Conditions(**conditions),
+            constraints=tuple(constraints),
+            name=str(content.get("name", name)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` reads back to an equal specification."""
+        constraints: dict[str, dict[str, float]] = {}
+        for constraint in self.constraints:
+            bound = "min" if constraint.sense == ">=" else "max"
+            constraints.setdefault(constraint.metric, {})[bound] = constraint.bound
+        return {
+            "class": self.circuit_class,
+            "name": self.name,
+            **{key: getattr(self.conditions, name) for key, (name, _) in _FIELDS.items()},
+            "constraints": constraints,
+        }
+
+
+def relative_slack(metric: Metric, constraint: Constraint, value: float) -> float:
+    """Slack in decades for a ``log`` metric, in tenths of the metric's unit scale (10 dB, 10) for a ``linear`` one."""
+    if metric.scale == "log":
+        difference = metric.normalise(value) - metric.normalise(constraint.bound)
+        return difference if constraint.sense == ">=" else -difference
+    return constraint.slack(value) / 10.0
+
+
+_FIELDS = {
+    "frequency": ("frequency_hz", "Hz"),
+    "supply": ("supply_v", "V"),
+    "source_impedance": ("source_ohm", "Ohm"),
+    "load_impedance": ("load_ohm", "Ohm"),
+    "temperature": ("temperature_c", "C"),
+    "corner": ("corner", ""),
+}
+"""Key in the file -> field of `Conditions` and its unit."""
+
+
+def _mapping(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"{where}: expected a mapping of keys to values, got {value!r}")
+    return value
+
+
+def _refuse_unknown(content: Mapping[str, Any], known: set[str], prefix: str) -> None:
+    for key in content:
+        if key not in known:
+            raise InvalidInputError(f"{prefix}{key}: unknown key; known keys: {', '.join(sorted(known))}")
+
+
+def _quantity(where: str, value: Any, unit: str) -> Any:
+    if where == "corner":
+        return str(value)
+    expected = f"a number{f' in {unit}' if unit else ''}"
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise InvalidInputError(f"{where}: expected {expected}, got {value!r}")
+    if isinstance(value, str):
+        try:
+            quantity = Quantity(value)
+        except InvalidNumber as error:
+            raise InvalidInputError(f"{where}: expected {expected}, got {value!r}") from error
+        if quantity.units and quantity.units.lower() not in {unit.lower(), *_UNIT_SYNONYMS.get(unit, ())}:
+            raise InvalidInputError(f"{where}: expected {expected}, got {value!r} in {quantity.units}")
+        value = quantity.real
+    return float(value)
+
+
+_UNIT_SYNONYMS = {"Ohm": ("ohms", "Ω", "ω"), "C": ("°c", "degc")}

@@ -1,0 +1,36 @@
+"""What a process must offer: models in SPICE text, legal values, limits and corners."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from genrf.circuit.topology import Circuit, Device
+
+
+class Technology(Protocol):
+    """A foundry process. A second process implements this and nothing else changes."""
+
+    name: str
+    version: str
+    """Version of the model files, part of the dataset's identity."""
+    corners: tuple[str, ...]
+
+    def value_range(self, kind: str) -> tuple[float, float]:
+        """Smallest and largest legal value of a device kind, in SI units."""
+        ...
+
+    def snap(self, kind: str, value: float) -> float:
+        """The nearest legal value on the process's grid."""
+        ...
+
+    def instances(self, circuit: Circuit) -> list[str]:
+        """SPICE lines that instantiate every device of the circuit with its parasitics, named by its designator."""
+        ...
+
+    def models(self, circuit: Circuit, corner: str, temperature_c: float) -> list[str]:
+        """SPICE lines of just the model cards that the circuit's instances refer to, parameters evaluated."""
+        ...
+
+    def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
+        """Which of the process's device limits the operating point breaks (voltages in V, currents in A)."""
+        ...
