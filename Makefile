@@ -1,0 +1,83 @@
+# GenRF Circuit Diffuser: `make run` and `make test` bring everything they need. `make help` lists the targets.
+
+PYTHON ?= python3
+RECIPE ?= smoke
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := requirements.lock requirements-no-deps.lock
+
+# Named after the content of the lock, so that nothing is installed again unless the lock itself changes.
+STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
+PROJECT_STAMP := $(VENV)/.project-$(shell sha256sum < pyproject.toml | cut -c1-16)
+
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+export DVC_NO_ANALYTICS := true
+export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/.cache/home
+endif
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup system-packages run test lint unit data ui compile bench clean lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: system-packages $(STAMP) $(PROJECT_STAMP) ## Install ngspice and the virtual environment, once
+
+system-packages:
+	@sh docker/system-packages.sh
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "setup: $(PYTHON) must be Python 3.11 or newer; choose one with make PYTHON=python3.11 ..." >&2; exit 3; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "setup: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 3; }
+
+$(STAMP): | $(VENV)/bin/python
+	@echo "Installing the Python packages of $(LOCKS) (about three minutes, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-no-deps.lock
+	@touch $@
+
+$(PROJECT_STAMP): | $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## Run the whole pipeline here: simulate, train, evaluate, export, register (RECIPE=smoke)
+	@$(BIN)/python -m pipelines run --recipe $(RECIPE)
+
+test: lint unit ## Lint, types, import arrows, and all tests with coverage
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+data: setup ## Simulate the dataset again from its seed and say whether its hash is that of data.dvc (RECIPE=smoke)
+	@$(BIN)/python -m training data --recipe $(RECIPE)
+
+ui: setup ## Open MLflow on the runs so far, at http://127.0.0.1:5000
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db
+
+compile: setup ## Compile the pipeline for a cluster into pipelines/compiled/
+	@$(BIN)/python -m pipelines compile
+
+bench: setup ## Measure the simulator against one ngspice process a circuit
+	@$(BIN)/python benchmarks/simulation.py
+
+clean: ## Remove what runs and tests wrote; keep the environment and the data
+	rm -rf runs mlruns mlflow.db* wandb lightning_logs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* .import_linter_cache
+
+lock: ## Resolve requirements.in into requirements.lock with a new environment
+	@rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock
+	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.in
+	@{ echo "# Every package of the environment, resolved from requirements.in by \`make lock\` (Python 3.11, Linux)."; \
+		.cache/lock/bin/python -m pip freeze --all --exclude pip | sed 's/+cpu$$//'; } > requirements.lock.tmp
+	@mv requirements.lock.tmp requirements.lock && rm -rf .cache/lock

@@ -1,0 +1,1 @@
+"""KFP components: a signature, a docstring and one call into `training` each."""

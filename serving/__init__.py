@@ -1,0 +1,1 @@
+"""Serving designs over the Open Inference Protocol."""

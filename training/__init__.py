@@ -1,0 +1,1 @@
+"""Data generation, models, training, evaluation and export: everything that needs PyTorch."""
