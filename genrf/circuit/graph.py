@@ -1,0 +1,72 @@
+"""A topology as small integers, the form that canonical labelling, electrical rules and mutation work on.
+
+Net numbers: 0 ground, 1 supply, 2.. the class's ports in order, then internal nets by first appearance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genrf import classes
+from genrf.circuit.devices import KINDS
+from genrf.circuit.topology import GROUND, SUPPLY, Topology
+
+GROUND_NET = 0
+SUPPLY_NET = 1
+FIRST_PORT_NET = 2
+
+KIND_NAMES = tuple(KINDS)
+RESISTOR, INDUCTOR, CAPACITOR, HBT, BIAS_VOLTAGE = range(5)
+"""Positions in `KINDS`."""
+
+_KIND_INDEX = {name: index for index, name in enumerate(KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class NetGraph:
+    """Devices as kind numbers and net numbers, beside the nets' names."""
+
+    kinds: list[int]
+    nets: list[tuple[int, ...]]
+    """Net numbers at each device's terminals."""
+    names: list[str]
+    """Name of each net number; nets that are fixed by the class are present whether used or not."""
+    port_count: int
+
+    @property
+    def first_internal(self) -> int:
+        """Number of the first internal net."""
+        return FIRST_PORT_NET + self.port_count
+
+    def incidence(self) -> list[list[int]]:
+        """For each net the devices with a terminal on it, each device once."""
+        touching: list[list[int]] = [[] for _ in self.names]
+        for device, nets in enumerate(self.nets):
+            for net in set(nets):
+                touching[net].append(device)
+        return touching
+
+    def bias_nets(self) -> set[int]:
+        """Nets held by an ideal bias source."""
+        return {nets[0] for kind, nets in zip(self.kinds, self.nets, strict=True) if kind == BIAS_VOLTAGE}
+
+
+def net_graph(topology: Topology) -> NetGraph:
+    """Number the nets of a topology.
+
+    Raises:
+        InvalidInputError: for a circuit class that does not exist.
+    """
+    names = [GROUND, SUPPLY, *classes.get(topology.circuit_class).ports]
+    port_count = len(names) - FIRST_PORT_NET
+    number = {name: index for index, name in enumerate(names)}
+    kinds = []
+    nets = []
+    for device in topology.devices:
+        kinds.append(_KIND_INDEX[device.kind])
+        for net in device.nets:
+            if net not in number:
+                number[net] = len(names)
+                names.append(net)
+        nets.append(tuple([number[net] for net in device.nets]))
+    return NetGraph(kinds, nets, names, port_count)
