@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -35,13 +35,17 @@ class CircuitClass:
     requirements: tuple[Constraint, ...]
     """Constraints that every specification of the class carries unchanged, such as stability."""
     useful: tuple[Constraint, ...]
-    """What a circuit must at least do to be of use; held-out specifications come from such circuits only."""
+    """What a circuit must at least do to be of use, requirements included; held-out specifications come from such circuits only."""
     sample_topology: Callable[[np.random.Generator], Topology]
     """Draw a topology from the class's grammar."""
     first_order_values: Callable[[Topology, Conditions, np.random.Generator], tuple[float, ...]]
     """Draw values around first-order design equations, with wide spread."""
     testbench: Testbench
     """How the class is measured."""
+
+    def is_useful(self, metrics: Mapping[str, float]) -> bool:
+        """Whether a circuit does what the class at least asks for."""
+        return all(constraint.slack(metrics[constraint.metric]) >= 0.0 for constraint in self.useful)
 
 
 _MODULES = {"lna": "genrf.lna"}

@@ -1,0 +1,178 @@
+"""Specifications and conditions as the vectors that the models are conditioned on.
+
+Layout of a conditions vector (C,): one-hot circuit class, log10(f0 / 10 GHz), supply / 1 V - 2, ln(source / 50 Ohm),
+ln(load / 50 Ohm). A specification vector (D,) is a conditions vector followed by four numbers a metric: the standardised
+lower bound and whether there is one, the standardised upper bound and whether there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf import classes
+from genrf.errors import CheckpointError, InvalidInputError
+from genrf.metrics import Metric
+from genrf.spec import Conditions, DesignSpec
+
+FILE = "normalisation.json"
+FORMAT = 1
+CLIP = 5.0
+"""Standardised metrics are held within this many standard deviations, so that one odd row cannot dominate a loss."""
+BOUND_FEATURES = 4
+"""Numbers that describe one metric's bounds in a specification vector."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditioning:
+    """How metrics are standardised and specifications encoded; fitted to a dataset and stored beside the models."""
+
+    classes: tuple[str, ...]
+    """Circuit classes, in the order of the one-hot code."""
+    metrics: tuple[str, ...]
+    """Metrics of all the classes, in the order of the models' outputs."""
+    mean: tuple[float, ...]
+    """Mean of each metric over the training rows, on its own scale (decades for a ``log`` metric)."""
+    deviation: tuple[float, ...]
+    """Standard deviation of each metric over the training rows, on its own scale."""
+
+    @property
+    def conditions_size(self) -> int:
+        """C, the length of a conditions vector."""
+        return len(self.classes) + 4
+
+    @property
+    def specification_size(self) -> int:
+        """D, the length of a specification vector."""
+        return self.conditions_size + BOUND_FEATURES * len(self.metrics)
+
+    def encode_conditions(self, circuit_class: str, conditions: Conditions) -> NDArray[np.float32]:
+        """Conditions vector, (C,).
+
+        Raises:
+            InvalidInputError: if the models were not trained on this class.
+        """
+        if circuit_class not in self.classes:
+            raise InvalidInputError(
+                f"class: these models were trained on {', '.join(self.classes)}, not on {circuit_class}; train or choose another bundle"
+            )
+        one_hot = [float(circuit_class == name) for name in self.classes]
+        return np.array(
+            [
+                *one_hot,
+                np.log10(conditions.frequency_hz / 10e9),
+                conditions.supply_v - 2.0,
+                np.log(conditions.source_ohm / 50.0),
+                np.log(conditions.load_ohm / 50.0),
+            ],
+            dtype=np.float32,
+        )
+
+    def encode_specification(self, spec: DesignSpec) -> NDArray[np.float32]:
+        """Specification vector, (D,)."""
+        bounds = np.zeros((len(self.metrics), BOUND_FEATURES), dtype=np.float32)
+        vocabulary = classes.get(spec.circuit_class).metrics
+        for constraint in spec.constraints:
+            index = self.metrics.index(constraint.metric)
+            column = 0 if constraint.sense == ">=" else 2
+            bounds[index, column] = self.standardise(index, vocabulary[constraint.metric], constraint.bound)
+            bounds[index, column + 1] = 1.0
+        return np.concatenate([self.encode_conditions(spec.circuit_class, spec.conditions), bounds.ravel()])
+
+    def standardise(self, index: int, metric: Metric, value: float) -> float:
+        """A metric's value in standard deviations from the training mean, clipped to ``CLIP``."""
+        return float(np.clip((metric.normalise(value) - self.mean[index]) / self.deviation[index], -CLIP, CLIP))
+
+    def encode_metrics(self, circuit_class: str, metrics: Mapping[str, float]) -> NDArray[np.float32]:
+        """Standardised metrics, (n_metrics,); NaN for metrics that the class does not have."""
+        vocabulary = classes.get(circuit_class).metrics
+        return np.array(
+            [
+                self.standardise(index, vocabulary[name], metrics[name]) if name in metrics else np.nan
+                for index, name in enumerate(self.metrics)
+            ],
+            dtype=np.float32,
+        )
+
+    def predicted_margin(
+        self, spec: DesignSpec, mean: NDArray[np.float32], deviation: NDArray[np.float32], caution: float = 0.0
+    ) -> NDArray[np.float32]:
+        """Worst predicted slack over the constraints, in standard deviations of the training data.
+
+        Args:
+            mean: predicted standardised metrics, (N, n_metrics).
+            deviation: their predicted standard deviations, (N, n_metrics).
+            caution: how many predicted deviations a prediction is taken to be worse than its mean.
+
+        Returns:
+            (N,) margins; at least 0 where every constraint is predicted to be met.
+        """
+        vocabulary = classes.get(spec.circuit_class).metrics
+        worst = np.full(len(mean), CLIP, dtype=np.float32)
+        for constraint in spec.constraints:
+            index = self.metrics.index(constraint.metric)
+            bound = self.standardise(index, vocabulary[constraint.metric], constraint.bound)
+            slack = mean[:, index] - bound if constraint.sense == ">=" else bound - mean[:, index]
+            worst = np.minimum(worst, slack - caution * deviation[:, index])
+        return worst
+
+    def save(self, folder: Path) -> None:
+        """Write ``normalisation.json`` into a folder, whole or not at all."""
+        content = {
+            "format": FORMAT,
+            "classes": self.classes,
+            "metrics": self.metrics,
+            "mean": self.mean,
+            "deviation": self.deviation,
+        }
+        temporary = folder / f".{FILE}.tmp"
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        os.replace(temporary, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Conditioning:
+        """Read ``normalisation.json`` from a folder.
+
+        Raises:
+            CheckpointError: if it is missing, malformed or of another format.
+        """
+        path = folder / FILE
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] != FORMAT:
+                raise CheckpointError(f"{path}: format {content['format']}, this version reads {FORMAT}; run the pipeline again")
+            return cls(**{key: tuple(content[key]) for key in ("classes", "metrics", "mean", "deviation")})
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read ({error.strerror}); run the pipeline again") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path}: not a normalisation file; run the pipeline again") from error
+
+
+def fit(class_names: Sequence[str], rows: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Conditioning:
+    """Fit means and deviations to the training rows.
+
+    Args:
+        class_names: the circuit classes in the dataset.
+        rows: class name -> metric name -> values of that metric over the class's training rows, (N,).
+    """
+    metric_names = tuple(dict.fromkeys(name for circuit_class in class_names for name in classes.get(circuit_class).metrics))
+    mean, deviation = [], []
+    for name in metric_names:
+        parts = [
+            np.log10(np.maximum(values[name], 1e-30)) if classes.get(circuit_class).metrics[name].scale == "log" else values[name]
+            for circuit_class, values in rows.items()
+            if name in values
+        ]
+        column = np.concatenate(parts)
+        # Quartiles, because failed designs leave long tails (a gain of -80 dB) that say nothing about useful circuits.
+        low, middle, high = np.percentile(column, [25, 50, 75])
+        mean.append(float(middle))
+        deviation.append(float(max((high - low) / 1.349, 1e-3)))
+    return Conditioning(classes=tuple(class_names), metrics=metric_names, mean=tuple(mean), deviation=tuple(deviation))

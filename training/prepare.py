@@ -1,0 +1,273 @@
+"""From simulated rows to what the models train on: splits, normalisation, arrays and held-out specifications.
+
+Splits are by topology: every row of a test fingerprint is test. A row that descends from a test row but has another topology
+is set aside, so that nothing derived from a held-out circuit is trained on.
+
+Folder layout: ``train.npz``, ``validation.npz``, ``test.npz`` (arrays of `Rows`), ``normalisation.json`` and
+``specifications.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from genrf import classes
+from genrf.circuit.normalise import normalise
+from genrf.circuit.tokens import MAX_DEVICES
+from genrf.conditioning import CLIP, Conditioning, fit
+from genrf.errors import InvalidInputError
+from genrf.metrics import Metric
+from genrf.spec import Conditions, relative_slack
+from training.config import Config
+from training.specifications import SPECIFICATIONS_FILE, held_out_specifications, write_specifications
+
+SPLITS = ("train", "validation", "test")
+WEIGHT_DECAY_PER_SHORTFALL = 5.0
+"""Rows that miss usefulness by 2 dB are drawn 1/e as often as useful ones when the sizing model trains."""
+WEIGHT_FLOOR = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Simulated circuits as arrays; N rows, M device slots, n metrics."""
+
+    kinds: NDArray[np.int8]
+    """(N, M) device kinds."""
+    nets: NDArray[np.int8]
+    """(N, M, 3) nets at the terminals."""
+    values: NDArray[np.float32]
+    """(N, M) normalised values, see `genrf.circuit.normalise`."""
+    metrics: NDArray[np.float32]
+    """(N, n) standardised metrics; NaN where the row's class has no such metric."""
+    conditions: NDArray[np.float32]
+    """(N, C) conditions vectors."""
+    weight: NDArray[np.float32]
+    """(N,) how often a row is drawn when the sizing model trains."""
+    values_si: NDArray[np.float64]
+    """(N, M) values in SI units."""
+    measured: NDArray[np.float64]
+    """(N, n) metrics in their own units."""
+    frequency_hz: NDArray[np.float64]
+    supply_v: NDArray[np.float64]
+    useful: NDArray[np.bool_]
+    circuit_class: NDArray[np.str_]
+    fingerprint: NDArray[np.str_]
+    row: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, index: NDArray[Any]) -> Rows:
+        """The rows of an index or mask."""
+        return Rows(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    def save(self, path: Path) -> None:
+        """Write as ``.npz``, whole or not at all."""
+        temporary = path.with_name(f".{path.name}")
+        with temporary.open("wb") as file:
+            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Rows:
+        """Read what `save` wrote; nothing is unpickled."""
+        with np.load(path, allow_pickle=False) as archive:
+            return cls(**{field.name: archive[field.name] for field in fields(cls)})
+
+
+def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[str, Any]:
+    """Split the rows of all shards, fit the normalisation, and choose the held-out specifications.
+
+    Args:
+        shards: folders written by `training.simulate.simulate_shard`.
+        output: folder to write.
+
+    Raises:
+        InvalidInputError: if there are no rows of a class.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    tables = {name: _read(shards, name) for name in config.classes}
+    split = {name: _split(table, config) for name, table in tables.items()}
+    conditioning = fit(
+        config.classes,
+        {
+            name: {
+                metric: table[metric].to_numpy()[(split[name] == "train") & _useful(table, name)]
+                for metric in classes.get(name).metrics
+            }
+            for name, table in tables.items()
+        },
+    )
+    rows = _concatenate([_rows(table, name, conditioning) for name, table in tables.items()])
+    assignment = np.concatenate([split[name] for name in config.classes])
+    parts = {name: rows.take(assignment == name) for name in SPLITS}
+    for name, part in parts.items():
+        part.save(output / f"{name}.npz")
+    conditioning.save(output)
+    specifications = held_out_specifications(config, parts["train"], parts["test"], conditioning.metrics)
+    write_specifications(specifications, output / SPECIFICATIONS_FILE)
+    report: dict[str, Any] = {f"rows_{name}": len(part) for name, part in parts.items()}
+    report["rows_set_aside"] = int((assignment == "aside").sum())
+    report["topologies"] = len(np.unique(rows.fingerprint))
+    report["useful_share"] = float(rows.useful.mean())
+    for level in config.evaluation.levels:
+        report[f"specifications_{level}"] = sum(item.level == level for item in specifications)
+    report["dataset_sha256"] = _digest(shards, config.classes)
+    report.update(_simulation_counts(shards, config.classes))
+    _write_json(output / "report.json", report)
+    return report
+
+
+def _read(shards: Sequence[Path], circuit_class: str) -> pa.Table:
+    paths = sorted(
+        (path for shard in shards for path in (Path(shard) / circuit_class).glob("*.parquet")), key=lambda p: p.name
+    )
+    if not paths:
+        raise InvalidInputError(f"no simulated rows of class {circuit_class} below {', '.join(map(str, shards)) or 'nothing'}")
+    table = pa.concat_tables([pq.read_table(path).replace_schema_metadata(None) for path in paths])
+    return table.sort_by("row")
+
+
+def _split(table: pa.Table, config: Config) -> NDArray[np.str_]:
+    """Split of each row: train, validation, test, or aside for what descends from a test row."""
+    shares = {
+        fingerprint: int(hashlib.sha256(f"{config.seed}:{fingerprint}".encode()).hexdigest()[:8], 16) / 2**32
+        for fingerprint in table["fingerprint"].unique().to_pylist()
+    }
+    share = np.array([shares[fingerprint] for fingerprint in table["fingerprint"].to_pylist()])
+    test = share < config.data.test_share
+    validation = ~test & (share < config.data.test_share + config.data.validation_share)
+    position = {row: index for index, row in enumerate(table["row"].to_pylist())}
+    tainted = test.copy()
+    for index, parents in enumerate(table["parents"].to_pylist()):
+        # Rows are in order of birth, so a parent's state is known before its children's.
+        if not tainted[index] and any(tainted[position[parent]] for parent in parents):
+            tainted[index] = True
+    split = np.full(len(share), "train", dtype="<U10")
+    split[validation] = "validation"
+    split[tainted] = "aside"
+    split[test] = "test"
+    return split
+
+
+def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning) -> Rows:
+    count = len(table)
+    kinds, nets, values = _slots(table)
+    frequency = table["frequency_hz"].to_numpy()
+    vocabulary = classes.get(circuit_class).metrics
+    measured = np.full((count, len(conditioning.metrics)), np.nan)
+    standardised = np.full_like(measured, np.nan)
+    for index, name in enumerate(conditioning.metrics):
+        if name in vocabulary:
+            measured[:, index] = table[name].to_numpy()
+            scaled = _on_scale(vocabulary[name], measured[:, index])
+            standardised[:, index] = np.clip(
+                (scaled - conditioning.mean[index]) / conditioning.deviation[index], -CLIP, CLIP
+            )
+    conditions = np.stack(
+        [
+            conditioning.encode_conditions(
+                circuit_class, Conditions(frequency_hz=f, supply_v=v, source_ohm=s, load_ohm=load)
+            )
+            for f, v, s, load in zip(
+                *(table[name].to_pylist() for name in ("frequency_hz", "supply_v", "source_ohm", "load_ohm")), strict=True
+            )
+        ]
+    )
+    shortfall = _shortfall(table, circuit_class)
+    return Rows(
+        kinds=kinds,
+        nets=nets,
+        values=normalise(kinds, values, frequency[:, None]).astype(np.float32),
+        metrics=standardised.astype(np.float32),
+        conditions=conditions,
+        weight=np.maximum(np.exp(-WEIGHT_DECAY_PER_SHORTFALL * shortfall), WEIGHT_FLOOR).astype(np.float32),
+        values_si=values,
+        measured=measured,
+        frequency_hz=frequency,
+        supply_v=table["supply_v"].to_numpy(),
+        useful=shortfall == 0.0,
+        circuit_class=np.full(count, circuit_class),
+        fingerprint=np.array(table["fingerprint"].to_pylist(), dtype="<U16"),
+        row=table["row"].to_numpy(),
+    )
+
+
+def _slots(table: pa.Table) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.float64]]:
+    """Ragged lists of devices as padded arrays: kinds (N, M), nets (N, M, 3), values (N, M)."""
+    count = len(table)
+    lists = {name: table[name].combine_chunks() for name in ("kinds", "nets", "values")}
+    sizes = np.diff(lists["kinds"].offsets.to_numpy())
+    filled = np.arange(MAX_DEVICES) < sizes[:, None]  # (N, M)
+    kinds = np.zeros((count, MAX_DEVICES), dtype=np.int8)
+    nets = np.zeros((count, MAX_DEVICES, 3), dtype=np.int8)
+    values = np.zeros((count, MAX_DEVICES))
+    kinds[filled] = lists["kinds"].flatten().to_numpy()
+    nets[filled] = lists["nets"].flatten().to_numpy().reshape(-1, 3)
+    values[filled] = lists["values"].flatten().to_numpy()
+    return kinds, nets, values
+
+
+def _useful(table: pa.Table, circuit_class: str) -> NDArray[np.bool_]:
+    return _shortfall(table, circuit_class) == 0.0
+
+
+def _shortfall(table: pa.Table, circuit_class: str) -> NDArray[np.float64]:
+    """Total relative shortfall from usefulness, (N,)."""
+    definition = classes.get(circuit_class)
+    total = np.zeros(len(table))
+    for constraint in definition.useful:
+        slack = [relative_slack(definition.metrics[constraint.metric], constraint, v) for v in table[constraint.metric].to_pylist()]
+        total += np.maximum(0.0, -np.array(slack))
+    return total
+
+
+def _on_scale(metric: Metric, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log10(np.maximum(values, 1e-30)) if metric.scale == "log" else values
+
+
+def _concatenate(parts: Sequence[Rows]) -> Rows:
+    return Rows(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Rows)})
+
+
+def _digest(shards: Sequence[Path], class_names: Sequence[str]) -> str:
+    """One hash over all Parquet files, independent of where the shards lie."""
+    digest = hashlib.sha256()
+    for name in class_names:
+        paths = sorted((path for shard in shards for path in (Path(shard) / name).glob("*.parquet")), key=lambda p: p.name)
+        for path in paths:
+            digest.update(path.name.encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _simulation_counts(shards: Sequence[Path], class_names: Sequence[str]) -> dict[str, Any]:
+    """How many circuits were simulated, and how many failed of which cause."""
+    counts: dict[str, Any] = {"simulated": 0}
+    last_round: dict[str, int] = {"simulated": 0, "useful": 0}
+    for path in sorted({path for shard in shards for name in class_names for path in (Path(shard) / name).glob("*.json")}):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        counts["simulated"] += report["simulated"]
+        for cause, count in report["failed"].items():
+            counts[f"failed_{cause}"] = counts.get(f"failed_{cause}", 0) + count
+        for key in last_round:
+            last_round[key] += report["rounds"][-1][key]
+    counts["useful_share_last_round"] = last_round["useful"] / max(1, last_round["simulated"])
+    return counts
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

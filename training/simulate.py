@@ -1,0 +1,229 @@
+"""Simulate the dataset: islands of circuits, each evolved over rounds and written as Parquet.
+
+An island (shard) depends on nothing but the configuration, its number and the versions, so islands run anywhere and in any
+order. Within an island a round breeds from the rounds before it. A chunk of a round is the unit of work: it is written whole
+or not at all, and a killed run continues with the first chunk that is missing.
+
+Folder layout: ``<output>/<class>/shard-000-round-00-chunk-000.parquet`` and ``<output>/<class>/shard-000.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.progress import Progress, TaskID
+
+from genrf import classes, technology
+from genrf.circuit.tokens import decode, encode
+from genrf.circuit.topology import Circuit
+from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.spec import Conditions
+from training.config import Config
+from training.evolution import Breeder, Candidate, Individual, SearchSpace, random_candidate
+from training.progress import progress_bar
+
+ROWS_PER_SHARD = 1_000_000_000
+"""Row numbers of shard s start at s times this."""
+
+
+def simulate_shard(config: Config, shard: int, output: Path) -> dict[str, Any]:
+    """Simulate one island of every circuit class of the configuration.
+
+    Args:
+        shard: number of the island, from 0.
+        output: folder to write into; chunks already there are kept.
+
+    Returns:
+        Counts over all classes: circuits simulated, failures by cause, and useful circuits by round.
+    """
+    process = technology.get(config.technology)
+    totals: Counter[str] = Counter()
+    useful: list[dict[str, int]] = []
+    with SimulatorPool(workers=config.data.workers, technology=config.technology) as pool, progress_bar() as progress:
+        for circuit_class in config.classes:
+            island = _Island(config, circuit_class, shard, output, process, pool)
+            report = island.run(progress)
+            totals["simulated"] += report["simulated"]
+            totals.update({f"failed_{cause}": count for cause, count in report["failed"].items()})
+            useful.extend(report["rounds"])
+    last = [entry for entry in useful if entry["round"] == config.data.rounds - 1]
+    return {
+        **totals,
+        "useful_share_last_round": sum(e["useful"] for e in last) / max(1, sum(e["simulated"] for e in last)),
+    }
+
+
+def read_rows(folder: Path, circuit_class: str) -> list[pa.Table]:
+    """All tables of a class below a dataset folder, in order of file name."""
+    return [pq.read_table(path) for path in sorted((folder / circuit_class).glob("*.parquet"))]
+
+
+class _Island:
+    """One class on one shard."""
+
+    def __init__(
+        self, config: Config, circuit_class: str, shard: int, output: Path, process: Any, pool: SimulatorPool
+    ) -> None:
+        self._data = config.data
+        self._seed = (config.seed, classes.names().index(circuit_class), shard)
+        self._class = circuit_class
+        self._shard = shard
+        self._folder = output / circuit_class
+        self._technology = process
+        self._pool = pool
+        self._space = SearchSpace(
+            frequency_min_hz=self._data.frequency_min_hz,
+            frequency_max_hz=self._data.frequency_max_hz,
+            supplies_v=tuple(self._data.supplies_v),
+            bands=self._data.frequency_bands,
+        )
+        self._stamp = {
+            "technology": f"{process.name} {process.version}",
+            "simulator": self._pool.simulator_version,
+            "genrf": version("genrf-circuit-diffuser"),
+            "seed": ",".join(map(str, self._seed)),
+        }
+
+    def run(self, progress: Progress) -> dict[str, Any]:
+        """Simulate what is missing; returns the island's report, which is also written beside the chunks."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        population: list[Individual] = []
+        failed: Counter[str] = Counter()
+        rounds = []
+        total = self._data.rounds * self._data.circuits_per_round
+        task = progress.add_task(f"{self._class} shard {self._shard}", total=total)
+        for number in range(self._data.rounds):
+            breeder = Breeder(
+                self._class, population, self._data.elite_per_band, self._space, self._technology, self._rng(number, -1)
+            )
+            born: list[Individual] = []
+            for chunk, start in enumerate(range(0, self._data.circuits_per_round, self._data.chunk)):
+                count = min(self._data.chunk, self._data.circuits_per_round - start)
+                path = self._folder / f"shard-{self._shard:03d}-round-{number:02d}-chunk-{chunk:03d}.parquet"
+                if not path.exists():
+                    self._simulate_chunk(path, number, chunk, start, count, breeder, progress, task)
+                table = pq.read_table(path)
+                failed.update(json.loads(table.schema.metadata[b"failed"]))
+                born.extend(_individuals(table, self._class))
+                progress.update(task, completed=number * self._data.circuits_per_round + start + count)
+            definition = classes.get(self._class)
+            rounds.append(
+                {
+                    "round": number,
+                    "simulated": self._data.circuits_per_round,
+                    "succeeded": len(born),
+                    "useful": sum(definition.is_useful(individual.metrics) for individual in born),
+                }
+            )
+            population.extend(born)
+        report = {"simulated": total, "failed": dict(sorted(failed.items())), "rounds": rounds, **self._stamp}
+        _write_json(self._folder / f"shard-{self._shard:03d}.json", report)
+        return report
+
+    def _simulate_chunk(
+        self,
+        path: Path,
+        number: int,
+        chunk: int,
+        start: int,
+        count: int,
+        breeder: Breeder,
+        progress: Progress,
+        task: TaskID,
+    ) -> None:
+        rng = self._rng(number, chunk)
+        first_row = self._shard * ROWS_PER_SHARD + number * self._data.circuits_per_round + start
+        candidates: list[Candidate] = []
+
+        def simulations() -> Iterator[Simulation]:
+            for _ in range(count):
+                candidate = (
+                    random_candidate(self._class, self._space, self._technology, rng)
+                    if breeder.empty or rng.random() < self._data.random_share
+                    else breeder.offspring(rng)
+                )
+                candidates.append(candidate)
+                yield Simulation(candidate.circuit, candidate.conditions)
+
+        individuals: list[Individual] = []
+        failed: Counter[str] = Counter()
+        for index, outcome in enumerate(self._pool.run_iter(simulations())):
+            candidate = candidates[index]
+            if outcome.metrics is None:
+                failed[outcome.failure.cause] += 1
+            else:
+                individuals.append(
+                    Individual(
+                        row=first_row + index,
+                        parents=candidate.parents,
+                        circuit=candidate.circuit,
+                        conditions=candidate.conditions,
+                        metrics=dict(outcome.metrics),
+                    )
+                )
+            if index % 200 == 0:
+                progress.update(task, completed=number * self._data.circuits_per_round + start + index)
+        table = _table(individuals, self._class, number, self._shard)
+        table = table.replace_schema_metadata({"failed": json.dumps(dict(sorted(failed.items()))), **self._stamp})
+        temporary = path.with_suffix(".tmp")
+        pq.write_table(table, temporary, compression="zstd")
+        os.replace(temporary, path)
+
+    def _rng(self, number: int, chunk: int) -> np.random.Generator:
+        # A chunk of -1 is the round's own stream, from which parents are picked.
+        return np.random.default_rng((*self._seed, number, chunk + 1))
+
+
+def _table(individuals: Sequence[Individual], circuit_class: str, number: int, shard: int) -> pa.Table:
+    tokens = [encode(individual.circuit.topology) for individual in individuals]
+    sizes = [len(individual.circuit.topology.devices) for individual in individuals]
+    columns: dict[str, pa.Array] = {
+        "row": pa.array([i.row for i in individuals], pa.int64()),
+        "parents": pa.array([[p for p in i.parents if p >= 0] for i in individuals], pa.list_(pa.int64())),
+        "shard": pa.array([shard] * len(individuals), pa.int16()),
+        "round": pa.array([number] * len(individuals), pa.int16()),
+        "fingerprint": pa.array([i.circuit.topology.fingerprint for i in individuals], pa.string()),
+        "kinds": pa.array([t.kinds[:n].tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())),
+        "nets": pa.array([t.nets[:n].ravel().tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())),
+        "values": pa.array([list(i.circuit.values) for i in individuals], pa.list_(pa.float64())),
+    }
+    for name in _CONDITIONS:
+        columns[name] = pa.array([getattr(i.conditions, name) for i in individuals])
+    for name in classes.get(circuit_class).metrics:
+        columns[name] = pa.array([i.metrics[name] for i in individuals], pa.float64())
+    return pa.table(columns)
+
+
+def _individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
+    metric_names = tuple(classes.get(circuit_class).metrics)
+    individuals = []
+    for row in table.to_pylist():
+        parents = (*row["parents"], -1, -1)[:2]
+        individuals.append(
+            Individual(
+                row=row["row"],
+                parents=(parents[0], parents[1]),
+                circuit=Circuit(decode_row(row["kinds"], row["nets"], circuit_class), tuple(row["values"])),
+                conditions=Conditions(**{name: row[name] for name in _CONDITIONS}),
+                metrics={name: row[name] for name in metric_names},
+            )
+        )
+    return individuals
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+_CONDITIONS = ("frequency_hz", "supply_v", "source_ohm", "load_ohm", "temperature_c", "corner")
