@@ -14,6 +14,7 @@ from genrf.metrics import Metric
 if TYPE_CHECKING:
     import numpy as np
 
+    from genrf.circuit.rules import Rule
     from genrf.circuit.topology import Topology
     from genrf.simulation.testbench import Testbench
     from genrf.spec import Conditions, Constraint
@@ -42,6 +43,8 @@ class CircuitClass:
     """Draw values around first-order design equations, with wide spread."""
     testbench: Testbench
     """How the class is measured."""
+    rules: tuple[Rule, ...] = ()
+    """Electrical rules of the class's own, checked after the general ones."""
 
     def is_useful(self, metrics: Mapping[str, float]) -> bool:
         """Whether a circuit does what the class at least asks for."""
