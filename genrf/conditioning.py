@@ -8,7 +8,6 @@ lower bound and whether there is one, the standardised upper bound and whether t
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from genrf import classes
 from genrf.errors import CheckpointError, InvalidInputError
+from genrf.files import write_json
 from genrf.metrics import Metric
 from genrf.spec import Conditions, DesignSpec
 
@@ -132,9 +132,7 @@ class Conditioning:
             "mean": self.mean,
             "deviation": self.deviation,
         }
-        temporary = folder / f".{FILE}.tmp"
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, folder / FILE)
+        write_json(folder / FILE, content)
 
     @classmethod
     def load(cls, folder: Path) -> Conditioning:

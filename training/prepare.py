@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,6 +26,7 @@ from genrf.circuit.normalise import normalise
 from genrf.circuit.tokens import MAX_DEVICES
 from genrf.conditioning import CLIP, Conditioning, fit
 from genrf.errors import InvalidInputError
+from genrf.files import write_json, written_whole
 from genrf.metrics import Metric
 from genrf.spec import Conditions, relative_slack
 from training.config import Config
@@ -74,10 +74,8 @@ class Rows:
 
     def save(self, path: Path) -> None:
         """Write as ``.npz``, whole or not at all."""
-        temporary = path.with_name(f".{path.name}")
-        with temporary.open("wb") as file:
+        with written_whole(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-        os.replace(temporary, path)
 
     @classmethod
     def load(cls, path: Path) -> Rows:
@@ -125,7 +123,7 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
         report[f"specifications_{level}"] = sum(item.level == level for item in specifications)
     report["dataset_sha256"] = _digest(shards, config.classes)
     report.update(_simulation_counts(shards, config.classes))
-    _write_json(output / "report.json", report)
+    write_json(output / "report.json", report)
     return report
 
 
@@ -265,9 +263,3 @@ def _simulation_counts(shards: Sequence[Path], class_names: Sequence[str]) -> di
             last_round[key] += report["rounds"][-1][key]
     counts["useful_share_last_round"] = last_round["useful"] / max(1, last_round["simulated"])
     return counts
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)

@@ -10,10 +10,8 @@ Folder layout: ``<output>/<class>/shard-000-round-00-chunk-000.parquet`` and ``<
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.progress import Progress, TaskID
 
-from genrf import classes, technology
-from genrf.circuit.tokens import decode, encode
+from genrf import __version__, classes, technology
+from genrf.circuit.devices import MAX_TERMINALS
+from genrf.circuit.tokens import Tokens, decode, encode
 from genrf.circuit.topology import Circuit
+from genrf.files import write_json, written_whole
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Conditions
 from training.config import Config
@@ -89,7 +89,7 @@ class _Island:
         self._stamp = {
             "technology": f"{process.name} {process.version}",
             "simulator": self._pool.simulator_version,
-            "genrf": version("genrf-circuit-diffuser"),
+            "genrf": __version__,
             "seed": ",".join(map(str, self._seed)),
         }
 
@@ -126,7 +126,7 @@ class _Island:
             )
             population.extend(born)
         report = {"simulated": total, "failed": dict(sorted(failed.items())), "rounds": rounds, **self._stamp}
-        _write_json(self._folder / f"shard-{self._shard:03d}.json", report)
+        write_json(self._folder / f"shard-{self._shard:03d}.json", report)
         return report
 
     def _simulate_chunk(
@@ -174,9 +174,8 @@ class _Island:
                 progress.update(task, completed=number * self._data.circuits_per_round + start + index)
         table = _table(individuals, self._class, number, self._shard)
         table = table.replace_schema_metadata({"failed": json.dumps(dict(sorted(failed.items()))), **self._stamp})
-        temporary = path.with_suffix(".tmp")
-        pq.write_table(table, temporary, compression="zstd")
-        os.replace(temporary, path)
+        with written_whole(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
 
     def _rng(self, number: int, chunk: int) -> np.random.Generator:
         # A chunk of -1 is the round's own stream, from which parents are picked.
@@ -207,23 +206,18 @@ def _individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
     metric_names = tuple(classes.get(circuit_class).metrics)
     individuals = []
     for row in table.to_pylist():
+        tokens = Tokens(np.array(row["kinds"], dtype=np.int8), np.array(row["nets"], dtype=np.int8).reshape(-1, MAX_TERMINALS))
         parents = (*row["parents"], -1, -1)[:2]
         individuals.append(
             Individual(
                 row=row["row"],
                 parents=(parents[0], parents[1]),
-                circuit=Circuit(decode_row(row["kinds"], row["nets"], circuit_class), tuple(row["values"])),
+                circuit=Circuit(decode(tokens, circuit_class), tuple(row["values"])),
                 conditions=Conditions(**{name: row[name] for name in _CONDITIONS}),
                 metrics={name: row[name] for name in metric_names},
             )
         )
     return individuals
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
 
 
 _CONDITIONS = ("frequency_hz", "supply_v", "source_ohm", "load_ohm", "temperature_c", "corner")

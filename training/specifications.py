@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from genrf import classes
 from genrf.errors import CheckpointError
+from genrf.files import write_json
 from genrf.spec import Conditions, Constraint, DesignSpec
 from training.config import Config
 
@@ -72,9 +72,7 @@ def held_out_specifications(
 def write_specifications(specifications: Sequence[HeldOutSpecification], path: Path) -> None:
     """Write the set, whole or not at all."""
     content = [{"level": item.level, "row": item.row, "specification": item.spec.to_dict()} for item in specifications]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_json(path, content)
 
 
 def read_specifications(path: Path) -> list[HeldOutSpecification]:

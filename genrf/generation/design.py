@@ -1,0 +1,86 @@
+"""What a search returns: designs that were simulated, the best first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf import classes
+from genrf.circuit.topology import Circuit
+from genrf.metrics import Metrics
+from genrf.spec import DesignSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A simulated circuit held against the specification it was generated for."""
+
+    circuit: Circuit
+    metrics: Metrics
+    met: bool
+    """Whether it meets every constraint, with no tolerance."""
+    margin: float
+    """Worst relative slack over the constraints, see `genrf.spec.relative_slack`."""
+    pareto: bool = False
+    """Whether no other design of the run is at least as good in every specification metric."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Where it came from: order of simulation, source, seed, model bundle, versions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignResult:
+    """All that one search simulated."""
+
+    spec: DesignSpec
+    designs: tuple[Design, ...]
+    """Those that simulated, met first, then by margin."""
+    simulated: int
+    """SPICE calls spent."""
+    failed: dict[str, int]
+    """Calls that gave no metrics, by cause."""
+    first_met: int | None
+    """How many calls it took to meet the specification; none if it was not met."""
+    seconds: dict[str, float]
+    """Wall time by stage."""
+
+
+def ranked(designs: Sequence[Design], spec: DesignSpec) -> tuple[Design, ...]:
+    """The designs with their Pareto front marked, met first, then by margin."""
+    front = pareto_front(spec.circuit_class, [design.metrics for design in designs])
+    marked = [
+        Design(
+            circuit=design.circuit,
+            metrics=design.metrics,
+            met=design.met,
+            margin=design.margin,
+            pareto=bool(on_front),
+            provenance=design.provenance,
+        )
+        for design, on_front in zip(designs, front, strict=True)
+    ]
+    return tuple(sorted(marked, key=lambda design: (not design.met, -design.margin)))
+
+
+def pareto_front(circuit_class: str, metrics: Sequence[Metrics]) -> NDArray[np.bool_]:
+    """Which of the circuits no other one dominates in the class's specification metrics, (N,)."""
+    gains = goodness(circuit_class, metrics)
+    dominated = [
+        bool(((gains >= gain).all(axis=1) & (gains > gain).any(axis=1)).any()) for gain in gains
+    ]
+    return ~np.array(dominated, dtype=bool)
+
+
+def goodness(circuit_class: str, metrics: Sequence[Metrics]) -> NDArray[np.float64]:
+    """Specification metrics on their own scale, signed so that larger is better, (N, n)."""
+    definition = classes.get(circuit_class)
+    signs = [
+        (definition.metrics[name], 1.0 if definition.metrics[name].better == "higher" else -1.0)
+        for name in definition.specification_metrics
+    ]
+    return np.array([[sign * metric.normalise(m[metric.name]) for metric, sign in signs] for m in metrics]).reshape(
+        len(metrics), len(signs)
+    )

@@ -1,0 +1,50 @@
+"""What the generator has to beat: retrieval from the training data and random circuits, each judged by the same simulations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from genrf import classes
+from genrf.circuit.tokens import Tokens, decode
+from genrf.circuit.topology import Circuit
+from genrf.conditioning import Conditioning
+from genrf.spec import DesignSpec
+from genrf.technology.base import Technology
+from training.evolution import retune, snap
+from training.prepare import Rows
+
+COST_OF_RETUNING = 2.0
+"""Standard deviations of metrics that retrieval gives up rather than retune by a factor of e."""
+COST_OF_SUPPLY = 1.0
+"""Standard deviations of metrics that retrieval gives up rather than change the supply by 1 V."""
+
+
+def retrieved_circuits(
+    spec: DesignSpec, train: Rows, conditioning: Conditioning, technology: Technology
+) -> Iterator[Circuit]:
+    """Training circuits, nearest first, with L and C rescaled to the specification's frequency.
+
+    Nearness is the worst slack that the row's own metrics have, in standard deviations, less a cost for how far the row has to
+    be moved in frequency and supply.
+    """
+    own = np.flatnonzero(train.circuit_class == spec.circuit_class)
+    deviation = np.zeros((len(own), len(conditioning.metrics)), dtype=np.float32)
+    margin = conditioning.predicted_margin(spec, train.metrics[own], deviation)
+    frequency = spec.conditions.frequency_hz
+    distance = COST_OF_RETUNING * np.abs(np.log(train.frequency_hz[own] / frequency))
+    distance += COST_OF_SUPPLY * np.abs(train.supply_v[own] - spec.conditions.supply_v)
+    for index in own[np.argsort(distance - margin, kind="stable")]:
+        topology = decode(Tokens(train.kinds[index], train.nets[index]), spec.circuit_class)
+        circuit = Circuit(topology, tuple(train.values_si[index, : len(topology.devices)]))
+        yield snap(retune(circuit, float(train.frequency_hz[index]), frequency), technology)
+
+
+def random_circuits(spec: DesignSpec, technology: Technology, rng: np.random.Generator) -> Iterator[Circuit]:
+    """Topologies from the grammar with values around first-order design equations for the specification's conditions."""
+    definition = classes.get(spec.circuit_class)
+    while True:
+        topology = definition.sample_topology(rng)
+        values = definition.first_order_values(topology, spec.conditions, rng)
+        yield snap(Circuit(topology, tuple(values)), technology)

@@ -1,0 +1,278 @@
+"""Judge the generator and its baselines on held-out specifications, every figure simulated.
+
+For each specification every method may simulate the same number of circuits; what counts is how many it took until one met the
+specification. Intervals are percentiles of a bootstrap over specifications.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genrf import classes, technology
+from genrf.circuit.topology import Circuit, Topology
+from genrf.conditioning import Conditioning
+from genrf.generation.design import goodness
+from genrf.generation.generate import Designer
+from genrf.files import write_json
+from genrf.metrics import Metrics
+from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.spec import DesignSpec
+from training.baselines import random_circuits, retrieved_circuits
+from training.config import Config
+from training.prepare import Rows
+from training.progress import progress_bar
+from training.specifications import (
+    SPECIFICATIONS_FILE,
+    HeldOutSpecification,
+    read_specifications,
+    specifications_hash,
+)
+
+SUCCESS_AT = (1, 8, 64)
+GENERATOR = "generator"
+RETRIEVAL = "retrieval"
+RANDOM = "random"
+
+
+@dataclass
+class Trial:
+    """One method on one specification."""
+
+    method: str
+    circuit_class: str
+    level: str
+    name: str
+    first_met: int | None
+    """SPICE calls until the specification was met; none if it was not."""
+    simulated: int
+    failed: dict[str, int]
+    seconds: float
+    metrics: list[Metrics] = field(default_factory=list)
+    """Of the circuits that simulated."""
+
+
+def evaluate(
+    config: Config, prepared: Path, topology_gan: Path, sizing_diffusion: Path, surrogate: Path, output: Path
+) -> dict[str, Any]:
+    """Evaluate the trained models; writes ``evaluation.json``, ``evaluation.csv`` and ``success.png``.
+
+    Returns:
+        ``success_at_K/<class>/<level>/<method>`` and the quality of the generator's topologies.
+    """
+    from training.evaluation_report import write_report
+    from training.torch_backend import TorchBackend
+
+    output.mkdir(parents=True, exist_ok=True)
+    conditioning = Conditioning.load(prepared)
+    specifications = read_specifications(prepared / SPECIFICATIONS_FILE)
+    train = Rows.load(prepared / "train.npz")
+    backend = TorchBackend.load(topology_gan, sizing_diffusion, surrogate)
+    trials: list[Trial] = []
+    with Designer(backend, conditioning, backend.sampler, seed=config.seed, technology_name=config.technology) as designer:
+        trials += generator_trials(designer, specifications, config.evaluation.calls)
+        topologies = topology_quality(designer, config, specifications, train)
+    trials += baseline_trials(config, specifications, train, conditioning)
+    result: dict[str, Any] = {
+        "specifications": specifications_hash(prepared / SPECIFICATIONS_FILE),
+        "calls": config.evaluation.calls,
+        "topologies": topologies,
+        "methods": summarise(trials, config),
+        "hypervolume": hypervolumes(trials, train, conditioning, config.classes),
+    }
+    write_json(output / "evaluation.json", result)
+    write_report(result, output)
+    return flatten(result)
+
+
+def generator_trials(
+    designer: Designer, specifications: Sequence[HeldOutSpecification], calls: int, description: str = GENERATOR
+) -> list[Trial]:
+    """Let the generator try every specification, stopping at the batch that meets it."""
+    trials = []
+    with progress_bar() as progress:
+        for item in progress.track(specifications, description=description):
+            start = time.perf_counter()
+            result = designer.design(item.spec, calls=calls, stop_when_met=True)
+            trials.append(
+                Trial(
+                    method=GENERATOR,
+                    circuit_class=item.spec.circuit_class,
+                    level=item.level,
+                    name=item.spec.name,
+                    first_met=result.first_met,
+                    simulated=result.simulated,
+                    failed=result.failed,
+                    seconds=time.perf_counter() - start,
+                    metrics=[design.metrics for design in result.designs],
+                )
+            )
+    return trials
+
+
+def baseline_trials(
+    config: Config, specifications: Sequence[HeldOutSpecification], train: Rows, conditioning: Conditioning
+) -> list[Trial]:
+    """Retrieval and random circuits on the same specifications, with the same number of calls."""
+    process = technology.get(config.technology)
+    rng = np.random.default_rng((config.seed, 13))
+    methods: dict[str, Callable[[DesignSpec], Iterable[Circuit]]] = {
+        RETRIEVAL: lambda spec: retrieved_circuits(spec, train, conditioning, process),
+        RANDOM: lambda spec: random_circuits(spec, process, rng),
+    }
+    trials = []
+    with SimulatorPool(technology=config.technology) as pool, progress_bar() as progress:
+        for method, circuits in methods.items():
+            for item in progress.track(specifications, description=method):
+                trials.append(_trial(method, item, circuits(item.spec), config.evaluation.calls, pool))
+    return trials
+
+
+def _trial(
+    method: str, item: HeldOutSpecification, circuits: Iterable[Circuit], calls: int, pool: SimulatorPool, batch: int = 16
+) -> Trial:
+    trial = Trial(method, item.spec.circuit_class, item.level, item.spec.name, None, 0, {}, 0.0)
+    start = time.perf_counter()
+    source = iter(circuits)
+    while trial.simulated < calls and trial.first_met is None:
+        chosen = list(islice(source, min(batch, calls - trial.simulated)))
+        if not chosen:
+            break
+        for outcome in pool.run([Simulation(circuit, item.spec.conditions) for circuit in chosen]):
+            trial.simulated += 1
+            if outcome.metrics is None:
+                trial.failed[outcome.failure.cause] = trial.failed.get(outcome.failure.cause, 0) + 1
+                continue
+            trial.metrics.append(outcome.metrics)
+            if trial.first_met is None and item.spec.meets(outcome.metrics):
+                trial.first_met = trial.simulated
+    trial.seconds = time.perf_counter() - start
+    return trial
+
+
+def topology_quality(
+    designer: Designer, config: Config, specifications: Sequence[HeldOutSpecification], train: Rows
+) -> dict[str, dict[str, float]]:
+    """How good the generator's topologies are, a class, before any repair.
+
+    Valid: pass the electrical rules. Simulates: of the valid ones sized by the sizing model, at least one sizing simulates.
+    Unique: distinct fingerprints. Novel: distinct fingerprints that are not in the training set. All as shares of what was drawn,
+    but novel, which is a share of the unique ones.
+    """
+    rng = np.random.default_rng((config.seed, 17))
+    known = set(train.fingerprint.tolist())
+    quality = {}
+    for name in config.classes:
+        specs = [item.spec for item in specifications if item.spec.circuit_class == name and item.level == "exact"]
+        each = -(-config.evaluation.topologies // max(1, len(specs)))
+        drawn: list[tuple[DesignSpec, Topology | None]] = []
+        for spec in specs:
+            drawn += [(spec, topology) for _, topology in designer.topologies(spec, each, rng)]
+        drawn = drawn[: config.evaluation.topologies]
+        valid = [(spec, topology) for spec, topology in drawn if topology is not None]
+        fingerprints = {topology.fingerprint for _, topology in valid}
+        quality[name] = {
+            "drawn": len(drawn),
+            "valid": len(valid) / max(1, len(drawn)),
+            "simulates": designer.count_simulating(valid, rng) / max(1, len(drawn)),
+            "unique": len(fingerprints) / max(1, len(drawn)),
+            "novel": len(fingerprints - known) / max(1, len(fingerprints)),
+        }
+    return quality
+
+
+def summarise(trials: Sequence[Trial], config: Config) -> list[dict[str, Any]]:
+    """One entry a class, level and method: success@K with 95 % intervals, median calls, wall time, failures."""
+    rng = np.random.default_rng((config.seed, 19))
+    entries = []
+    for circuit_class, level, method in dict.fromkeys((t.circuit_class, t.level, t.method) for t in trials):
+        own = [t for t in trials if (t.circuit_class, t.level, t.method) == (circuit_class, level, method)]
+        first = np.array([t.first_met if t.first_met is not None else np.inf for t in own])
+        failed: dict[str, int] = {}
+        for trial in own:
+            for cause, count in trial.failed.items():
+                failed[cause] = failed.get(cause, 0) + count
+        entry: dict[str, Any] = {
+            "class": circuit_class,
+            "level": level,
+            "method": method,
+            "specifications": len(own),
+            "median_calls_when_met": float(np.median(first[np.isfinite(first)])) if np.isfinite(first).any() else None,
+            "simulated": sum(t.simulated for t in own),
+            "failed": dict(sorted(failed.items())),
+            "median_seconds": float(np.median([t.seconds for t in own])),
+        }
+        for calls in SUCCESS_AT:
+            if calls <= config.evaluation.calls:
+                met = first <= calls
+                samples = met[rng.integers(len(met), size=(config.evaluation.bootstrap_samples, len(met)))].mean(axis=1)
+                entry[f"success_at_{calls}"] = float(met.mean())
+                entry[f"success_at_{calls}_interval"] = [float(v) for v in np.percentile(samples, [2.5, 97.5])]
+        entries.append(entry)
+    return entries
+
+
+def hypervolumes(
+    trials: Sequence[Trial], train: Rows, conditioning: Conditioning, class_names: Sequence[str], most: int = 400
+) -> dict[str, dict[str, float]]:
+    """Hypervolume of what each method simulated against that of the training data, a class.
+
+    Specification metrics are scaled so that the training data's 1st and 99th percentile are 0 and 1 and the reference point is
+    0; the volume is Monte Carlo's share of the box [0, 1.25] that is dominated, so that thousands of points in many
+    metrics stay cheap. 1.0 means: as much as all training circuits together.
+    """
+    volumes: dict[str, dict[str, float]] = {}
+    for name in class_names:
+        definition = classes.get(name)
+        useful = (train.circuit_class == name) & train.useful
+        columns = [conditioning.metrics.index(metric) for metric in definition.specification_metrics]
+        own = [Metrics(dict(zip(definition.specification_metrics, row, strict=True))) for row in train.measured[useful][:, columns]]
+        reference = goodness(name, own)
+        if len(reference) == 0:
+            continue
+        low, high = np.percentile(reference, [1, 99], axis=0)
+        points = np.random.default_rng(0).uniform(0.0, 1.25, size=(20_000, len(columns)))
+
+        def share(gains: np.ndarray, low: np.ndarray = low, high: np.ndarray = high, points: np.ndarray = points) -> float:
+            scaled = (gains - low) / np.maximum(high - low, 1e-12)
+            scaled = scaled[(scaled > 0).all(axis=1)]
+            covered = np.zeros(len(points), dtype=bool)
+            for start in range(0, len(scaled), most):
+                block = scaled[start : start + most]
+                rest = np.flatnonzero(~covered)
+                covered[rest] = (points[rest][:, None, :] <= block[None]).all(axis=2).any(axis=1)
+            return float(covered.mean())
+
+        base = share(reference)
+        volumes[name] = {"training_share_of_box": base}
+        for method in dict.fromkeys(t.method for t in trials):
+            metrics = [
+                m
+                for t in trials
+                if t.method == method and t.circuit_class == name
+                for m in t.metrics
+                if definition.is_useful(m)
+            ]
+            volumes[name][method] = share(goodness(name, metrics)) / max(base, 1e-12) if metrics else 0.0
+    return volumes
+
+
+def flatten(result: dict[str, Any]) -> dict[str, Any]:
+    """The evaluation's headline figures under MLflow-friendly names."""
+    flat: dict[str, Any] = {}
+    for entry in result["methods"]:
+        for calls in SUCCESS_AT:
+            if f"success_at_{calls}" in entry:
+                key = f"success_at_{calls}/{entry['class']}/{entry['level']}/{entry['method']}"
+                flat[key] = entry[f"success_at_{calls}"]
+    for name, quality in result["topologies"].items():
+        flat.update({f"topologies_{key}/{name}": value for key, value in quality.items()})
+    for name, volumes in result["hypervolume"].items():
+        flat.update({f"hypervolume_{key}/{name}": value for key, value in volumes.items()})
+    return flat
