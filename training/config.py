@@ -1,0 +1,436 @@
+"""The one configuration: `params.yaml` read into dataclasses, with named recipes laid over the base values.
+
+Every section validates itself: an unknown key, a wrong type or a value out of range is one line that names file, key, value
+and what was expected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+
+from genrf.errors import InvalidInputError
+
+DEFAULT_PATH = Path("params.yaml")
+DEFAULT_RECIPE = "smoke"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    """What is simulated, and how rows are split."""
+
+    shards: int
+    """Islands that are simulated independently of each other."""
+    rounds: int
+    """Rounds an island: the first random, the others bred from the best so far."""
+    circuits_per_round: int
+    """Circuits that an island simulates in each round."""
+    chunk: int
+    """Circuits that are written at once; what a kill can lose."""
+    random_share: float
+    """Share of circuits in later rounds that are still drawn at random."""
+    elite_per_band: int
+    """Best circuits of each frequency band that the next round breeds from."""
+    frequency_min_hz: float
+    frequency_max_hz: float
+    frequency_bands: int
+    """Bands, equal in octaves, in which the best are kept apart."""
+    supplies_v: tuple[float, ...]
+    """Supply voltages to draw from, in V."""
+    test_share: float
+    """Share of topologies that are kept for testing."""
+    validation_share: float
+    """Share of topologies on which training is stopped early."""
+    specifications_per_level: int
+    """Held-out specifications of each level."""
+    workers: int
+    """Simulator processes of a shard; 0 is one a core."""
+
+    def __post_init__(self) -> None:
+        _at_least("data", self, 1, "shards", "rounds", "circuits_per_round", "chunk", "elite_per_band")
+        _at_least("data", self, 1, "frequency_bands", "specifications_per_level")
+        _at_least("data", self, 0, "workers")
+        _share("data", self, "random_share", "test_share", "validation_share")
+        _positive("data", self, "frequency_min_hz")
+        if self.frequency_max_hz <= self.frequency_min_hz:
+            _refuse("data", self, "frequency_max_hz", f"more than frequency_min_hz, which is {self.frequency_min_hz:g}")
+        if not self.supplies_v or min(self.supplies_v) <= 0:
+            _refuse("data", self, "supplies_v", "at least one voltage, all above 0")
+        if self.test_share + self.validation_share >= 1:
+            _refuse("data", self, "test_share", "less than 1 together with validation_share")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingConfig:
+    """What the training of every model shares."""
+
+    section: ClassVar[str] = "training"
+
+    width: int
+    """Width of the network's hidden layers."""
+    layers: int
+    heads: int
+    """Attention heads; divides the width."""
+    batch_size: int
+    max_steps: int
+    """Optimiser steps at most."""
+    learning_rate: float
+    """Peak learning rate of AdamW."""
+    weight_decay: float
+    gradient_clip: float
+    """Largest norm of a gradient; 0 does not clip."""
+    ema_decay: float
+    """Decay a step of the moving average of the weights, which is what is evaluated and exported."""
+    validate_every: int
+    """Steps between validations, each of which writes a checkpoint."""
+    early_stopping_patience: int
+    """Validations without improvement after which training stops."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
+    """Arithmetic of the training steps; ``auto`` is bf16 on a GPU that has it and fp32 elsewhere."""
+    devices: int
+    """Processes with a GPU (or a share of the CPU) each; more than one trains with DDP."""
+
+    def __post_init__(self) -> None:
+        section = self.section
+        _at_least(section, self, 1, "width", "layers", "heads", "batch_size", "max_steps", "validate_every", "devices")
+        _at_least(section, self, 1, "early_stopping_patience")
+        _at_least(section, self, 0, "weight_decay", "gradient_clip")
+        _positive(section, self, "learning_rate")
+        if not 0 <= self.ema_decay < 1:
+            _refuse(section, self, "ema_decay", "at least 0 and below 1")
+        if self.width % self.heads:
+            _refuse(section, self, "heads", f"a divisor of width, which is {self.width}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TopologyGANConfig(TrainingConfig):
+    """The Cycle-GAN between specifications and topologies."""
+
+    section: ClassVar[str] = "topology_gan"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SizingDiffusionConfig(TrainingConfig):
+    """The conditional diffusion model of device values."""
+
+    section: ClassVar[str] = "sizing_diffusion"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SurrogateConfig(TrainingConfig):
+    """The model that predicts metrics, to rank candidates before they are simulated."""
+
+    section: ClassVar[str] = "surrogate"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationConfig:
+    """How the generator and its baselines are judged."""
+
+    calls: int
+    """SPICE calls a specification that every method may spend."""
+    levels: tuple[str, ...]
+    """Levels of held-out specifications that are evaluated."""
+    topologies: int
+    """Topologies drawn to judge the generator's own quality."""
+    bootstrap_samples: int
+    """Resamplings of the specifications for confidence intervals."""
+
+    def __post_init__(self) -> None:
+        _at_least("evaluation", self, 1, "calls", "topologies", "bootstrap_samples")
+        if not self.levels:
+            _refuse("evaluation", self, "levels", "at least one level")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportConfig:
+    """Export to ONNX."""
+
+    parity_batch_sizes: tuple[int, ...]
+    """Batch sizes at which ONNX Runtime must agree with PyTorch."""
+    parity_tolerance: float
+    """Largest relative L2 error of any output."""
+
+    def __post_init__(self) -> None:
+        if not self.parity_batch_sizes or min(self.parity_batch_sizes) < 1:
+            _refuse("export", self, "parity_batch_sizes", "at least one batch size, all above 0")
+        _positive("export", self, "parity_tolerance")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuantisationConfig:
+    """Smaller models, kept only if they still design circuits."""
+
+    specifications: int
+    """Held-out specifications of the exact level on which a quantised generator is tried."""
+    max_success_drop: float
+    """How far success@K may fall below that of the fp32 bundle, as a share of the specifications."""
+
+    def __post_init__(self) -> None:
+        _at_least("quantisation", self, 1, "specifications")
+        _share("quantisation", self, "max_success_drop")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrackingConfig:
+    """Where runs are recorded."""
+
+    experiment: str
+    """MLflow experiment, and the project in Weights & Biases."""
+    tracking_uri: str
+    """MLflow store; the environment variable MLFLOW_TRACKING_URI wins."""
+    registered_model: str
+    """Name in the model registry; champion and challenger are its aliases."""
+    wandb: Literal["off", "offline", "online"]
+    """Whether runs are recorded in Weights & Biases too."""
+
+    def __post_init__(self) -> None:
+        for name in ("experiment", "tracking_uri", "registered_model"):
+            if not getattr(self, name):
+                _refuse("tracking", self, name, "some text")
+
+
+class _Absent:
+    """Stands for a section that a step was not given."""
+
+    def __init__(self, section: str) -> None:
+        self._section = section
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise RuntimeError(f"{self._section}.{name}: this step was not given section {self._section}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """Everything that a run depends on, besides code and versions."""
+
+    recipe: str
+    """Name under which the values were chosen; has no effect of its own."""
+    seed: int
+    """The one seed from which all randomness comes."""
+    technology: str
+    """Process that circuits are simulated on."""
+    classes: tuple[str, ...]
+    """Circuit classes that are simulated and learnt."""
+    data: DataConfig
+    topology_gan: TopologyGANConfig
+    sizing_diffusion: SizingDiffusionConfig
+    surrogate: SurrogateConfig
+    evaluation: EvaluationConfig
+    export: ExportConfig
+    quantisation: QuantisationConfig
+    tracking: TrackingConfig
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InvalidInputError(f"seed: expected at least 0, got {self.seed!r}")
+        if not self.classes:
+            raise InvalidInputError("classes: expected at least one circuit class, got none")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` reads back to an equal configuration."""
+        content = {
+            field.name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+            for field in dataclasses.fields(self)
+            if not isinstance(value := getattr(self, field.name), _Absent)
+        }
+        return json.loads(json.dumps(content))
+
+    def select(self, *sections: str) -> str:
+        """JSON of the named sections and the values outside sections, for a step that depends on nothing else.
+
+        A step that is given no more than it uses runs again only when what it uses has changed.
+        """
+        unknown = set(sections) - set(_SECTIONS)
+        if unknown:
+            raise ValueError(f"unknown sections: {', '.join(sorted(unknown))}")
+        content = self.to_dict()
+        kept = {name: value for name, value in content.items() if name not in _SECTIONS or name in sections}
+        return json.dumps(kept, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Config:
+        """Read what `select` wrote. Using a section that was not selected raises."""
+        content = json.loads(text)
+        absent = {name: _Absent(name) for name in _SECTIONS if name not in content}
+        return typing.cast(Config, _build(cls, {**content, **absent}, ""))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Config:
+        """Build a configuration from plain data.
+
+        Raises:
+            InvalidInputError: naming the key, for one that is unknown, missing, of another type or out of range.
+        """
+        return typing.cast(Config, _build(cls, content, ""))
+
+    def flat(self, *sections: str) -> dict[str, Any]:
+        """``section.field`` to value, of all sections or of those named, with the values outside sections."""
+        flat: dict[str, Any] = {}
+        for name, value in self.to_dict().items():
+            if not isinstance(value, dict):
+                flat[name] = value
+            elif not sections or name in sections:
+                flat.update({f"{name}.{key}": inner for key, inner in value.items()})
+        return flat
+
+    def digest(self, *sections: str) -> str:
+        """Identity of the named sections with seed, technology and classes; the recipe's name has no part in it."""
+        content = {name: value for name, value in self.flat(*sections).items() if name != "recipe"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_SECTIONS = tuple(
+    name for name, annotation in typing.get_type_hints(Config).items() if dataclasses.is_dataclass(annotation)
+)
+
+
+def load_config(
+    path: Path | str = DEFAULT_PATH, recipe: str = DEFAULT_RECIPE, overrides: Mapping[str, Any] | None = None
+) -> Config:
+    """Read the configuration file, lay the recipe over its base values and `overrides` over both.
+
+    Args:
+        overrides: nested like the file; a key with dots, such as ``"data.rounds"``, names a field of a section.
+
+    Raises:
+        InvalidInputError: naming file, key, value and what was expected.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InvalidInputError(f"{path}{f' (line {mark.line + 1})' if mark else ''}: not valid YAML") from error
+    try:
+        if not isinstance(content, dict):
+            raise InvalidInputError(f"expected a mapping of keys to values, got {content!r}")
+        recipes = content.pop("recipes", None) or {}
+        if not isinstance(recipes, dict) or recipe not in recipes:
+            known = ", ".join(recipes) if isinstance(recipes, dict) else ""
+            raise InvalidInputError(f"recipes.{recipe}: unknown recipe; known recipes: {known or 'none'}")
+        laid = _lay_over(content, recipes[recipe] or {}, f"recipes.{recipe}")
+        laid = _lay_over(laid, _nested(overrides or {}), "overrides")
+        return Config.from_dict({**laid, "recipe": recipe})
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
+
+
+def read_recipes(path: Path | str = DEFAULT_PATH) -> tuple[str, ...]:
+    """Names of the recipes in a configuration file."""
+    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return tuple(content.get("recipes", {}))
+
+
+def _lay_over(base: Mapping[str, Any], over: Any, where: str) -> dict[str, Any]:
+    """A copy of `base` with the values of `over`, section by section; keys that `base` lacks are refused."""
+    if not isinstance(over, Mapping):
+        raise InvalidInputError(f"{where}: expected a mapping of keys to values, got {over!r}")
+    laid = dict(base)
+    for key, value in over.items():
+        if key not in base:
+            raise InvalidInputError(f"{where}.{key}: unknown key; known keys: {', '.join(sorted(map(str, base)))}")
+        laid[key] = _lay_over(base[key], value, f"{where}.{key}") if isinstance(base[key], Mapping) else value
+    return laid
+
+
+def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in overrides.items():
+        section, _, field = key.partition(".")
+        if field:
+            nested.setdefault(section, {})[field] = value
+        elif isinstance(value, Mapping):
+            nested.setdefault(section, {}).update(value)
+        else:
+            nested[section] = value
+    return nested
+
+
+def _build(cls: type[Any], content: Any, prefix: str) -> Any:
+    where = prefix.rstrip(".") or "the configuration"
+    if not isinstance(content, Mapping):
+        raise InvalidInputError(f"{where}: expected a mapping of keys to values, got {content!r}")
+    annotations = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
+    for key in content:
+        if key not in names:
+            raise InvalidInputError(f"{prefix}{key}: unknown key; known keys: {', '.join(sorted(names))}")
+    values = {}
+    for name in names:
+        if name not in content:
+            raise InvalidInputError(f"{prefix}{name}: missing")
+        values[name] = _convert(f"{prefix}{name}", annotations[name], content[name])
+    return cls(**values)
+
+
+def _convert(where: str, annotation: Any, value: Any) -> Any:
+    """The value as the annotated type, or an error; whole numbers pass for floats, ``1e9`` in quotes too."""
+    if isinstance(value, _Absent):
+        return value
+    if dataclasses.is_dataclass(annotation):
+        return _build(typing.cast(type, annotation), value, f"{where}.")
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is tuple:
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise InvalidInputError(f"{where}: expected a list, got {value!r}")
+        return tuple(_convert(f"{where}[{index}]", arguments[0], item) for index, item in enumerate(value))
+    if origin is Literal:
+        # YAML reads a bare `off` as false.
+        value = "off" if value is False and "off" in arguments else value
+        if value not in arguments:
+            raise InvalidInputError(f"{where}: expected one of {', '.join(map(str, arguments))}, got {value!r}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _convert(where, next(a for a in arguments if a is not type(None)), value)
+    if annotation is float and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            pass
+        else:
+            if number == number and abs(number) != float("inf"):
+                return number
+    elif annotation is int and isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+        return int(value)
+    elif annotation in (str, bool) and isinstance(value, annotation):
+        return value
+    expected = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}[annotation]
+    raise InvalidInputError(f"{where}: expected {expected}, got {value!r}")
+
+
+def _at_least(section: str, config: Any, least: float, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            _refuse(section, config, name, f"at least {least:g}")
+
+
+def _positive(section: str, config: Any, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) <= 0:
+            _refuse(section, config, name, "a number above 0")
+
+
+def _share(section: str, config: Any, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            _refuse(section, config, name, "a share from 0 to 1")
+
+
+def _refuse(section: str, config: Any, name: str, expected: str) -> None:
+    raise InvalidInputError(f"{section}.{name}: expected {expected}, got {getattr(config, name)!r}")
