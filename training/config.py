@@ -1,7 +1,7 @@
 """The one configuration: `params.yaml` read into dataclasses, with named recipes laid over the base values.
 
-Every section validates itself: an unknown key, a wrong type or a value out of range is one line that names file, key, value
-and what was expected.
+Every section validates itself: an unknown key, a wrong type or a value out of range is one line that names file, key and
+value and says what was expected.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` reads back to an equal configuration."""
         content = {
-            field.name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+            field.name: dataclasses.asdict(value) if field.name in _SECTIONS else value
             for field in dataclasses.fields(self)
             if not isinstance(value := getattr(self, field.name), _Absent)
         }
