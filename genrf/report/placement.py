@@ -1,0 +1,331 @@
+"""Where each device of an amplifier is drawn.
+
+The walk goes breadth first from the first port along the signal: base to collector and emitter, emitter to collector, and along
+chains of two-terminal devices. Signal flows from left to right; chains to the supply hang from a rail on top; chains to ground
+stand below their net; a transistor whose emitter is on another's collector is stacked on top of it. Every symbol goes to the
+cheapest place of several at which it touches nothing else. Devices that close a loop (feedback, parallel paths) come last, near
+both of their nets.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from genrf.circuit.topology import GROUND, SUPPLY
+from genrf.report.chains import BASE, COLLECTOR, EMITTER, Chain, CircuitGraph
+from genrf.report.sheet import (
+    LENGTH, Direction, Piece, Point, Sheet,
+    device_piece, ground_piece, mark_piece, move, transistor_piece, transistor_pins,
+)  # fmt: skip
+
+REACH = 60
+"""How many cells away from its net a symbol may be put before it is given a place of its own."""
+
+BELOW = 3.0
+"""How many cells of wire longer a feedback path may be to be drawn above the signal path instead of below it."""
+
+
+class Placement:
+    """Places all devices of a graph on a sheet.
+
+    Args:
+        graph: what to draw.
+        texts: label lines of each device, in the topology's order.
+    """
+
+    def __init__(self, graph: CircuitGraph, texts: Sequence[tuple[str, ...]]) -> None:
+        self.sheet = Sheet()
+        self._graph = graph
+        self._devices = graph.topology.devices
+        self._texts = texts
+        self._anchor: dict[str, Point] = {}
+        """Where each signal net was first reached."""
+        self._end: dict[str, dict[int, int]] = {}
+        """How far each net's wire reaches to the right, by row."""
+        self._way: dict[str, int] = {}
+        """1 for nets that grow to the right, -1 for those that grow to the left."""
+        self._done: set[int] = set()
+        """Devices that have a place."""
+        self._bias_texts = {
+            device.nets[0]: texts[i] for i, device in enumerate(self._devices) if device.kind == "bias_voltage"
+        }
+        self._queue: deque[str] = deque()
+        self._floor = 0
+
+    def run(self) -> Sheet:
+        """Place everything."""
+        graph = self._graph
+        if graph.ports:
+            first = graph.ports[0]
+            self._reach(first, (0, 0))
+            self._try([mark_piece("port", (0, 0), "left", (first,))], first)
+        self._walk()
+        while (index := self._next_unreached()) is not None:
+            self._place_unreached(index)
+            self._walk()
+        for chain in graph.chains:
+            if not self._placed(chain):
+                self._close_loop(chain)
+        for index in graph.stray_sources:
+            self._flag(self._devices[index].nets[0], self._texts[index])
+        for port in graph.ports[1:]:
+            self._place_port(port)
+        return self.sheet
+
+    # The walk
+
+    def _walk(self) -> None:
+        while self._queue:
+            net = self._queue.popleft()
+            chains = [chain for chain in self._graph.chains_at[net] if not self._placed(chain)]
+            for chain in sorted(chains, key=lambda chain: len(chain.devices)):
+                if chain.other_end(net) in self._graph.rails:
+                    self._hang(net, chain.starting_at(net))
+            onward = sorted((c for c in chains if self._opens(c, net)), key=lambda c: self._order(c.other_end(net)))
+            for chain in onward:
+                if self._opens(chain, net) and self._graph.is_dead_end(chain.other_end(net), net):
+                    self._branch(net, chain.starting_at(net))
+            self._transistors(net, BASE)
+            self._transistors(net, EMITTER)
+            for chain in onward:
+                if self._opens(chain, net):
+                    self._continue(net, chain.starting_at(net))
+
+    def _opens(self, chain: Chain, net: str) -> bool:
+        other = chain.other_end(net)
+        return not self._placed(chain) and other not in self._graph.rails and other not in self._anchor
+
+    def _order(self, net: str) -> tuple[int, str]:
+        return self._graph.distance_to_output.get(net, 999), net
+
+    def _placed(self, chain: Chain) -> bool:
+        return chain.devices[0] in self._done
+
+    def _reach(self, net: str, point: Point, way: int = 1) -> None:
+        if net not in self._anchor and net not in self._graph.rails:
+            self._anchor[net] = point
+            self._way[net] = way
+            self._end[net] = {}
+            self._queue.append(net)
+        if net in self._end:
+            row = self._end[net]
+            row[point[1]] = max(row.get(point[1], point[0]), point[0])
+
+    # Chains to a rail
+
+    def _hang(self, net: str, chain: Chain) -> None:
+        rail = chain.nets[-1]
+        preferred: Direction = "down" if rail == GROUND else "up"
+        self._try(self._branches(net, chain, preferred), net)
+
+    def _branch(self, net: str, chain: Chain) -> None:
+        """A chain to a net from which rails only can be reached: drawn towards the more important rail."""
+        beyond = {c.other_end(chain.nets[-1]) for c in self._graph.chains_at[chain.nets[-1]]}
+        preferred: Direction = "up" if beyond & (self._graph.rails - {GROUND}) else "down"
+        self._try(self._branches(net, chain, preferred), net)
+
+    def _branches(self, net: str, chain: Chain, preferred: Direction) -> Iterator[Piece]:
+        """Places for a chain that hangs off a net: straight up or down if it can be, else sideways, nearest first."""
+        x, y = self._anchor[net]
+        way = self._way[net]
+        for distance in range(REACH):
+            for side in (way, -way):
+                if distance == 0 and side != way:
+                    continue
+                column = x + side * distance
+                # Off to the wrong side only when it is much closer.
+                if side != way and distance < 3:
+                    continue
+                wire = [(net, (x, y), (column, y))] if distance else []
+                yield self._chain_piece(chain, (column, y), preferred, wire)
+                if distance >= 8:
+                    yield self._chain_piece(chain, (column, y), "right" if side == 1 else "left", wire)
+                if distance >= 6:
+                    for extra in (2, 4):
+                        start = move((column, y), preferred, extra)
+                        yield self._chain_piece(chain, start, preferred, [*wire, (net, (column, y), start)])
+
+    def _chain_piece(
+        self, chain: Chain, start: Point, direction: Direction, wires: Iterable[tuple[str, Point, Point]] = ()
+    ) -> Piece:
+        """The devices of a chain in a straight line, with the rail's symbol at the end if it ends on one."""
+        piece = Piece(wires=list(wires))
+        at = start
+        for index, a, b in zip(chain.devices, chain.nets, chain.nets[1:], strict=False):
+            piece.add(device_piece(self._devices[index].kind, index, self._texts[index], at, direction, (a, b)))
+            at = move(at, direction, LENGTH)
+        return piece.add(self._rail_piece(chain.nets[-1], at, direction))
+
+    def _rail_piece(self, net: str, at: Point, direction: Direction) -> Piece:
+        """What is drawn at a terminal on a rail; nothing for a signal net."""
+        if net == GROUND:
+            if direction == "up":
+                return mark_piece("bias", at, "up", ("GND",))
+            return ground_piece(at)
+        if net == SUPPLY:
+            if direction == "down":
+                return mark_piece("bias", at, "down", ("VDD",))
+            return Piece(risers=[at])
+        if net in self._bias_texts and net in self._graph.bias_nets:
+            return mark_piece("bias", at, direction, self._bias_texts[net])
+        return Piece()
+
+    # Transistors
+
+    def _transistors(self, net: str, terminal: int) -> None:
+        for index, its_terminal in self._graph.transistors_at[net]:
+            if its_terminal == terminal and index not in self._done:
+                self._try(self._transistor_places(net, index, terminal), net)
+
+    def _transistor_places(self, net: str, index: int, terminal: int) -> Iterator[Piece]:
+        """Places for a transistor of which one terminal is on a net that has a place."""
+        x, y = self._anchor[net]
+        above = [self._transistor_at(index, (x - 2, y + 2 + gap), [(net, (x, y), (x, y + gap))]) for gap in (2, 4, 6)]
+        if terminal == EMITTER and self._is_collector_pin((x, y)):
+            yield from above
+        x = max(self._end[net].values())
+        for distance in range(REACH):
+            column = x + distance
+            for row in dict.fromkeys((self._floor, y)) if terminal == BASE else (y,):
+                start = (column, row)
+                wires = [(net, (self._anchor[net][0], y), (column, y)), (net, (column, y), start)]
+                offset = transistor_pins((0, 0))[terminal]
+                base = (start[0] - offset[0], start[1] - offset[1])
+                yield self._transistor_at(index, base, [wire for wire in wires if wire[1] != wire[2]])
+
+    def _is_collector_pin(self, point: Point) -> bool:
+        return any(s.kind == "hbt" and transistor_pins(s.at)[COLLECTOR] == point for s in self.sheet.symbols)
+
+    def _transistor_at(self, index: int, base: Point, wires: list[tuple[str, Point, Point]]) -> Piece:
+        nets = self._devices[index].nets
+        piece = transistor_piece(index, self._texts[index], base, nets).add(Piece(wires=wires))
+        directions: tuple[Direction, ...] = ("up", "left", "down")
+        for net, at, direction in zip(nets, transistor_pins(base), directions, strict=True):
+            piece.add(self._rail_piece(net, at, direction))
+        return piece
+
+    # Chains that lead on, or back
+
+    def _continue(self, net: str, chain: Chain) -> None:
+        x, y = self._anchor[net]
+        other = chain.nets[-1]
+        rows = [y]
+        if self._graph.leads_to_transistor(other, net) and self._is_collector_pin((x, y)):
+            rows = [self._floor, y]
+        rows += [y + offset for distance in range(3, 30, 3) for offset in (distance, -distance)]
+        self._try(self._onward_places(net, chain, rows), net)
+
+    def _onward_places(self, net: str, chain: Chain, rows: list[int]) -> Iterator[Piece]:
+        x, y = self._anchor[net]
+        direction: Direction = "right" if self._way[net] == 1 else "left"
+        start = x if direction == "left" else max(self._end[net].values())
+        for block in range(0, REACH, 6):
+            for row in dict.fromkeys(rows[: 1 + block // 3]):
+                for distance in range(block, block + 6):
+                    column = start + distance * self._way[net]
+                    wires = [(net, (x, y), (column, y)), (net, (column, y), (column, row))]
+                    yield self._chain_piece(chain, (column, row), direction, [w for w in wires if w[1] != w[2]])
+
+    def _close_loop(self, chain: Chain) -> None:
+        """A chain between two nets that both have a place: as near to both as there is room."""
+        a, b = chain.ends
+        if a in self._graph.rails or b in self._graph.rails:
+            self._lonely(chain)
+            return
+        points_a, points_b = self.sheet.points_of(a), self.sheet.points_of(b)
+        left, bottom, right, top = self.sheet.bounds()
+        span = LENGTH * len(chain.devices)
+        candidates = []
+        for forward in (chain, Chain(chain.devices[::-1], chain.nets[::-1])):
+            begin, end = (points_a, points_b) if forward is chain else (points_b, points_a)
+            for x in range(left - 4, right + 1):
+                for y in range(bottom - 3, top + 4):
+                    cost = _wiring((x, y), begin) + _wiring((x + span, y), end) + (BELOW if y < self._floor else 0.0)
+                    candidates.append((cost, x, y, forward is chain, forward))
+        candidates.sort(key=lambda candidate: candidate[:4])
+        for _, x, y, _, forward in candidates:
+            piece = self._chain_piece(forward, (x, y), "right")
+            if self.sheet.fits(piece):
+                self._accept(piece)
+                return
+        self._accept(self._chain_piece(chain, (left, top + 4), "right"))
+
+    def _lonely(self, chain: Chain) -> None:
+        """A chain between two rails: to the right of everything."""
+        if chain.nets[0] != SUPPLY and chain.nets[-1] != GROUND:
+            chain = Chain(chain.devices[::-1], chain.nets[::-1])
+        right = self.sheet.bounds()[2] + 3
+        top = self._floor + LENGTH * len(chain.devices)
+        piece = self._chain_piece(chain, (right, top), "down")
+        self._accept(piece.add(self._rail_piece(chain.nets[0], (right, top), "up")))
+
+    def _next_unreached(self) -> int | None:
+        """A transistor that the walk has not reached, those on a net that has a place first."""
+        waiting = [index for index in self._graph.transistors if index not in self._done]
+        reached = [i for i in waiting if any(net in self._anchor for net in self._devices[i].nets)]
+        return next(iter(reached or waiting), None)
+
+    def _place_unreached(self, index: int) -> None:
+        collector = self._devices[index].nets[COLLECTOR]
+        if collector in self._anchor:
+            self._try(self._transistor_places(collector, index, COLLECTOR), collector)
+        if index not in self._done:
+            _, _, right, _ = self.sheet.bounds() if self.sheet.symbols else (0, 0, 0, 0)
+            self._accept(self._transistor_at(index, (right + 4, self._floor), []))
+
+    def _place_port(self, port: str) -> None:
+        """The mark of an output: at the end of its net's row if nothing is in the way, else at the right edge."""
+        if port not in self._anchor:
+            return
+        x, y = self._anchor[port]
+        start = max([column for row, column in self._end[port].items() if row == y], default=x)
+        right = self.sheet.bounds()[2]
+        for column in [*range(start + 1, start + 4), *range(start + 4, right + 8)]:
+            piece = mark_piece("port", (column, y), "right", (port,))
+            piece.pins[(column, y)] = port
+            piece.wires = [(port, (x, y), (column, y))]
+            if self.sheet.fits(piece) and column >= right - 6:
+                self._accept(piece)
+                return
+        self._flag(port, (port,), "port")
+
+    def _flag(self, net: str, texts: tuple[str, ...], kind: str = "bias") -> None:
+        right = self.sheet.bounds()[2] + 3
+        row = self._anchor.get(net, (0, 0))[1]
+        piece = mark_piece(kind, (right, row), "right", texts)
+        piece.pins[(right, row)] = net
+        self._accept(piece)
+
+    # Acceptance
+
+    def _try(self, pieces: Iterable[Piece], net: str) -> bool:
+        """Put down the first piece that fits."""
+        for piece in pieces:
+            if self.sheet.fits(piece):
+                self._accept(piece, net)
+                return True
+        return False
+
+    def _accept(self, piece: Piece, net: str | None = None) -> None:
+        self.sheet.put(piece)
+        for symbol in piece.symbols:
+            if symbol.device is not None:
+                self._done.add(symbol.device)
+        for wire_net, _, to in piece.wires:
+            self._reach(wire_net, to)
+        for symbol in piece.symbols:
+            if symbol.kind == "hbt" and symbol.device is not None:
+                nets = self._devices[symbol.device].nets
+                # The base of a transistor that was reached another way is fed from its left.
+                for terminal in (COLLECTOR, EMITTER, BASE):
+                    way = -1 if terminal == BASE else 1
+                    self._reach(nets[terminal], transistor_pins(symbol.at)[terminal], way)
+        for point, pin_net in piece.pins.items():
+            self._reach(pin_net, point, self._way.get(net, 1) if net else 1)
+
+
+def _wiring(point: Point, targets: Iterable[Point]) -> int:
+    """Length of the shortest wire from a point to any target, a bend counted as two cells."""
+    x, y = point
+    return min((abs(x - a) + abs(y - b) + (2 if x != a and y != b else 0) for a, b in targets), default=0)

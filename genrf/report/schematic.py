@@ -1,0 +1,232 @@
+"""The schematic of any circuit, drawn with schemdraw.
+
+`place` decides where everything goes, `draw` draws it: SVG without further libraries, PNG through matplotlib.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genrf import classes
+from genrf.circuit.topology import SUPPLY, Circuit
+from genrf.report.chains import CircuitGraph
+from genrf.report.placement import Placement
+from genrf.report.routing import route
+from genrf.report.sheet import LENGTH, Point, Sheet, Symbol, move
+from genrf.report.values import value_text
+
+if TYPE_CHECKING:
+    from schemdraw import Drawing
+
+CELL = 0.5
+"""schemdraw units a cell."""
+FONT_SIZE = 9
+LINE_WIDTH = 1.2
+RAIL_COLOUR = "#b03030"
+
+
+def place(circuit: Circuit, ports: tuple[str, ...] | None = None) -> tuple[Sheet, list[tuple[str, Point]]]:
+    """Place and wire a circuit.
+
+    Args:
+        ports: names of the port nets, the input first; by default those of the circuit's class.
+
+    Returns:
+        The sheet, and names of nets with points at which the name stands for a wire that found no way.
+    """
+    topology = circuit.topology
+    ports = classes.get(topology.circuit_class).ports if ports is None else ports
+    graph = CircuitGraph(topology, ports)
+    texts = [
+        (name, value_text(device.kind, value))
+        for name, device, value in zip(topology.designators, topology.devices, circuit.values, strict=True)
+    ]
+    sheet = Placement(graph, texts).run()
+    named = [(sheet.pins.get(a) or sheet.pins.get(b) or "", point) for a, b in route(sheet, graph.rails) for point in (a, b)]
+    return sheet, named
+
+
+def draw(circuit: Circuit, path: Path, *, supply_v: float | None = None, title: str = "", ports: tuple[str, ...] | None = None) -> None:
+    """Draw a circuit's schematic into a file.
+
+    Args:
+        path: ends in ``.svg`` or ``.png``.
+        supply_v: written at the supply rail, in V.
+        ports: names of the port nets, the input first; by default those of the circuit's class.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import schemdraw
+
+    sheet, named = place(circuit, ports)
+    canvas = "svg" if path.suffix == ".svg" else "matplotlib"
+    drawing = schemdraw.Drawing(canvas=canvas, show=False)
+    drawing.config(fontsize=FONT_SIZE, lw=LINE_WIDTH, font="sans-serif", margin=0.25)
+    _draw_wires(drawing, sheet)
+    _draw_rail(drawing, sheet, supply_v)
+    for symbol in sheet.symbols:
+        _draw_symbol(drawing, symbol)
+    for net, point in named:
+        _text(drawing, point, (net,), (0.15, 0.15), "left", "bottom", "#3060b0")
+    if title:
+        left, _, _, top = sheet.bounds()
+        _text(drawing, (left, top + 3), (title,), (0, 0), "left", "bottom", size=FONT_SIZE + 2)
+    drawing.save(str(path), transparent=False, dpi=150)
+    if canvas == "matplotlib":
+        from matplotlib import pyplot
+
+        pyplot.close("all")
+
+
+def _xy(point: Point) -> tuple[float, float]:
+    return point[0] * CELL, point[1] * CELL
+
+
+def _draw_wires(drawing: Drawing, sheet: Sheet) -> None:
+    from schemdraw import elements
+
+    for net, edges in sheet.edges.items():
+        for a, b in _straight(edges):
+            drawing.add(elements.Line().at(_xy(a)).to(_xy(b)))
+        touching: dict[Point, int] = defaultdict(int)
+        for edge in edges:
+            for point in edge:
+                touching[point] += 1
+        for symbol in sheet.symbols:
+            for point in _terminals(symbol):
+                if sheet.pins.get(point) == net:
+                    touching[point] += 1
+        for point, count in touching.items():
+            if count > 2:
+                drawing.add(elements.Dot(radius=0.06).at(_xy(point)))
+    for net in set(sheet.pins.values()) - sheet.edges.keys():
+        points = [p for symbol in sheet.symbols for p in _terminals(symbol) if sheet.pins.get(p) == net]
+        for point in set(points):
+            if points.count(point) > 2:
+                drawing.add(elements.Dot(radius=0.06).at(_xy(point)))
+
+
+def _terminals(symbol: Symbol) -> list[Point]:
+    if symbol.kind == "hbt":
+        x, y = symbol.at
+        return [(x + 2, y + 2), (x, y), (x + 2, y - 2)]
+    if symbol.device is not None:
+        return [symbol.at, move(symbol.at, symbol.direction, LENGTH)]
+    return [symbol.at] if symbol.kind == "port" else []
+
+
+def _straight(edges: set[tuple[Point, Point]]) -> list[tuple[Point, Point]]:
+    """Unit edges joined to straight lines."""
+    lines: list[tuple[Point, Point]] = []
+    for axis in (0, 1):
+        rows: dict[int, list[int]] = defaultdict(list)
+        for a, b in edges:
+            if a[1 - axis] == b[1 - axis]:
+                rows[a[1 - axis]].append(a[axis])
+        for row, starts in rows.items():
+            starts.sort()
+            first = previous = starts[0]
+            for start in [*starts[1:], None]:
+                if start == previous + 1:
+                    previous = start
+                    continue
+                ends = (first, row), (previous + 1, row)
+                lines.append(ends if axis == 0 else (ends[0][::-1], ends[1][::-1]))
+                if start is not None:
+                    first = previous = start
+    return lines
+
+
+def _draw_rail(drawing: Drawing, sheet: Sheet, supply_v: float | None) -> None:
+    """The supply rail on top, with a wire down to everything that hangs from it."""
+    from schemdraw import elements
+
+    if not sheet.risers:
+        return
+    top = sheet.bounds()[3] + 1
+    columns = sorted(sheet.risers)
+    left, right = columns[0] - 1, columns[-1] + 1
+    for column in columns:
+        if sheet.risers[column] < top:
+            drawing.add(elements.Line().at(_xy((column, sheet.risers[column]))).to(_xy((column, top))))
+    drawing.add(elements.Line(lw=2 * LINE_WIDTH).at(_xy((left, top))).to(_xy((right, top))).color(RAIL_COLOUR))
+    text = SUPPLY.upper() if supply_v is None else f"{SUPPLY.upper()}  {supply_v:g} V"
+    _text(drawing, (left, top), (text,), (0, 0.12), "left", "bottom", RAIL_COLOUR)
+
+
+def _draw_symbol(drawing: Drawing, symbol: Symbol) -> None:
+    from schemdraw import elements
+
+    if symbol.kind == "hbt":
+        _draw_transistor(drawing, symbol)
+    elif symbol.kind == "ground":
+        drawing.add(elements.Ground().at(_xy(symbol.at)))
+    elif symbol.device is None:
+        _draw_mark(drawing, symbol)
+    else:
+        element = {"resistor": elements.ResistorIEC, "inductor": elements.Inductor, "capacitor": elements.Capacitor}[symbol.kind]
+        start, end = _xy(symbol.at), _xy(move(symbol.at, symbol.direction, LENGTH))
+        # Always drawn upwards or to the right, so that the arcs of inductors bulge the same way everywhere.
+        drawing.add(element().endpoints(min(start, end), max(start, end)))
+        middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+        if symbol.direction in ("left", "right"):
+            _label(drawing, middle, symbol.texts[0], (0, 0.3), "center", "bottom")
+            _label(drawing, middle, symbol.texts[-1], (0, -0.3), "center", "top")
+        else:
+            _label(drawing, middle, "\n".join(symbol.texts), (0.36, 0), "left", "center")
+
+
+def _draw_transistor(drawing: Drawing, symbol: Symbol) -> None:
+    """An npn transistor whose terminals lie on the grid, which those of schemdraw's own symbol do not."""
+    from schemdraw import Segment, elements
+
+    bar, half, foot = 0.45, 0.4, 0.2
+    element = elements.Element()
+    element.segments += [
+        Segment([(0, 0), (bar, 0)]),
+        Segment([(bar, half), (bar, -half)], lw=2.2 * LINE_WIDTH),
+        Segment([(bar, foot), (1.0, 0.6), (1.0, 1.0)]),
+        Segment([(bar, -foot), (1.0, -0.6)], arrow="->", arrowwidth=0.16, arrowlength=0.2),
+        Segment([(1.0, -0.6), (1.0, -1.0)]),
+    ]
+    x, y = _xy(symbol.at)
+    drawing.add(element.at((x, y)).theta(0))
+    _label(drawing, (x + 1.0, y), "\n".join(symbol.texts), (0.12, 0), "left", "center")
+
+
+def _draw_mark(drawing: Drawing, symbol: Symbol) -> None:
+    from schemdraw import elements
+
+    drawing.add(elements.Dot(open=True, radius=0.08).at(_xy(symbol.at)))
+    place = {
+        "up": ((0, 0.15), "center", "bottom"),
+        "down": ((0, -0.15), "center", "top"),
+        "left": ((-0.18, 0), "right", "center"),
+        "right": ((0.18, 0), "left", "center"),
+    }[symbol.direction]
+    text = "\n".join(symbol.texts)
+    colour = "#3060b0" if symbol.kind == "bias" else "black"
+    _label(drawing, _xy(symbol.at), text, *place, colour)
+
+
+def _text(
+    drawing: Drawing, point: Point, texts: tuple[str, ...], offset: tuple[float, float], halign: str, valign: str,
+    colour: str = "black", size: float = FONT_SIZE,
+) -> None:  # fmt: skip
+    _label(drawing, _xy(point), "\n".join(texts), offset, halign, valign, colour, size)
+
+
+def _label(
+    drawing: Drawing, at: tuple[float, float], text: str, offset: tuple[float, float], halign: str, valign: str,
+    colour: str = "black", size: float = FONT_SIZE,
+) -> None:  # fmt: skip
+    from schemdraw import SegmentText, elements
+
+    element = elements.Element()
+    element.segments.append(
+        SegmentText((offset[0], offset[1]), text, align=(halign, valign), fontsize=size, color=colour)
+    )
+    drawing.add(element.at(at).theta(0))

@@ -1,0 +1,32 @@
+"""Numbers as an engineer writes them."""
+
+from __future__ import annotations
+
+from quantiphy import Quantity
+
+from genrf.circuit.devices import KINDS
+from genrf.metrics import Metric
+
+SYMBOLS = {"Ohm": "Ω", "C": "°C"}
+
+
+def value_text(kind: str, value: float) -> str:
+    """A device's value with its unit, three digits: ``120 pH``, ``×4`` for the emitters of a transistor."""
+    if kind == "hbt":
+        return f"×{value:g}"
+    if kind == "bias_voltage":
+        return f"{value:.3g} V"
+    unit = KINDS[kind].unit
+    return quantity_text(value, SYMBOLS.get(unit, unit))
+
+
+def quantity_text(value: float, unit: str, digits: int = 3) -> str:
+    """A quantity with an SI prefix and that many significant digits."""
+    return Quantity(value, unit).render(prec=digits - 1, strip_zeros=True)
+
+
+def metric_text(metric: Metric, value: float) -> str:
+    """A metric with its unit: two decimals for decibels and pure numbers, an SI prefix for the rest."""
+    if metric.unit in ("", "dB", "dBm", "%", "dBc/Hz"):
+        return f"{value:.2f} {metric.unit}".rstrip()
+    return quantity_text(value, metric.unit)
