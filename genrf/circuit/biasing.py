@@ -1,0 +1,312 @@
+"""A bias point for any topology: potentials and currents first, then the resistors and bias voltages that give them.
+
+symbol  variable    meaning                                                     unit
+j       density     collector current an emitter                                A
+V_BE    -           base to emitter voltage, measured from npn13G2 at 27 degrees Celsius and V_CE = 1 V
+beta    BETA        current gain, about
+
+Inductors join their nets into one DC node. Every transistor is given a current density; stacked ones share a current.
+Node potentials follow from V_BE and a share of the supply for every transistor, and resistors from Kirchhoff's current law.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from genrf.circuit.graph import BIAS_VOLTAGE, FIRST_PORT_NET, GROUND_NET, HBT, INDUCTOR, RESISTOR, SUPPLY_NET, NetGraph
+
+BETA = 600.0
+_V_BE = np.array([0.74, 0.76, 0.78, 0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.92, 0.94, 0.96])
+_LOG_DENSITY = np.log(
+    np.array([0.0165, 0.0346, 0.0711, 0.141, 0.264, 0.460, 0.736, 1.092, 1.520, 2.009, 2.551, 3.139]) * 1e-3
+)
+_LARGEST_V_CE = 1.5
+_SMALLEST_V_CE = 0.45
+_DENSITY_A = (0.12e-3, 1.8e-3)
+_LARGEST_DENSITY_A = 2.4e-3
+_EMITTERS = (2.0, 30.0)
+_BASE_RESISTOR_OHM = (500.0, 20e3)
+
+
+def base_emitter_voltage(density_a: float) -> float:
+    """V_BE in V at a collector current an emitter, in A."""
+    return float(np.interp(math.log(density_a), _LOG_DENSITY, _V_BE))
+
+
+def current_density(base_emitter_v: float) -> float:
+    """Collector current an emitter in A, at V_BE in V; held within the measured range."""
+    return float(math.exp(np.interp(base_emitter_v, _V_BE, _LOG_DENSITY)))
+
+
+@dataclass
+class BiasPoint:
+    """What the bias determines; device numbers are those of the graph."""
+
+    values: dict[int, float] = field(default_factory=dict)
+    """Emitters, bias voltages and the resistors that carry direct current."""
+    current_a: dict[int, float] = field(default_factory=dict)
+    """Collector current of each transistor."""
+
+
+def bias_point(graph: NetGraph, supply_v: float, rng: np.random.Generator) -> BiasPoint:
+    """Draw a bias point for a legal topology."""
+    return _Biasing(graph, supply_v, rng).solve()
+
+
+class _Biasing:
+    """The DC nodes of one topology, and what is known of them so far."""
+
+    def __init__(self, graph: NetGraph, supply_v: float, rng: np.random.Generator) -> None:
+        self.graph, self.supply_v, self.rng = graph, supply_v, rng
+        self.point = BiasPoint()
+        node = list(range(len(graph.names)))
+        self.sources = {
+            nets[0]: device
+            for device, (kind, nets) in enumerate(zip(graph.kinds, graph.nets, strict=True))
+            if kind == BIAS_VOLTAGE
+        }
+        # Fixed nets give their number to the nets that inductors join to them.
+        rank = {net: 1 for net in self.sources} | {GROUND_NET: 0, SUPPLY_NET: 0}
+        for kind, nets in zip(graph.kinds, graph.nets, strict=True):
+            if kind == INDUCTOR:
+                first, second = sorted((node[nets[0]], node[nets[1]]), key=lambda net: (rank.get(net, 2), net))
+                if first != second:
+                    node = [first if member == second else member for member in node]
+        self.node = node
+        self.potential: dict[int, float] = {GROUND_NET: 0.0, SUPPLY_NET: supply_v}
+        for port in range(FIRST_PORT_NET, graph.first_internal):
+            self.potential.setdefault(node[port], 0.0)
+        self.transistors = {
+            device: (node[nets[0]], node[nets[1]], node[nets[2]])
+            for device, (kind, nets) in enumerate(zip(graph.kinds, graph.nets, strict=True))
+            if kind == HBT
+        }
+        self.resistors = self._conducting()
+        self.neighbours: dict[int, list[tuple[int, int]]] = {}
+        for device, (first, second) in self.resistors.items():
+            self.neighbours.setdefault(first, []).append((device, second))
+            self.neighbours.setdefault(second, []).append((device, first))
+
+    def _uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * self.rng.random() if high > low else low
+
+    def _log_uniform(self, low: float, high: float) -> float:
+        return low * (high / low) ** self.rng.random()
+
+    def _conducting(self) -> dict[int, tuple[int, int]]:
+        """Resistors that can carry direct current, with their DC nodes."""
+        resistors = {
+            device: (self.node[nets[0]], self.node[nets[1]])
+            for device, (kind, nets) in enumerate(zip(self.graph.kinds, self.graph.nets, strict=True))
+            if kind == RESISTOR and self.node[nets[0]] != self.node[nets[1]]
+        }
+        held = {node for nodes in self.transistors.values() for node in nodes} | set(self.potential) | set(self.sources)
+        while True:
+            count: dict[int, int] = {}
+            for nodes in resistors.values():
+                for node in nodes:
+                    count[node] = count.get(node, 0) + 1
+            ended = [
+                device for device, nodes in resistors.items() if any(count[n] < 2 and n not in held for n in nodes)
+            ]
+            if not ended:
+                break
+            for device in ended:
+                del resistors[device]
+        return {device: nodes for device, nodes in resistors.items() if set(nodes) != {GROUND_NET}}
+
+    def solve(self) -> BiasPoint:
+        order = self._stacks()
+        for stack in order:
+            self._bias_stack(stack)
+        self._bias_sources()
+        self._free_nodes()
+        self._resistors()
+        return self.point
+
+    def _stacks(self) -> list[list[int]]:
+        """Chains of transistors that share a current, each from the bottom up."""
+        above: dict[int, int] = {}
+        bottoms = []
+        for device, (_, _, emitter) in self.transistors.items():
+            linked = {emitter} | {other for _, other in self.neighbours.get(emitter, ())}
+            lower = [
+                other
+                for other, (collector, _, _) in self.transistors.items()
+                if other != device and collector in linked and collector not in (GROUND_NET, SUPPLY_NET)
+            ]
+            if GROUND_NET in linked or not lower or lower[0] in above:
+                bottoms.append(device)
+            else:
+                above[lower[0]] = device
+        stacks = []
+        for bottom in bottoms:
+            stack = [bottom]
+            while stack[-1] in above and above[stack[-1]] not in stack:
+                stack.append(above[stack[-1]])
+            stacks.append(stack)
+        rest = self.transistors.keys() - {device for stack in stacks for device in stack}
+        return stacks + [[device] for device in sorted(rest)]
+
+    def _known_base(self, base: int) -> float | None:
+        """Potential of a base that is settled already: directly, or through resistors from a bias source in use."""
+        if base in self.potential:
+            return self.potential[base]
+        seen, queue, found = {base}, [base], []
+        for node in queue:
+            for _, other in self.neighbours.get(node, ()):
+                if other in seen:
+                    continue
+                seen.add(other)
+                if other in (GROUND_NET, SUPPLY_NET):
+                    return None
+                if other in self.sources:
+                    found.append(other)
+                else:
+                    queue.append(other)
+        known = [self.potential[source] for source in found if source in self.potential]
+        return known[0] if known else None
+
+    def _bias_stack(self, stack: list[int]) -> None:
+        supply = self.supply_v
+        height = len(stack)
+        density = self._log_uniform(*_DENSITY_A)
+        emitters = round(self._log_uniform(*_EMITTERS))
+        top_collector = self.transistors[stack[-1]][0]
+        top = self.potential.get(top_collector)
+        _, base, emitter = self.transistors[stack[0]]
+        low = self.potential.get(emitter)
+        known = self._known_base(base)
+        # Potential of the lowest emitter.
+        if low is None:
+            least = max(0.03, (top if top is not None else 0.0) - _LARGEST_V_CE * height)
+            most = max(least, min(0.3 * supply, (top if top is not None else supply) - _SMALLEST_V_CE * height))
+            low = self._log_uniform(least, most) if most > least else least
+            if known is not None:
+                low = max(0.02, known - base_emitter_voltage(density))
+            self.potential[emitter] = low
+        if known is not None:
+            density = min(current_density(known - low), _LARGEST_DENSITY_A)
+        # Potential of the highest collector: given by an inductive load, chosen for a resistive one.
+        if top is None:
+            most = min(low + _LARGEST_V_CE * height, supply - 0.03)
+            top = self._uniform(min(low + (_SMALLEST_V_CE + 0.1) * height, most), most)
+            self.potential.setdefault(top_collector, top)
+        current = density * emitters
+        for level, device in enumerate(stack):
+            if level:
+                emitters = self._stacked_emitters(emitters, current)
+            _, base, emitter = self.transistors[device]
+            low = self.potential.get(emitter, low)
+            self.potential.setdefault(base, low + base_emitter_voltage(current / emitters))
+            self.point.values[device] = float(emitters)
+            self.point.current_a[device] = current
+            if level + 1 < height:
+                self._middle(stack, level, low, top, current / emitters)
+
+    def _stacked_emitters(self, below: int, current: float) -> int:
+        """Emitters of a transistor that carries the current of the one below: often as many."""
+        if self.rng.random() < 0.5:
+            below = round(min(max(below * math.exp(self.rng.normal(0.0, 0.5)), 1.0), 40.0))
+        return max(below, math.ceil(current / _LARGEST_DENSITY_A))
+
+    def _middle(self, stack: list[int], level: int, low: float, top: float, density: float) -> None:
+        """Settle the nodes between a transistor of a stack and the next."""
+        collector = self.transistors[stack[level]][0]
+        _, base, emitter = self.transistors[stack[level + 1]]
+        remaining = len(stack) - level
+        known = self._known_base(base)
+        if known is not None:
+            middle = known - base_emitter_voltage(density)
+        else:
+            span = top - low
+            share = span / remaining * self._uniform(0.75, 1.25)
+            middle = low + min(max(share, span - (remaining - 1) * _LARGEST_V_CE), _LARGEST_V_CE)
+        self.potential.setdefault(emitter, middle)
+        if collector != emitter:
+            self.potential.setdefault(collector, self.potential[emitter] - 0.03)
+
+    def _bias_sources(self) -> None:
+        """Set every bias source so that the base it feeds gets its potential."""
+        drawn = self._base_currents()
+        for node, source in self.sources.items():
+            if node not in self.potential:
+                self._feed(node, drawn)
+            self.point.values[source] = self.potential[node]
+
+    def _base_currents(self) -> dict[int, float]:
+        drawn: dict[int, float] = {}
+        for device, (_, base, _) in self.transistors.items():
+            drawn[base] = drawn.get(base, 0.0) + self.point.current_a.get(device, 0.0) / BETA
+        return drawn
+
+    def _feed(self, source: int, drawn: dict[int, float]) -> None:
+        """Choose the resistors from a bias source towards a base, and the source's voltage."""
+        drop: dict[int, float] = {source: 0.0}
+        queue = [source]
+        bases: list[int] = []
+        for node in queue:
+            for device, other in self.neighbours.get(node, ()):
+                if other in drop or other in (GROUND_NET, SUPPLY_NET):
+                    continue
+                resistance = self.point.values.setdefault(device, self._log_uniform(*_BASE_RESISTOR_OHM))
+                drop[other] = drop[node] + resistance
+                if other in drawn:
+                    bases.append(other)
+                else:
+                    queue.append(other)
+        if bases:
+            base = bases[0]
+            self.potential[source] = self.potential[base] + drawn[base] * drop[base]
+        else:
+            self.potential[source] = self._uniform(0.8, 1.0)
+
+    def _free_nodes(self) -> None:
+        """Potentials of nodes between resistors only: somewhere between their neighbours'."""
+        free = [node for node in self.neighbours if node not in self.potential]
+        for _ in range(3):
+            for node in free:
+                around = [self.potential[other] for _, other in self.neighbours[node] if other in self.potential]
+                if around and node not in self.potential:
+                    self.potential[node] = self._uniform(min(around), max(around))
+
+    def _resistors(self) -> None:
+        """Give the remaining resistors the currents that Kirchhoff's law asks for, nodes with small currents first."""
+        demand = self._base_currents()
+        for device, (collector, _, emitter) in self.transistors.items():
+            current = self.point.current_a.get(device, 0.0)
+            demand[collector] = demand.get(collector, 0.0) + current
+            demand[emitter] = demand.get(emitter, 0.0) - current
+        values = self.point.values
+        nodes = [node for node in self.neighbours if node not in (GROUND_NET, SUPPLY_NET) and node not in self.sources]
+        for node in sorted(nodes, key=lambda node: (abs(demand.get(node, 0.0)) == 0.0, abs(demand.get(node, 0.0)))):
+            here = self.potential.get(node, 0.0)
+            wanted = demand.get(node, 0.0)  # current that the resistors have to bring in, net
+            inward, outward = [], []
+            for device, other in self.neighbours[node]:
+                difference = self.potential.get(other, 0.0) - here
+                if device in values:
+                    wanted -= difference / values[device]
+                elif difference >= 0.0:
+                    inward.append((device, max(difference, 0.005)))
+                else:
+                    outward.append((device, -difference))
+            if inward and outward:
+                through = abs(wanted) * self._log_uniform(3.0, 15.0) if abs(wanted) < 1e-4 else abs(wanted) * 0.2
+                through = max(through, 5e-6)
+                self._share(inward, through + max(wanted, 0.0))
+                self._share(outward, through + max(-wanted, 0.0))
+            elif inward:
+                self._share(inward, max(wanted, 2e-6))
+            elif outward:
+                self._share(outward, max(-wanted, 2e-6))
+        for device in self.resistors:
+            values.setdefault(device, self._log_uniform(*_BASE_RESISTOR_OHM))
+
+    def _share(self, resistors: list[tuple[int, float]], current: float) -> None:
+        weights = self.rng.uniform(0.5, 1.5, len(resistors))
+        for (device, difference), weight in zip(resistors, weights / weights.sum(), strict=True):
+            self.point.values[device] = max(difference / (current * weight), 1.0)
