@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING
-
 from genrf.classes import CircuitClass
-
 from genrf.lna.metrics import METRICS
 from genrf.lna.rules import amplifies
 from genrf.lna.testbench import LnaTestbench

@@ -11,9 +11,12 @@ class Technology(Protocol):
     """A foundry process. A second process implements this and nothing else changes."""
 
     name: str
-    version: str
-    """Version of the model files, part of the dataset's identity."""
     corners: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        """Version of the model files, part of the dataset's identity."""
+        ...
 
     def value_range(self, kind: str) -> tuple[float, float]:
         """Smallest and largest legal value of a device kind, in SI units."""
@@ -23,7 +26,7 @@ class Technology(Protocol):
         """The nearest legal value on the process's grid."""
         ...
 
-    def instances(self, circuit: Circuit) -> list[str]:
+    def instances(self, circuit: Circuit, corner: str = "typ", temperature_c: float = 27.0) -> list[str]:
         """SPICE lines that instantiate every device of the circuit with its parasitics, named by its designator."""
         ...
 

@@ -1,0 +1,95 @@
+"""What a low-noise amplifier is measured by, and how the figures follow from S-parameters.
+
+symbol  variable        meaning                                     unit
+S_ij    s11 ... s22     scattering parameters                       1
+Delta   determinant     S11 S22 - S12 S21                           1
+mu      mu              Edwards-Sinsky stability factor             1
+F       factor          noise factor, source at T0 = 290 K          1
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from genrf.metrics import Metric
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("gain_db", "dB", "higher", "Transducer gain |S21| at the centre frequency."),
+        Metric("nf_db", "dB", "lower", "Noise figure at the centre frequency, source at 290 K."),
+        Metric("s11_db", "dB", "lower", "Input reflection |S11| at the centre frequency."),
+        Metric("s22_db", "dB", "lower", "Output reflection |S22| at the centre frequency."),
+        Metric("s12_db", "dB", "lower", "Reverse transmission |S12| at the centre frequency."),
+        Metric(
+            "bandwidth_hz",
+            "Hz",
+            "higher",
+            "Width of the band around the centre frequency in which the gain is within 3 dB of the centre's.",
+            scale="log",
+        ),
+        Metric("mu_min", "", "higher", "Smallest Edwards-Sinsky mu of both ports from a tenth to ten times the centre frequency."),
+        Metric("power_w", "W", "lower", "Power drawn from the supply and the bias sources.", scale="log"),
+    )
+}
+
+_SMALLEST_MAGNITUDE = 1e-15
+"""-300 dB: the floor for a transmission that is exactly zero."""
+BOLTZMANN = 1.380649e-23
+REFERENCE_TEMPERATURE_K = 290.0
+
+
+def decibels(s: complex) -> float:
+    """20 log10 of a magnitude, not below -300 dB."""
+    return 20.0 * math.log10(max(abs(s), _SMALLEST_MAGNITUDE))
+
+
+def noise_figure_db(input_noise: float, source_ohm: float) -> float:
+    """Noise figure from the circuit's own noise referred to the source's open-circuit voltage.
+
+    F = 1 + e_n^2 / (4 k T0 R_s), with T0 = 290 K (IEEE definition; Gonzalez, Microwave Transistor Amplifiers, eq. 4.1.2).
+
+    Args:
+        input_noise: spectral density e_n of the circuit's noise without source and load, in V/sqrt(Hz).
+        source_ohm: source resistance R_s, in Ohm.
+    """
+    factor = 1.0 + input_noise**2 / (4.0 * BOLTZMANN * REFERENCE_TEMPERATURE_K * source_ohm)
+    return 10.0 * math.log10(factor)
+
+
+def mu_minimum(s11: np.ndarray, s12: np.ndarray, s21: np.ndarray, s22: np.ndarray) -> float:
+    """Smallest of mu and mu' over frequency (Edwards and Sinsky, IEEE T-MTT 40(12), 1992); arrays of shape (points,)."""
+    determinant = s11 * s22 - s12 * s21
+    loop = np.abs(s12 * s21)
+    # A zero denominator means a port that is matched and isolated: as stable as can be, so the floor only keeps mu finite.
+    source = (1.0 - np.abs(s11) ** 2) / np.maximum(np.abs(s22 - determinant * s11.conj()) + loop, 1e-12)
+    load = (1.0 - np.abs(s22) ** 2) / np.maximum(np.abs(s11 - determinant * s22.conj()) + loop, 1e-12)
+    return float(min(source.min(), load.min()))
+
+
+def bandwidth_hz(frequency_hz: np.ndarray, gain_db: np.ndarray, centre_hz: float, drop_db: float = 3.0) -> float:
+    """Width of the contiguous band around the centre with gain no more than ``drop_db`` below the centre's.
+
+    Linear interpolation in dB over log frequency; a band that reaches the end of the sweep ends there.
+
+    Args:
+        frequency_hz: ascending, shape (points,); must contain the centre (within 1 ppm).
+        gain_db: shape (points,).
+        centre_hz: centre frequency.
+        drop_db: in dB.
+    """
+    centre = int(np.argmin(np.abs(frequency_hz - centre_hz)))
+    excess = gain_db - (gain_db[centre] - drop_db)
+    edges = []
+    for step, end in ((-1, -1), (1, len(frequency_hz))):
+        edge = frequency_hz[0 if step < 0 else -1]
+        for index in range(centre, end, step):
+            if excess[index] < 0.0:
+                inside, outside = excess[index - step], excess[index]
+                ratio = frequency_hz[index] / frequency_hz[index - step]
+                edge = frequency_hz[index - step] * ratio ** (inside / (inside - outside))
+                break
+        edges.append(float(edge))
+    return edges[1] - edges[0]

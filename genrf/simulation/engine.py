@@ -1,0 +1,52 @@
+"""Measure one circuit with the library of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from genrf import classes, technology
+from genrf.circuit.topology import Circuit
+from genrf.metrics import Metrics
+from genrf.simulation.library import Library
+from genrf.simulation.testbench import Cause, Curve, SimulationFailure
+from genrf.spec import Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A circuit and the conditions to measure it under."""
+
+    circuit: Circuit
+    conditions: Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a circuit has no metrics."""
+
+    cause: Cause
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Either metrics or a failure."""
+
+    metrics: Metrics | None
+    failure: Failure | None = None
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    """Only where they were asked for."""
+
+
+def measure(library: Library, simulation: Simulation, technology_name: str, curves: bool = False) -> Outcome:
+    """Simulate one circuit; whatever is wrong with it becomes the outcome's failure."""
+    circuit, conditions = simulation.circuit, simulation.conditions
+    process = technology.get(technology_name)
+    testbench = classes.get(circuit.topology.circuit_class).testbench
+    try:
+        library.run(testbench.deck(circuit, conditions, process, curves))
+        measurement = testbench.measure(library, circuit, conditions, process, curves)
+    except SimulationFailure as failure:
+        return Outcome(None, Failure(failure.cause, failure.detail))
+    return Outcome(measurement.metrics, None, measurement.curves)

@@ -1,0 +1,161 @@
+"""libngspice in this process, through ctypes.
+
+One process holds one library and simulates one circuit at a time. A fatal error inside ngspice can end or corrupt the process, so
+only the workers of `genrf.simulation.pool` load it. Names in commands must be lower case. Errors are reported as text on the
+output channel while the call returns 0: `Library.run` reads both.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from genrf.errors import MissingToolError
+from genrf.simulation.testbench import Cause, Deck, SimulationFailure
+
+REMEDY = "install it with `apt-get install ngspice libngspice0`"
+
+CONVERGENCE_OPTIONS = "gminsteps=10 srcsteps=10 itl1=100 itl2=50 keepopinfo"
+"""Fixed-length gmin and source stepping: a circuit without an operating point fails after a bounded number of iterations, the same
+on every machine. ngspice's adaptive stepping takes up to a minute and its transient search for an operating point even longer."""
+
+_NO_TRANSIENT_OPERATING_POINT = "optran 1 1 1 0 0 0"
+
+
+class _Complex(ctypes.Structure):
+    _fields_ = [("real", ctypes.c_double), ("imaginary", ctypes.c_double)]
+
+
+class _VectorInfo(ctypes.Structure):
+    """``struct vector_info`` of sharedspice.h."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("type", ctypes.c_int),
+        ("flags", ctypes.c_short),
+        ("real", ctypes.c_void_p),
+        ("complex", ctypes.c_void_p),
+        ("length", ctypes.c_int),
+    ]
+
+
+_SEND_CHAR = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
+_CONTROLLED_EXIT = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_int, ctypes.c_bool, ctypes.c_bool, ctypes.c_int, ctypes.c_void_p
+)
+
+
+def load() -> ctypes.CDLL:
+    """The shared library.
+
+    Raises:
+        MissingToolError: if it is not installed.
+    """
+    for name in ("libngspice.so.0", ctypes.util.find_library("ngspice")):
+        if name:
+            try:
+                return ctypes.CDLL(name)
+            except OSError:
+                continue
+    raise MissingToolError(f"libngspice.so.0: the ngspice library is not installed; {REMEDY}")
+
+
+class Library:
+    """The simulator, initialised once a process. Implements `genrf.simulation.testbench.Plots` for the deck last run."""
+
+    def __init__(self) -> None:
+        self._library = load()
+        self._library.ngGet_Vec_Info.restype = ctypes.POINTER(_VectorInfo)
+        self._library.ngGet_Vec_Info.argtypes = [ctypes.c_char_p]
+        self._library.ngSpice_Command.argtypes = [ctypes.c_char_p]
+        self._output: list[bytes] = []
+        self.unusable = False
+        """Set when ngspice asked to exit: the process must be replaced."""
+        self._loaded = False
+        # The callbacks must outlive the library's use of them.
+        self._callbacks = (_SEND_CHAR(self._on_text), _CONTROLLED_EXIT(self._on_exit))
+        self._library.ngSpice_Init(self._callbacks[0], None, self._callbacks[1], None, None, None, None)
+        self._library.ngSpice_Command(_NO_TRANSIENT_OPERATING_POINT.encode())
+        self._output.clear()
+
+    def _on_text(self, text: bytes, _identity: int, _user: int) -> int:
+        self._output.append(text)
+        return 0
+
+    def _on_exit(self, _status: int, _immediate: bool, _quit: bool, _identity: int, _user: int) -> int:
+        self.unusable = True
+        return 0
+
+    def run(self, deck: Deck) -> None:
+        """Load a deck and run its analyses; `vector` and `device` then read the results, until `clear`.
+
+        Raises:
+            SimulationFailure: with its cause, if the deck is refused or an analysis fails.
+        """
+        self.clear()
+        lines = [line.encode("ascii") for line in (*deck.netlist, f".options {CONVERGENCE_OPTIONS}", ".end")]
+        array = (ctypes.c_char_p * (len(lines) + 1))(*lines, None)
+        self._loaded = True
+        refused = self._library.ngSpice_Circ(array)
+        if refused or self.unusable or _ERROR.search(self.output):
+            # A deck that was refused leaves no circuit behind; removing it would end the process.
+            self._loaded = "circuit not parsed" not in self.output.lower()
+            raise self._failure("netlist_error")
+        for command in deck.analyses:
+            if self._library.ngSpice_Command(command.encode("ascii")) or self.unusable or _ERROR.search(self.output):
+                raise self._failure("no_convergence")
+
+    def clear(self) -> None:
+        """Forget the circuit and its results."""
+        if self._loaded:
+            self._library.ngSpice_Command(b"destroy all")
+            self._library.ngSpice_Command(b"remcirc")
+            self._loaded = False
+        self._output.clear()
+
+    @property
+    def output(self) -> str:
+        """What ngspice has said since the deck was loaded."""
+        return b"\n".join(self._output).decode("ascii", "replace")
+
+    def vector(self, plot: str, name: str) -> np.ndarray:
+        """See `genrf.simulation.testbench.Plots.vector`."""
+        found = self._library.ngGet_Vec_Info(f"{plot}.{name}".encode("ascii"))
+        if not found:
+            raise SimulationFailure("not_measurable", f"no vector {plot}.{name}")
+        info = found.contents
+        if info.complex:
+            return np.frombuffer(ctypes.string_at(info.complex, 16 * info.length), np.complex128)
+        return np.frombuffer(ctypes.string_at(info.real, 8 * info.length), np.float64)
+
+    def device(self, designator: str, quantity: str) -> float:
+        """See `genrf.simulation.testbench.Plots.device`."""
+        found = self._library.ngGet_Vec_Info(f"@{designator}[{quantity}]".encode("ascii"))
+        if not found or not found.contents.real:
+            raise SimulationFailure("not_measurable", f"no quantity {quantity} of device {designator}")
+        return float(ctypes.c_double.from_address(found.contents.real).value)
+
+    def _failure(self, otherwise: Cause) -> SimulationFailure:
+        return classify(self.output, otherwise)
+
+
+_ERROR = re.compile(r"\berror\b|aborted|singular matrix|unknown subckt|no such|unable to find|can't find", re.I)
+_CAUSES: tuple[tuple[re.Pattern[str], Cause], ...] = (
+    (re.compile(r"singular matrix|matrix is singular", re.I), "singular_matrix"),
+    (re.compile(r"timestep too small|iteration limit|no convergence|stepping failed|solution failed", re.I), "no_convergence"),
+)
+
+
+def classify(output: str, otherwise: Cause) -> SimulationFailure:
+    """The failure that ngspice's output tells of, with its telling line as the detail."""
+    lines = [re.sub(r"^(stdout|stderr)\s*", "", line).strip() for line in output.splitlines()]
+    for pattern, cause in _CAUSES:
+        for line in lines:
+            if pattern.search(line):
+                return SimulationFailure(cause, line)
+    telling = [line for line in lines if _ERROR.search(line)]
+    return SimulationFailure(otherwise, telling[0] if telling else (lines[-1] if lines else "no message"))

@@ -1,0 +1,247 @@
+"""Simulate many circuits in watched worker processes.
+
+A crash, a hang or a fatal error of ngspice costs the one circuit that caused it. Outcomes do not depend on the number of workers,
+on the order of the circuits or on how busy the machine is: every circuit starts from a fresh deck, its time limit counts processor time,
+and circuits that were lost with a neighbour's crash are simulated again.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from multiprocessing import connection
+from pathlib import Path
+from types import TracebackType
+
+from genrf.circuit.topology import Circuit
+from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.simulation.worker import SHARED_BYTES, read_progress, write_progress
+from genrf.spec import Conditions
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TIMEOUT_S = 5.0
+"""Processor time a circuit may take; a typical one takes 2 ms."""
+RECYCLE_AFTER = 20_000
+"""Circuits after which a worker is replaced: ngspice leaks about 1 MB in 400 circuits."""
+_BATCH = 16
+"""Circuits a message; enough to hide the message's cost, few enough to share the work evenly."""
+_WALL_FACTOR = 12.0
+"""A worker that shows no progress for this many time limits of wall time is killed: it sleeps or waits instead of computing."""
+_POLL_S = 1.0
+
+_Task = tuple[int, Simulation, bool]
+
+__all__ = ["Failure", "Outcome", "Simulation", "SimulatorPool", "simulate"]
+
+
+class _Worker:
+    """One worker process as seen from here."""
+
+    def __init__(self, technology: str, timeout_s: float) -> None:
+        ours, theirs = socket.socketpair()
+        memory = os.memfd_create("genrf-progress")
+        os.ftruncate(memory, SHARED_BYTES)
+        self.shared = mmap.mmap(memory, SHARED_BYTES)
+        write_progress(self.shared, -1)
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
+        # A worker is single-threaded: threads of libraries would only fight over the cores.
+        environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "genrf.simulation.worker", str(theirs.fileno()), str(memory), technology, str(timeout_s)],
+            pass_fds=(theirs.fileno(), memory),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=environment,
+        )
+        theirs.close()
+        os.close(memory)
+        self.connection = connection.Connection(ours.detach())
+        self.ready = False
+        self.simulated = 0
+        self.pending: dict[int, _Task] = {}
+        self.seen = (-1, time.monotonic())
+        """Circuit in progress when last looked at, and since when."""
+
+    def close(self) -> int:
+        """End the process; return its exit status, negative for a signal."""
+        self.connection.close()
+        try:
+            status = self.process.wait(timeout=2.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self.shared.close()
+        return status
+
+
+class SimulatorPool:
+    """A context manager around worker processes, each holding one libngspice.
+
+    Args:
+        workers: number of processes; None for one a core.
+        technology: name of the process to simulate in.
+        timeout_s: processor time a circuit may take, in s.
+        recycle_after: circuits after which a worker is replaced.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        technology: str = "sg13g2",
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        recycle_after: int = RECYCLE_AFTER,
+    ) -> None:
+        self._count = max(1, workers if workers is not None else len(os.sched_getaffinity(0)))
+        self._technology = technology
+        self._timeout_s = timeout_s
+        self._recycle_after = recycle_after
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> SimulatorPool:
+        self._workers = [self._start() for _ in range(self._count)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            if kind is not None or worker.pending:
+                worker.process.kill()
+            worker.connection.close()
+        for worker in self._workers:
+            worker.close()
+        self._workers = []
+
+    def _start(self) -> _Worker:
+        return _Worker(self._technology, self._timeout_s)
+
+    def run(self, simulations: Sequence[Simulation], *, curves: bool = False) -> list[Outcome]:
+        """Simulate circuits; outcomes in the same order.
+
+        Raises:
+            MissingToolError: if ngspice's library or the technology's models are not installed.
+        """
+        return list(self.run_iter(simulations, curves=curves))
+
+    def run_iter(self, simulations: Iterable[Simulation], *, curves: bool = False) -> Iterator[Outcome]:
+        """Simulate circuits as an iterable yields them; outcomes in the same order, each as soon as it is its turn.
+
+        At most a few hundred circuits are in flight, so the iterable may be endless. One run at a time.
+
+        Raises:
+            MissingToolError: if ngspice's library or the technology's models are not installed.
+        """
+        if not self._workers:
+            raise RuntimeError("SimulatorPool is used outside its `with` block")
+        source = enumerate(simulations)
+        waiting: deque[_Task] = deque()
+        done: dict[int, Outcome] = {}
+        first_unfinished, exhausted = 0, False
+        ahead = self._count * _BATCH * 8
+        while True:
+            while not exhausted and len(waiting) + len(done) + sum(len(w.pending) for w in self._workers) < ahead:
+                number, simulation = next(source, (-1, None))
+                if simulation is None:
+                    exhausted = True
+                    break
+                waiting.append((number, simulation, curves))
+            self._assign(waiting, exhausted)
+            while first_unfinished in done:
+                yield done.pop(first_unfinished)
+                first_unfinished += 1
+            if not any(worker.pending for worker in self._workers):
+                if exhausted and not waiting and not done:
+                    return
+                if not waiting:
+                    continue
+            self._collect(waiting, done)
+
+    def _assign(self, waiting: deque[_Task], exhausted: bool) -> None:
+        """Give every worker that is nearly idle a batch; small ones at the end, so that all workers end together."""
+        for index, worker in enumerate(self._workers):
+            if worker.simulated >= self._recycle_after and not worker.pending:
+                worker.close()
+                worker = self._workers[index] = self._start()
+            # A second batch lies ready in the socket while the first is simulated, unless the worker is due for replacement.
+            room = worker.simulated + len(worker.pending) < self._recycle_after
+            if not waiting or not room or len(worker.pending) > _BATCH // 2:
+                continue
+            size = _BATCH if not exhausted else max(1, min(_BATCH, len(waiting) // (2 * self._count)))
+            batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
+            worker.pending.update((task[0], task) for task in batch)
+            try:
+                worker.connection.send(batch)
+            except OSError:
+                # It has died; `_collect` sees its closed connection, finds the cause and sends its circuits elsewhere.
+                continue
+
+    def _collect(self, waiting: deque[_Task], done: dict[int, Outcome]) -> None:
+        """Wait for a message or a death, and deal with it."""
+        by_connection = {worker.connection: worker for worker in self._workers}
+        for ready in connection.wait(list(by_connection), timeout=_POLL_S):
+            worker = by_connection[ready]  # type: ignore[index]
+            try:
+                message = worker.connection.recv()
+            except (EOFError, OSError):
+                self._bury(worker, waiting, done, killed=False)
+                continue
+            if isinstance(message, Exception):
+                raise message
+            if message is None:
+                worker.ready = True
+                continue
+            for number, outcome in message:
+                if worker.pending.pop(number, None) is not None:
+                    done[number] = outcome
+                    worker.simulated += 1
+        self._watch(waiting, done)
+
+    def _watch(self, waiting: deque[_Task], done: dict[int, Outcome]) -> None:
+        """Kill workers that make no progress although their processor-time limit has not ended them."""
+        now = time.monotonic()
+        for worker in list(self._workers):
+            current = read_progress(worker.shared)
+            if current != worker.seen[0] or not worker.pending:
+                worker.seen = (current, now)
+            elif now - worker.seen[1] > _WALL_FACTOR * self._timeout_s:
+                worker.process.kill()
+                self._bury(worker, waiting, done, killed=True)
+
+    def _bury(self, worker: _Worker, waiting: deque[_Task], done: dict[int, Outcome], killed: bool) -> None:
+        """Replace a dead worker, blame the circuit it died of, and put its other circuits back in the queue."""
+        culprit = read_progress(worker.shared)
+        started = worker.ready
+        status = worker.close()
+        self._workers[self._workers.index(worker)] = self._start()
+        lost = worker.pending
+        if culprit in lost:
+            task = lost.pop(culprit)
+            timed_out = killed or status == -signal.SIGVTALRM
+            failure = (
+                Failure("timeout", f"more than {self._timeout_s:g} s of processor time")
+                if timed_out
+                else Failure("crash", f"the simulator ended with status {status}")
+            )
+            log.debug("circuit %d: %s", task[0], failure)
+            done[task[0]] = Outcome(None, failure)
+        elif not started:
+            raise RuntimeError(f"a simulation worker ended with status {status} before it was ready")
+        waiting.extendleft(reversed(list(lost.values())))
+
+
+def simulate(
+    circuit: Circuit, conditions: Conditions, *, curves: bool = False, technology: str = "sg13g2"
+) -> Outcome:
+    """Simulate one circuit in a worker of its own; use `SimulatorPool` for more than one."""
+    with SimulatorPool(workers=1, technology=technology) as pool:
+        return pool.run([Simulation(circuit, conditions)], curves=curves)[0]

@@ -1,0 +1,96 @@
+"""The process that holds libngspice: reads circuits from a socket, simulates them one by one, writes the outcomes back.
+
+Started by `genrf.simulation.pool` as ``python -m genrf.simulation.worker SOCKET SHARED TECHNOLOGY LIMIT``, so that it inherits no
+state of its parent and needs no guard in the parent's main module. Before each circuit it writes the circuit's number to shared
+memory: if the process dies, the parent knows which circuit it died of. The limit is processor time, not wall time, so that
+results do not depend on how busy the machine is; the kernel ends the process when a circuit exceeds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import signal
+import struct
+import sys
+import time
+from multiprocessing.connection import Connection
+
+from genrf.errors import GenRFError
+from genrf.simulation.engine import Outcome, Simulation, measure
+
+SHARED_BYTES = 8
+"""Number of the circuit in progress, as a signed 64-bit integer; -1 when idle."""
+_FLUSH_AFTER_S = 0.1
+_PARENT_DEATH_SIGNAL = 1
+"""``PR_SET_PDEATHSIG`` of ``prctl(2)``."""
+
+
+def write_progress(shared: mmap.mmap, number: int) -> None:
+    """Tell the parent which circuit is in progress."""
+    struct.pack_into("<q", shared, 0, number)
+
+
+def read_progress(shared: mmap.mmap) -> int:
+    """The circuit in progress, -1 if none."""
+    return int(struct.unpack_from("<q", shared, 0)[0])
+
+
+def serve(connection: Connection, shared: mmap.mmap, technology: str, limit_s: float) -> None:
+    """Answer requests until the parent closes the connection.
+
+    A request is a list of ``(number, Simulation, curves)``; answers are lists of ``(number, Outcome)``, one or more a request.
+    """
+    from genrf.simulation.library import Library
+
+    try:
+        library = Library()
+    except GenRFError as error:
+        connection.send(error)
+        return
+    connection.send(None)
+    while True:
+        try:
+            request: list[tuple[int, Simulation, bool]] = connection.recv()
+        except (EOFError, OSError):
+            return
+        answers: list[tuple[int, Outcome]] = []
+        flushed = time.monotonic()
+        for number, simulation, curves in request:
+            if answers and time.monotonic() - flushed > _FLUSH_AFTER_S:
+                connection.send(answers)
+                answers, flushed = [], time.monotonic()
+            write_progress(shared, number)
+            signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
+            try:
+                outcome = measure(library, simulation, technology, curves)
+            except GenRFError as error:
+                connection.send(error)
+                return
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+            if library.unusable:
+                # ngspice asked to exit: the parent counts this circuit as a crash and starts a fresh process.
+                connection.send(answers)
+                os._exit(1)
+            answers.append((number, outcome))
+        write_progress(shared, -1)
+        connection.send(answers)
+
+
+def main(arguments: list[str]) -> None:
+    """Entry point of the worker process."""
+    socket, shared_file, technology, limit = arguments
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    with Connection(int(socket)) as connection, mmap.mmap(int(shared_file), SHARED_BYTES) as shared:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            serve(connection, shared, technology, float(limit))
+    # libngspice's exit handlers are slow and have nothing to save.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

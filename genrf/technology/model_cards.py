@@ -1,0 +1,174 @@
+"""The PDK's own SPICE text, read at run time and reduced to what one circuit needs.
+
+Loading the whole corner file takes ngspice longer than simulating an amplifier. Here the text of one subcircuit is parsed, its
+expressions are evaluated for the given parameters, corner and temperature, and a flat numeric ``.model`` card is left.
+Nothing of the PDK is copied into this repository: the installed package's files are the only source.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import operator
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from genrf.errors import MissingToolError
+
+PACKAGE = "ihp"
+"""Import name of the package that carries the models."""
+DISTRIBUTION = "ihp-gdsfactory"
+
+_REMEDY = f"install it with `pip install --no-deps {DISTRIBUTION}==2.0.0` (or `make install`)"
+
+
+@cache
+def model_folder() -> Path:
+    """Folder of the SG13G2 ngspice models, found without importing the package (its import pulls in layout tools).
+
+    Raises:
+        MissingToolError: if the package is not installed or lacks the models.
+    """
+    try:
+        found = importlib.util.find_spec(PACKAGE)
+    except (ImportError, ValueError):
+        found = None
+    for root in (found.submodule_search_locations or []) if found else []:
+        folder = Path(root) / "models" / "ngspice" / "models"
+        if (folder / "cornerHBT.lib").is_file():
+            return folder
+    raise MissingToolError(f"SG13G2 models: the Python package {DISTRIBUTION} is not installed; {_REMEDY}")
+
+
+def models_version() -> str:
+    """Version of the installed model package."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        raise MissingToolError(f"SG13G2 models: the Python package {DISTRIBUTION} is not installed; {_REMEDY}") from None
+
+
+@cache
+def read(name: str) -> str:
+    """Text of one model file, comments removed and continuation lines joined.
+
+    Raises:
+        MissingToolError: if the file is absent.
+    """
+    path = model_folder() / name
+    try:
+        text = path.read_text(encoding="latin-1")
+    except OSError as error:
+        raise MissingToolError(f"{path}: cannot be read: {error.strerror}; {_REMEDY}") from error
+    lines = [line.split(";")[0].rstrip() for line in text.splitlines() if not line.lstrip().startswith("*")]
+    return re.sub(r"\n\s*\+", " ", "\n".join(line for line in lines if line))
+
+
+@cache
+def corner_parameters(file: str, section: str) -> Mapping[str, float]:
+    """The ``.param`` values that one ``.LIB`` section of a corner file sets.
+
+    Args:
+        file: for example ``cornerHBT.lib``.
+        section: for example ``hbt_typ``.
+
+    Raises:
+        MissingToolError: if the installed file has no such section.
+    """
+    found = re.search(rf"^\.lib\s+{section}\s*$(.*?)^\.endl", read(file), re.I | re.M | re.S)
+    if not found:
+        raise MissingToolError(f"{model_folder() / file}: no section {section}; {_REMEDY}")
+    parameters: dict[str, float] = {}
+    for name, expression in re.findall(r"^\s*\.param\s+(\w+)\s*=\s*(\S+)", found.group(1), re.I | re.M):
+        parameters[name.lower()] = evaluate(expression, parameters)
+    return parameters
+
+
+class Subcircuit:
+    """One ``.subckt`` of a model file whose body is a single transistor with its model card and parasitics."""
+
+    def __init__(self, file: str, name: str) -> None:
+        found = re.search(rf"^\.subckt\s+{name}\s+(.*?)^\.ends", read(file), re.I | re.M | re.S)
+        if not found:
+            raise MissingToolError(f"{model_folder() / file}: no subcircuit {name}; {_REMEDY}")
+        self.name = name
+        self.parameters: dict[str, str] = {}
+        self.model_type = ""
+        self.model_parameters: dict[str, str] = {}
+        self.parasitics: dict[str, str] = {}
+        """Designator of a resistor or capacitor in the body -> expression of its value."""
+        for line in found.group(1).splitlines()[1:]:
+            words = line.split()
+            if words[0].lower() == ".param":
+                self.parameters.update(_assignments(line.split(None, 1)[1]))
+            elif words[0].lower() == ".model":
+                self.model_type = words[2]
+                self.model_parameters = _assignments(line.split(None, 3)[3])
+            elif words[0][0].lower() in "rc":
+                self.parasitics[words[0].lower()] = line.split("=", 1)[1].strip().strip("'\"")
+
+    def environment(self, corner: Mapping[str, float], temperature_c: float, **parameters: float) -> dict[str, float]:
+        """Values of every name an expression of the body may use, subcircuit defaults overridden by ``parameters``."""
+        known = {**corner, "temper": temperature_c}
+        overrides = {name.lower(): value for name, value in parameters.items()}
+        for name, expression in self.parameters.items():
+            known[name] = overrides[name] if name in overrides else evaluate(expression, known)
+        return known
+
+    def model_card(self, name: str, environment: Mapping[str, float]) -> str:
+        """One ``.model`` line called ``name`` with every parameter a number."""
+        numbers = " ".join(f"{key}={evaluate(text, environment):.9g}" for key, text in self.model_parameters.items())
+        return f".model {name} {self.model_type} {numbers}"
+
+
+def _assignments(text: str) -> dict[str, str]:
+    """Parse ``a=1 b='x + 2'`` into names and expressions."""
+    pairs = re.findall(r"(\w+)\s*=\s*('[^']*'|\"[^\"]*\"|\{[^}]*\}|\S+)", text)
+    return {name.lower(): expression.strip("'\"{}") for name, expression in pairs}
+
+
+_OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+
+_SCALE_FACTORS = {"t": 1e12, "g": 1e9, "meg": 1e6, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+
+
+def evaluate(expression: str, names: Mapping[str, float]) -> float:
+    """Evaluate a SPICE arithmetic expression (numbers with scale factors, names, + - * / ** and brackets).
+
+    Raises:
+        ValueError: for anything else; model files are data and are never executed.
+    """
+
+    def scaled(match: re.Match[str]) -> str:
+        return repr(float(match.group(1)) * _SCALE_FACTORS[match.group(2).lower()])
+
+    text = re.sub(r"(?<![\w.])(\d+\.?\d*(?:e[+-]?\d+)?)(meg|[tgkmunpf])\b", scaled, expression, flags=re.I)
+    # A leading zero is optional in SPICE (".00E-04") and superfluous ones are allowed; Python's parser refuses only the latter.
+    text = re.sub(r"(?<![\w.])0+(?=\d)", "", text)
+
+    def value(node: ast.AST) -> float:
+        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+            return float(node.value)
+        if isinstance(node, ast.Name):
+            return names[node.id.lower()]
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
+        if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](value(node.operand))
+        raise ValueError(f"cannot evaluate SPICE expression {expression!r}")
+
+    try:
+        return value(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, KeyError) as error:
+        raise ValueError(f"cannot evaluate SPICE expression {expression!r}: {error}") from error

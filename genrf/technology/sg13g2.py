@@ -1,0 +1,227 @@
+"""IHP SG13G2: a 130 nm SiGe BiCMOS process with 350 GHz HBTs, as far as ngspice can simulate it without plug-ins.
+
+device          model
+hbt             the PDK's npn13G2 (VBIC), cards derived from its text; more than 10 emitters are several transistors in parallel
+capacitor       MIM with the PDK's series resistance and bottom plate (`genrf.technology.mim_capacitor`)
+inductor        a model of ours (`genrf.technology.inductor`): the PDK has none
+resistor        ideal, with the corner and temperature coefficient of the PDK's rppd (its own model needs a plug-in)
+bias_voltage    ideal
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cache, lru_cache
+
+from genrf.circuit.devices import KINDS
+from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device
+from genrf.errors import InvalidInputError, MissingToolError
+from genrf.technology import model_cards
+from genrf.technology.inductor import SpiralInductor
+from genrf.technology.mim_capacitor import mim_capacitor
+
+HBT_FILE = "sg13g2_hbt_mod.lib"
+HBT_SUBCIRCUIT = "npn13G2"
+LARGEST_NX = 10
+"""Emitters of one npn13G2 at most; more are transistors in parallel."""
+LARGEST_EMITTER_CURRENT_A = 3e-3
+"""Collector current for which an emitter's model is valid: header of sg13g2_hbt_mod.lib, ``ic: <(0.003*Nx) A``."""
+
+_RANGES = {
+    "resistor": (1.0, 100e3),
+    "inductor": (20e-12, 20e-9),
+    "capacitor": (5e-15, 50e-12),
+    "hbt": (1.0, 40.0),
+    "bias_voltage": (0.0, 3.3),
+}
+_NET = re.compile(r"(0|[a-z][a-z0-9]{0,15})\Z")
+_SIGNAL_GROUNDS = (GROUND, SUPPLY)
+
+
+class SG13G2:
+    """The process, read from the installed PDK package at first use."""
+
+    name = "sg13g2"
+    corners = ("typ", "bcs", "wcs")
+
+    @property
+    def version(self) -> str:
+        """Version of the model files."""
+        return f"{model_cards.DISTRIBUTION} {model_cards.models_version()}"
+
+    def value_range(self, kind: str) -> tuple[float, float]:
+        """Smallest and largest legal value of a device kind, in SI units."""
+        return _RANGES[kind]
+
+    def snap(self, kind: str, value: float) -> float:
+        """The nearest legal value: 4 significant digits for R, L and C, 1 mV for a bias, whole transistors for emitters."""
+        low, high = _RANGES[kind]
+        value = min(max(float(value), low), high)
+        if kind == "bias_voltage":
+            return round(value, 3)
+        if kind == "hbt":
+            transistors, emitters = _split_emitters(value)
+            return float(transistors * emitters)
+        return float(f"{value:.4g}")
+
+    def instances(self, circuit: Circuit, corner: str = "typ", temperature_c: float = 27.0) -> list[str]:
+        """SPICE lines of every device with its parasitics, named by its designator in lower case.
+
+        Nets keep their names; internal nodes contain an underscore, which nets may not. Shunt parasitics of all devices at a net
+        are one capacitor ``cpar_<net>``.
+
+        Raises:
+            InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net.
+        """
+        self._check_corner(corner)
+        lines: list[str] = []
+        shunt: dict[str, float] = {}
+        for designator, device, value in zip(
+            circuit.topology.designators, circuit.topology.devices, circuit.values, strict=True
+        ):
+            name = designator.lower()
+            _check(designator, device, value)
+            if device.kind == "hbt":
+                lines += _hbt_lines(name, device.nets, value)
+            elif device.kind == "resistor":
+                a, b = device.nets
+                lines.append(f"{name} {a} {b} {value * _resistor_factor(corner, temperature_c):.7g}")
+            elif device.kind == "bias_voltage":
+                lines.append(f"{name} {device.nets[0]} 0 {value:.7g}")
+            elif device.kind == "inductor":
+                a, b = device.nets
+                spiral = SpiralInductor.of(value)
+                lines += [
+                    f"{name} {a} {name}_r {spiral.inductance_h:.7g}",
+                    f"rp_{name} {a} {name}_r {spiral.parallel_ohm:.7g}",
+                    f"rs_{name} {name}_r {b} {spiral.series_ohm:.7g}",
+                ]
+                for net in (a, b):
+                    shunt[net] = shunt.get(net, 0.0) + spiral.side_f
+            else:
+                a, b = device.nets
+                mim = _mim(value, corner, temperature_c)
+                lines += [f"{name} {a} {name}_r {mim.capacitance_f:.7g}", f"rs_{name} {name}_r {b} {mim.series_ohm:.7g}"]
+                if GROUND not in (a, b):
+                    for net in (a, b):
+                        shunt[net] = shunt.get(net, 0.0) + mim.bottom_plate_f / 2.0
+        for net, capacitance in shunt.items():
+            if net not in _SIGNAL_GROUNDS:
+                lines.append(f"cpar_{net} {net} 0 {capacitance:.7g}")
+        return lines
+
+    def models(self, circuit: Circuit, corner: str, temperature_c: float) -> list[str]:
+        """One ``.model`` line for each number of emitters in the circuit, every parameter evaluated."""
+        self._check_corner(corner)
+        emitters = {
+            _split_emitters(value)[1]
+            for device, value in zip(circuit.topology.devices, circuit.values, strict=True)
+            if device.kind == "hbt"
+        }
+        return [_hbt_card(nx, corner, temperature_c) for nx in sorted(emitters)]
+
+    def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
+        """Which limits the operating point breaks.
+
+        Args:
+            device: any device; only the HBT has limits.
+            value: the device's value.
+            operating_point: for the HBT ``vce``, in V, and ``ic``, in A, of all emitters together.
+        """
+        if device.kind != "hbt":
+            return []
+        broken = []
+        limit_v = _largest_vce()
+        vce, current = operating_point["vce"], operating_point["ic"]
+        # Negated comparisons, so that a not-a-number counts as broken.
+        if not abs(vce) <= limit_v:
+            broken.append(f"|V_CE| = {abs(vce):.3f} V above {limit_v:g} V")
+        if not abs(current) <= LARGEST_EMITTER_CURRENT_A * value:
+            broken.append(f"I_C = {abs(current) / value * 1e3:.2f} mA an emitter above {LARGEST_EMITTER_CURRENT_A * 1e3:g} mA")
+        return broken
+
+    def _check_corner(self, corner: str) -> None:
+        if corner not in self.corners:
+            raise InvalidInputError(f"corner: {self.name} has no corner {corner!r}; choose from {', '.join(self.corners)}")
+
+
+def _check(designator: str, device: Device, value: float) -> None:
+    low, high = _RANGES[device.kind]
+    kind = KINDS[device.kind]
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
+        raise InvalidInputError(f"{designator}: {kind.value} must be from {low:g} to {high:g} {kind.unit}, got {value!r}")
+    if device.kind == "hbt":
+        transistors, emitters = _split_emitters(value)
+        if transistors * emitters != value:
+            raise InvalidInputError(
+                f"{designator}: {value!r} emitters cannot be drawn as equal transistors of at most {LARGEST_NX};"
+                f" the nearest that can is {transistors * emitters}"
+            )
+    for net in device.nets:
+        if not _NET.match(net) or net == "gnd":
+            raise InvalidInputError(f"{designator}: net {net!r} must be 0 or lower-case letters and digits, letter first")
+
+
+def _split_emitters(value: float) -> tuple[int, int]:
+    """Number of equal transistors, and emitters of each, nearest to a total number of emitters."""
+    total = max(1, round(value))
+    transistors = math.ceil(total / LARGEST_NX)
+    return transistors, min(LARGEST_NX, round(total / transistors))
+
+
+@cache
+def _hbt() -> model_cards.Subcircuit:
+    return model_cards.Subcircuit(HBT_FILE, HBT_SUBCIRCUIT)
+
+
+@cache
+def _largest_vce() -> float:
+    return float(_hbt().model_parameters["vce_max"])
+
+
+@cache
+def _hbt_environment(emitters: int, corner: str, temperature_c: float) -> dict[str, float]:
+    corner_values = model_cards.corner_parameters("cornerHBT.lib", f"hbt_{corner}")
+    return _hbt().environment(corner_values, temperature_c, nx=float(emitters))
+
+
+@lru_cache(maxsize=4096)
+def _hbt_card(emitters: int, corner: str, temperature_c: float) -> str:
+    return _hbt().model_card(f"npn_x{emitters}", _hbt_environment(emitters, corner, temperature_c))
+
+
+@cache
+def _hbt_parasitics(emitters: int) -> tuple[float, float, float]:
+    """Substrate resistance and capacitance and the thermal node's leak; they depend on neither corner nor temperature."""
+    environment = _hbt_environment(emitters, "typ", 27.0)
+    parasitics = _hbt().parasitics
+    rsub, csub, rt = (model_cards.evaluate(parasitics[key], environment) for key in ("rsub", "csub", "rt"))
+    return rsub, csub, rt
+
+
+def _hbt_lines(name: str, nets: tuple[str, ...], value: float) -> list[str]:
+    transistors, emitters = _split_emitters(value)
+    rsub, csub, rt = _hbt_parasitics(emitters)
+    collector, base, emitter = nets
+    multiplier = f" m={transistors}" if transistors > 1 else ""
+    return [
+        f"{name} {collector} {base} {emitter} {name}_s {name}_t npn_x{emitters}{multiplier}",
+        f"rsub_{name} {name}_s 0 {rsub / transistors:.7g}",
+        f"csub_{name} {name}_s 0 {csub * transistors:.7g}",
+        f"rt_{name} {name}_t 0 {rt:.7g}",
+    ]
+
+
+_mim = lru_cache(maxsize=65536)(mim_capacitor)
+
+
+@cache
+def _resistor_factor(corner: str, temperature_c: float) -> float:
+    """Resistance relative to its designed value: rppd's sheet resistance and first-order temperature coefficient."""
+    sheet = model_cards.corner_parameters("cornerRES.lib", f"res_{corner}")["rsh_rppd"]
+    typical = model_cards.corner_parameters("cornerRES.lib", "res_typ")["rsh_rppd"]
+    found = re.search(r"^\.model\s+res_rppd\s.*?\btc1=(\S+)", model_cards.read("resistors_mod.lib"), re.M)
+    if not found:
+        raise MissingToolError(f"{model_cards.model_folder() / 'resistors_mod.lib'}: no model res_rppd")
+    return sheet / typical * (1.0 + float(found.group(1)) * (temperature_c - 27.0))
