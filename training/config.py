@@ -1,7 +1,7 @@
 """The one configuration: `params.yaml` read into dataclasses, with named recipes laid over the base values.
 
-Every section validates itself: an unknown key, a wrong type or a value out of range is one line that names file, key and
-value and says what was expected.
+Every section validates itself: an unknown key, a wrong type or a value out of range is one line that names file
+and key, and says what was given and what was expected.
 """
 
 from __future__ import annotations
@@ -123,6 +123,17 @@ class SizingDiffusionConfig(TrainingConfig):
     """The conditional diffusion model of device values."""
 
     section: ClassVar[str] = "sizing_diffusion"
+
+    sampling_steps: int
+    """Evaluations of the denoiser when values are drawn."""
+    guidance: float
+    """Weight of the specification in sampling; 1 is plain conditioning."""
+
+    def __post_init__(self) -> None:
+        # A dataclass with slots is a new class, which super() without arguments does not know.
+        TrainingConfig.__post_init__(self)
+        _at_least(self.section, self, 2, "sampling_steps")
+        _at_least(self.section, self, 0, "guidance")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,149 @@
+"""What is minimised: one Lightning module a model.
+
+All randomness of a step comes from a generator seeded by (run's seed, step, process), so that a run that was killed and
+resumed makes the same draws as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from training.config import TrainingConfig
+from training.dataset import Batch, step_seed
+from training.models.base import BaseCircuitModel
+from training.models.sizing_diffusion import SizingDiffusion
+from training.models.surrogate import Surrogate
+
+Condition = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+"""Metrics (B, n_metrics), conditions (B, C) and a generator -> specification vectors (B, D) that the rows meet."""
+
+
+WARMUP_SHARE = 0.05
+"""Share of the steps over which the learning rate rises."""
+
+
+class CircuitTraining(LightningModule):
+    """Base of the training modules: optimiser, schedule and reproducible draws. ``self.model`` is what is trained."""
+
+    model: BaseCircuitModel
+
+    def __init__(self, model: BaseCircuitModel, settings: TrainingConfig, seed: int) -> None:
+        super().__init__()
+        self.model = model
+        self.settings = settings
+        self.seed = seed
+
+    def step_generator(self) -> torch.Generator:
+        """Random numbers of this training step and process."""
+        return self._generator(0, self.global_step, self.global_rank)
+
+    def validation_generator(self, batch_index: int) -> torch.Generator:
+        """Random numbers of a validation batch, the same at every validation."""
+        return self._generator(1, batch_index, self.global_rank)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with linear warm-up and half a cosine down to zero; only matrices are decayed."""
+        settings = self.settings
+        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
+        others = [p for p in self.model.parameters() if p.ndim < 2]
+        optimiser = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=settings.learning_rate,
+            betas=(0.9, 0.99),
+            fused=True,
+        )
+
+        def scale(step: int) -> float:
+            rising = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * settings.max_steps))
+            falling = 0.5 * (1.0 + math.cos(math.pi * min(1.0, step / settings.max_steps)))
+            return rising * falling
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, scale)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _generator(self, *parts: int) -> torch.Generator:
+        return torch.Generator(device=self.device).manual_seed(step_seed(self.seed, *parts))
+
+
+class SizingDiffusionTraining(CircuitTraining):
+    """Denoising loss of Karras et al. (2022), eq. 8, with the specification dropped now and then for guidance."""
+
+    model: SizingDiffusion
+
+    def __init__(
+        self,
+        model: SizingDiffusion,
+        settings: TrainingConfig,
+        seed: int,
+        *,
+        condition: Condition,
+        conditions_size: int,
+        drop: float = 0.1,
+    ) -> None:
+        super().__init__(model, settings, seed)
+        self._condition, self._conditions_size, self._drop = condition, conditions_size, drop
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Mean weighted squared error over the devices of the batch."""
+        loss = self._loss(batch, self.step_generator(), self._drop)
+        self.log("train_loss", loss, batch_size=len(batch.kinds))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """The same with the same draws at every validation, never dropping the specification."""
+        loss = self._loss(batch, self.validation_generator(batch_index), 0.0)
+        self.log("validation_loss", loss, on_epoch=True, sync_dist=True, batch_size=len(batch.kinds))
+
+    def _loss(self, batch: Batch, generator: torch.Generator, drop: float) -> Tensor:
+        count, device = len(batch.kinds), batch.values.device
+        specification = self._condition(batch.metrics, batch.conditions, generator)
+        kept = torch.rand(count, 1, generator=generator, device=device) >= drop
+        bounds = specification[:, self._conditions_size :] * kept
+        specification = torch.cat([specification[:, : self._conditions_size], bounds], dim=1)
+        # One draw from each of B equal slices of the noise levels' distribution lowers the variance of the loss.
+        slices = torch.randperm(count, generator=generator, device=device)
+        uniform = (slices + torch.rand(count, generator=generator, device=device)) / count
+        sigma = self.model.sample_sigma(uniform)
+        noise = torch.randn(batch.values.shape, generator=generator, device=device)
+        present = (batch.kinds > 0).float()
+        noisy = (batch.values + sigma[:, None] * noise) * present
+        denoised = self.model(noisy, sigma, batch.kinds, batch.nets, specification).float()
+        weighted = self.model.loss_weight(sigma)[:, None] * (denoised - batch.values) ** 2 * present
+        return weighted.sum() / present.sum()
+
+
+class SurrogateTraining(CircuitTraining):
+    """Gaussian likelihood of the measured metrics, weighted by a power of the predicted variance."""
+
+    model: Surrogate
+
+    def __init__(self, model: Surrogate, settings: TrainingConfig, seed: int, *, beta: float = 0.5) -> None:
+        super().__init__(model, settings, seed)
+        self._beta = beta
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """beta-NLL, Seitzer et al. (2022), eq. 5: points with a large predicted variance keep their say about the mean."""
+        loss, _ = self._losses(batch)
+        self.log("train_loss", loss, batch_size=len(batch.kinds))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Plain negative log-likelihood and mean absolute error."""
+        _, likelihood = self._losses(batch)
+        self.log("validation_loss", likelihood, on_epoch=True, sync_dist=True, batch_size=len(batch.kinds))
+
+    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.model(batch.values, batch.kinds, batch.nets, batch.conditions)
+        mean, log_variance = mean.float(), log_variance.float()
+        measured = ~batch.metrics.isnan()
+        error = torch.where(measured, batch.metrics.nan_to_num() - mean, 0.0)
+        likelihood = 0.5 * (log_variance + error**2 * torch.exp(-log_variance)) * measured
+        weight = torch.exp(self._beta * log_variance.detach())
+        total = measured.sum().clamp(min=1)
+        return (weight * likelihood).sum() / total, likelihood.sum() / total

@@ -1,0 +1,1 @@
+"""The models: topology generator, sizing diffusion and surrogate, all of them a `BaseCircuitModel`."""

@@ -1,0 +1,65 @@
+"""Predicted performance of a sized circuit, with an uncertainty. It ranks candidates; it never replaces simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.models.backbone import BackboneConfig, CircuitTransformer
+from training.models.base import BaseCircuitModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurrogateConfig:
+    """Network of the surrogate."""
+
+    conditions_size: int
+    """C, the length of a conditions vector."""
+    metrics: tuple[str, ...]
+    """Names of the predicted metrics, in order."""
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+
+
+class Surrogate(BaseCircuitModel):
+    """Mean and log-variance of each standardised metric."""
+
+    version = 1
+    config_class = SurrogateConfig
+    config: SurrogateConfig
+
+    def __init__(self, config: SurrogateConfig) -> None:
+        super().__init__(config)
+        width = config.backbone.width
+        self.backbone = CircuitTransformer(config.backbone, config.conditions_size)
+        self.head = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 2 * len(config.metrics)))
+
+    def forward(self, values: Tensor, kinds: Tensor, nets: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict metrics.
+
+        Args:
+            values: (B, M) normalised.
+            kinds: (B, M) int64, 0 for an empty slot.
+            nets: (B, M, 3) int64.
+            conditions: (B, C).
+
+        Returns:
+            Mean and log-variance, (B, n_metrics) each, in standardised units.
+        """
+        whole, devices = self.backbone(values, kinds, nets, conditions)
+        present = (kinds > 0).to(values.dtype).unsqueeze(-1)  # (B, M, 1)
+        pooled = (devices * present).sum(dim=1) / present.sum(dim=1).clamp(min=1.0)
+        mean, log_variance = self.head(torch.cat([whole, pooled], dim=-1)).chunk(2, dim=-1)
+        # Between a thousandth of and about seven standard deviations.
+        return mean, log_variance.clamp(-14.0, 4.0)
+
+    @torch.no_grad()
+    def generate(
+        self, specification: Tensor, *, values: Tensor, kinds: Tensor, nets: Tensor, generator: torch.Generator | None = None, **_: Any
+    ) -> Tensor:
+        """Draw standardised metrics (B, n_metrics) from the predicted distribution; the first argument is the conditions (B, C)."""
+        mean, log_variance = self(values, kinds, nets, specification)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        return mean + noise * torch.exp(0.5 * log_variance)

@@ -1,0 +1,125 @@
+"""Training of the three models from the prepared dataset; each function is one step of the pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from genrf.conditioning import FILE as NORMALISATION
+from genrf.conditioning import Conditioning
+from genrf.generation.bundle import sha256
+from genrf.generation.sampler import SamplerSettings
+from training.config import Config, TrainingConfig
+from training.dataset import PreparedData, TrainingBatches, ValidationBatches
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+SAMPLER = "sampler.json"
+VALIDATION_ROWS = 2048
+"""Rows on which a validation is done; more would cost training time and change nothing."""
+
+
+def train_sizing_diffusion(config: Config, prepared: Path, output: Path, logger: Logger | None = None) -> dict[str, Any]:
+    """Train the sizing model; writes ``model.pt``, ``sampler.json``, ``losses.csv`` and ``report.json``.
+
+    Args:
+        prepared: folder written by `training.prepare.prepare_data`.
+        output: folder to write; a killed training goes on there.
+        logger: where loss curves go.
+    """
+    from training.conditioning import RowConditions
+    from training.fit import fit
+    from training.lightning_modules import SizingDiffusionTraining
+    from training.models.backbone import BackboneConfig
+    from training.models.sizing_diffusion import SizingDiffusion, SizingDiffusionConfig
+
+    section = config.sizing_diffusion
+    conditioning = Conditioning.load(prepared)
+    torch.manual_seed(config.seed)
+    model = SizingDiffusion(
+        SizingDiffusionConfig(
+            specification_size=conditioning.specification_size,
+            backbone=BackboneConfig(width=section.width, layers=section.layers, heads=section.heads),
+        )
+    )
+    module = SizingDiffusionTraining(
+        model,
+        section,
+        config.seed,
+        condition=RowConditions(conditioning),
+        conditions_size=conditioning.conditions_size,
+    )
+    train, validation = _batches(section, prepared, config.seed, weighted=True)
+    identity = config.digest("sizing_diffusion") + dataset_identity(prepared)
+    report = fit(
+        module, train, validation, section, output, identity=identity, logger=logger, description="training the sizing diffusion"
+    )
+    sampler = SamplerSettings(
+        steps=section.sampling_steps, guidance=section.guidance, conditions_size=conditioning.conditions_size
+    )
+    _write_json(output / SAMPLER, asdict(sampler))
+    return report
+
+
+def train_surrogate(config: Config, prepared: Path, output: Path, logger: Logger | None = None) -> dict[str, Any]:
+    """Train the surrogate; writes ``model.pt``, ``losses.csv``, ``report.json`` and ``accuracy.json``.
+
+    Args:
+        prepared: folder written by `training.prepare.prepare_data`.
+        output: folder to write; a killed training goes on there.
+        logger: where loss curves go.
+
+    Returns:
+        The training's report and, for each metric, mean absolute error and calibration on unseen topologies.
+    """
+    from training.fit import fit
+    from training.lightning_modules import SurrogateTraining
+    from training.models.backbone import BackboneConfig
+    from training.models.surrogate import Surrogate, SurrogateConfig
+    from training.surrogate_accuracy import accuracy
+
+    section = config.surrogate
+    conditioning = Conditioning.load(prepared)
+    torch.manual_seed(config.seed + 1)
+    model = Surrogate(
+        SurrogateConfig(
+            conditions_size=conditioning.conditions_size,
+            metrics=conditioning.metrics,
+            backbone=BackboneConfig(width=section.width, layers=section.layers, heads=section.heads),
+        )
+    )
+    module = SurrogateTraining(model, section, config.seed + 1)
+    train, validation = _batches(section, prepared, config.seed + 1, weighted=False)
+    identity = config.digest("surrogate") + dataset_identity(prepared)
+    report = fit(module, train, validation, section, output, identity=identity, logger=logger, description="training the surrogate")
+    report |= accuracy(model, PreparedData.load(prepared / "test.npz"), conditioning)
+    _write_json(output / "accuracy.json", report)
+    return report
+
+
+def dataset_identity(prepared: Path) -> str:
+    """Digest of what the models train on."""
+    return "".join(sha256(prepared / name) for name in ("train.npz", "validation.npz", NORMALISATION))
+
+
+def _batches(section: TrainingConfig, prepared: Path, seed: int, *, weighted: bool) -> tuple[TrainingBatches, ValidationBatches]:
+    train = PreparedData.load(prepared / "train.npz")
+    validation = PreparedData.load(prepared / "validation.npz").first(VALIDATION_ROWS, seed)
+    return (
+        TrainingBatches(
+            train, batch_size=section.batch_size, batches=section.validate_every, seed=seed, weighted=weighted
+        ),
+        ValidationBatches(validation, batch_size=512),
+    )
+
+
+def _write_json(path: Path, content: Any) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
