@@ -14,7 +14,6 @@ from genrf.circuit.biasing import bias_point
 from genrf.circuit.graph import (
     BIAS_VOLTAGE,
     CAPACITOR,
-    FIRST_PORT_NET,
     GROUND_NET,
     HBT,
     INDUCTOR,
@@ -71,11 +70,7 @@ def _places(graph: NetGraph) -> list[str]:
     """What each device is there for, judged by the nets it joins."""
     bias = graph.bias_nets()
     fixed = bias | {GROUND_NET, SUPPLY_NET}
-    bases, emitters = set(), set()
-    for kind, nets in zip(graph.kinds, graph.nets, strict=True):
-        if kind == HBT:
-            bases.add(nets[1])
-            emitters.add(nets[2])
+    emitters = {nets[2] for kind, nets in zip(graph.kinds, graph.nets, strict=True) if kind == HBT} - fixed
     touching = graph.incidence()
     # A net that joins resistors and capacitors only carries a bias, and its capacitor to ground bypasses it.
     quiet = {
