@@ -33,7 +33,7 @@ LARGEST_REFLECTION = 1.0 + 1e-6
 """A port that reflects more than it receives has negative resistance; the margin is for rounding in lossless circuits."""
 
 # ngspice counts on where a plot of the same name exists, so the noise after two sweeps is noise2; with curves sp3 and noise3 follow.
-_PARAMETERS = ("s_1_1", "s_1_2", "s_2_1", "s_2_2")
+_PARAMETERS = ("S_1_1", "S_1_2", "S_2_1", "S_2_2")
 
 
 class LnaTestbench:
@@ -50,7 +50,11 @@ class LnaTestbench:
             analyses.append(_sweep("lin", CURVE_POINTS, CURVE_SPAN, conditions.frequency_hz))
             low, high = (ratio * conditions.frequency_hz for ratio in CURVE_SPAN)
             analyses.append(f"noise v(out) v_in lin {CURVE_POINTS} {low:.12g} {high:.12g}")
-        return Deck(netlist=tuple(self.netlist(circuit, conditions, technology)), analyses=tuple(analyses))
+        return Deck(
+            netlist=tuple(self.netlist(circuit, conditions, technology)),
+            analyses=tuple(analyses),
+            saved=(*_PARAMETERS, "inoise_spectrum", "inoise_total", "v_supply#branch", *_operating_point_vectors(circuit)),
+        )
 
     def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """Title, sources, devices and models."""
@@ -131,10 +135,21 @@ class LnaTestbench:
 
     def _curves(self, plots: Plots, conditions: Conditions) -> dict[str, Curve]:
         frequency = np.linspace(*CURVE_SPAN, CURVE_POINTS) * conditions.frequency_hz
-        curves = {name.replace("_", ""): Curve(frequency, plots.vector("sp3", name)) for name in _PARAMETERS}
+        curves = {name.replace("_", "").lower(): Curve(frequency, plots.vector("sp3", name)) for name in _PARAMETERS}
         densities = plots.vector("noise3", "inoise_spectrum")
         noise = np.array([noise_figure_db(density, conditions.source_ohm) for density in densities])
         return curves | {"nf_db": Curve(frequency, noise)}
+
+
+def _operating_point_vectors(circuit: Circuit) -> list[str]:
+    """Currents of the bias sources and voltages across the transistors, once each."""
+    names: dict[str, None] = {}
+    for designator, device in zip(circuit.topology.designators, circuit.topology.devices, strict=True):
+        if device.kind == "bias_voltage":
+            names[f"{designator.lower()}#branch"] = None
+        elif device.kind == "hbt":
+            names |= dict.fromkeys(net for net in (device.nets[0], device.nets[2]) if net != GROUND)
+    return list(names)
 
 
 def _sweep(spacing: str, points: int, span: tuple[float, float], centre_hz: float) -> str:

@@ -76,6 +76,7 @@ class Library:
         self.unusable = False
         """Set when ngspice asked to exit: the process must be replaced."""
         self._loaded = False
+        self._complained = False
         # The callbacks must outlive the library's use of them.
         self._callbacks = (_SEND_CHAR(self._on_text), _CONTROLLED_EXIT(self._on_exit))
         self._library.ngSpice_Init(self._callbacks[0], None, self._callbacks[1], None, None, None, None)
@@ -84,6 +85,8 @@ class Library:
 
     def _on_text(self, text: bytes, _identity: int, _user: int) -> int:
         self._output.append(text)
+        if text.startswith(b"stderr"):
+            self._complained = True
         return 0
 
     def _on_exit(self, _status: int, _immediate: bool, _quit: bool, _identity: int, _user: int) -> int:
@@ -100,14 +103,17 @@ class Library:
         lines = [line.encode("ascii") for line in (*deck.netlist, f".options {CONVERGENCE_OPTIONS}", ".end")]
         array = (ctypes.c_char_p * (len(lines) + 1))(*lines, None)
         self._loaded = True
-        refused = self._library.ngSpice_Circ(array)
-        if refused or self.unusable or _ERROR.search(self.output):
+        if self._library.ngSpice_Circ(array) or self._failed():
             # A deck that was refused leaves no circuit behind; removing it would end the process.
             self._loaded = "circuit not parsed" not in self.output.lower()
-            raise self._failure("netlist_error")
-        for command in deck.analyses:
-            if self._library.ngSpice_Command(command.encode("ascii")) or self.unusable or _ERROR.search(self.output):
-                raise self._failure("no_convergence")
+            raise classify(self.output, "netlist_error")
+        for command in (f"save {' '.join(deck.saved)}", *deck.analyses):
+            if self._library.ngSpice_Command(command.encode("ascii")) or self._failed():
+                raise classify(self.output, "no_convergence")
+
+    def _failed(self) -> bool:
+        # Reading the text costs as much as a small simulation, so only if something was written to the error channel.
+        return self.unusable or (self._complained and _ERROR.search(self.output) is not None)
 
     def clear(self) -> None:
         """Forget the circuit and its results."""
@@ -116,6 +122,7 @@ class Library:
             self._library.ngSpice_Command(b"remcirc")
             self._loaded = False
         self._output.clear()
+        self._complained = False
 
     @property
     def output(self) -> str:
@@ -138,9 +145,6 @@ class Library:
         if not found or not found.contents.real:
             raise SimulationFailure("not_measurable", f"no quantity {quantity} of device {designator}")
         return float(ctypes.c_double.from_address(found.contents.real).value)
-
-    def _failure(self, otherwise: Cause) -> SimulationFailure:
-        return classify(self.output, otherwise)
 
 
 _ERROR = re.compile(r"\berror\b|aborted|singular matrix|unknown subckt|no such|unable to find|can't find", re.I)

@@ -59,13 +59,17 @@ class Deck:
     """SPICE lines, title first, without ``.end``."""
     analyses: tuple[str, ...]
     """Interactive ngspice commands, in lower case, run in this order."""
+    saved: tuple[str, ...]
+    """Vectors to keep, spelt as ngspice spells them (``S_2_1``, ``v_supply#branch``, ``n4``): keeping all takes as long as simulating."""
 
 
 class Plots(Protocol):
     """The simulator's results."""
 
     def vector(self, plot: str, name: str) -> np.ndarray:
-        """A vector of one analysis, for example ``("sp1", "s_2_1")``: shape (points,), real or complex, copied.
+        """A saved vector of one analysis, for example ``("sp1", "S_2_1")``: shape (points,), real or complex, copied.
+
+        Plots are named as ngspice names them, operating points of sweeps included (``op1``).
 
         Raises:
             SimulationFailure: ``not_measurable`` if there is no such vector.
