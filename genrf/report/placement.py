@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from genrf.circuit.topology import GROUND, SUPPLY
 from genrf.report.chains import BASE, COLLECTOR, EMITTER, Chain, CircuitGraph
+from genrf.report.routing import connect
 from genrf.report.sheet import (
     LENGTH, Direction, Piece, Point, Sheet,
     device_piece, ground_piece, mark_piece, move, transistor_piece, transistor_pins,
@@ -22,6 +23,14 @@ from genrf.report.sheet import (
 REACH = 60
 """How many cells away from its net a symbol may be put before it is given a place of its own."""
 
+WRONG_SIDE = 4.0
+"""How many cells further a symbol is put to stay on the side to which its net grows."""
+FLAT = 5.0
+"""How many cells further a symbol is put to stand upright."""
+STUB = 3
+"""Cells beside the base of a transistor that are kept free for a wire."""
+CANDIDATES = 8
+"""How many rows are tried with real wires before a loop is closed in one of them."""
 BELOW = 3.0
 """How many cells of wire longer a feedback path may be to be drawn above the signal path instead of below it."""
 
@@ -124,27 +133,30 @@ class Placement:
         beyond = {c.other_end(chain.nets[-1]) for c in self._graph.chains_at[chain.nets[-1]]}
         preferred: Direction = "up" if beyond & (self._graph.rails - {GROUND}) else "down"
         self._try(self._branches(net, chain, preferred), net)
+        # Keep clear of the transistor to the right of a base.
+        if any(terminal == BASE for _, terminal in self._graph.transistors_at[net]):
+            self._way[chain.nets[-1]] = -1
 
     def _branches(self, net: str, chain: Chain, preferred: Direction) -> Iterator[Piece]:
-        """Places for a chain that hangs off a net: straight up or down if it can be, else sideways, nearest first."""
+        """Places for a chain that hangs off a net, the cheapest first.
+
+        Straight up or down next to the net's first point is best; then further along, on a longer lead, or lying on its side.
+        """
         x, y = self._anchor[net]
         way = self._way[net]
+        places = []
         for distance in range(REACH):
-            for side in (way, -way):
-                if distance == 0 and side != way:
-                    continue
-                column = x + side * distance
-                # Off to the wrong side only when it is much closer.
-                if side != way and distance < 3:
-                    continue
-                wire = [(net, (x, y), (column, y))] if distance else []
-                yield self._chain_piece(chain, (column, y), preferred, wire)
-                if distance >= 8:
-                    yield self._chain_piece(chain, (column, y), "right" if side == 1 else "left", wire)
-                if distance >= 6:
-                    for extra in (2, 4):
-                        start = move((column, y), preferred, extra)
-                        yield self._chain_piece(chain, start, preferred, [*wire, (net, (column, y), start)])
+            for side in (way, -way) if distance else (way,):
+                cost = distance + (WRONG_SIDE if side != way else 0)
+                for lead in (0, 2, 4, 6, 8):
+                    places.append((cost + 1.5 * lead, side * distance, lead, preferred))
+                flat: Direction = "right" if side == 1 else "left"
+                places.append((cost + FLAT, side * distance, 0, flat))
+        for _, offset, lead, direction in sorted(places, key=lambda place: place[0]):
+            column = x + offset
+            start = move((column, y), direction, lead)
+            wires = [(net, (x, y), (column, y)), (net, (column, y), start)]
+            yield self._chain_piece(chain, start, direction, [wire for wire in wires if wire[1] != wire[2]])
 
     def _chain_piece(
         self, chain: Chain, start: Point, direction: Direction, wires: Iterable[tuple[str, Point, Point]] = ()
@@ -185,9 +197,14 @@ class Placement:
         if terminal == EMITTER and self._is_collector_pin((x, y)):
             yield from above
         x = max(self._end[net].values())
+        rows = [self._floor, y]
+        if terminal == EMITTER:
+            # Lifted, to make room for what is connected to its base.
+            lifted = self._devices[index].nets[BASE] not in self._graph.rails
+            rows = [y + 4, y + 6, y] if lifted else [y]
         for distance in range(REACH):
             column = x + distance
-            for row in dict.fromkeys((self._floor, y)) if terminal == BASE else (y,):
+            for row in dict.fromkeys(rows):
                 start = (column, row)
                 wires = [(net, (self._anchor[net][0], y), (column, y)), (net, (column, y), start)]
                 offset = transistor_pins((0, 0))[terminal]
@@ -203,7 +220,19 @@ class Placement:
         directions: tuple[Direction, ...] = ("up", "left", "down")
         for net, at, direction in zip(nets, transistor_pins(base), directions, strict=True):
             piece.add(self._rail_piece(net, at, direction))
+        piece.wires += self._stubs(nets[BASE], base)
         return piece
+
+    def _stubs(self, net: str, base: Point) -> list[tuple[str, Point, Point]]:
+        """Wires that keep room at a base for what will be connected to it; unused ones are removed when wires are routed."""
+        if net in self._graph.rails:
+            return []
+        if net not in self._anchor:
+            return [(net, base, move(base, "left", STUB))]
+        waiting = [chain for chain in self._graph.chains_at[net] if not self._placed(chain)]
+        if any(chain.other_end(net) not in self._graph.rails for chain in waiting):
+            return [(net, base, move(base, "up", 2)), (net, base, move(base, "down", 2))]
+        return []
 
     # Chains that lead on, or back
 
@@ -236,20 +265,34 @@ class Placement:
         points_a, points_b = self.sheet.points_of(a), self.sheet.points_of(b)
         left, bottom, right, top = self.sheet.bounds()
         span = LENGTH * len(chain.devices)
-        candidates = []
-        for forward in (chain, Chain(chain.devices[::-1], chain.nets[::-1])):
-            begin, end = (points_a, points_b) if forward is chain else (points_b, points_a)
-            for x in range(left - 4, right + 1):
-                for y in range(bottom - 3, top + 4):
-                    cost = _wiring((x, y), begin) + _wiring((x + span, y), end) + (BELOW if y < self._floor else 0.0)
-                    candidates.append((cost, x, y, forward is chain, forward))
-        candidates.sort(key=lambda candidate: candidate[:4])
-        for _, x, y, _, forward in candidates:
-            piece = self._chain_piece(forward, (x, y), "right")
-            if self.sheet.fits(piece):
-                self._accept(piece)
-                return
-        self._accept(self._chain_piece(chain, (left, top + 4), "right"))
+        best_of_row: dict[tuple[int, bool], tuple[float, int]] = {}
+        for forward in (True, False):
+            begin, end = (points_a, points_b) if forward else (points_b, points_a)
+            for y in range(bottom - 3, top + 4):
+                ranked = sorted(
+                    (_wiring((x, y), begin) + _wiring((x + span, y), end), x) for x in range(left - 4, right + 1)
+                )
+                for cost, x in ranked:
+                    if self.sheet.fits(self._chain_piece(self._turned(chain, forward), (x, y), "right")):
+                        best_of_row[y, forward] = (cost + (BELOW if y < self._floor else 0.0), x)
+                        break
+        if not best_of_row:
+            self._accept(self._chain_piece(chain, (left, top + 4), "right"))
+            return
+        promising = sorted(best_of_row, key=lambda row: (best_of_row[row], row))[:CANDIDATES]
+
+        def wired(row: tuple[int, bool]) -> float:
+            y, forward = row
+            trial = self.sheet.copy()
+            trial.put(self._chain_piece(self._turned(chain, forward), (best_of_row[row][1], y), "right"))
+            return connect(trial, a) + connect(trial, b) + (BELOW if y < self._floor else 0.0)
+
+        y, forward = min(promising, key=wired)
+        self._accept(self._chain_piece(self._turned(chain, forward), (best_of_row[y, forward][1], y), "right"))
+
+    @staticmethod
+    def _turned(chain: Chain, forward: bool) -> Chain:
+        return chain if forward else Chain(chain.devices[::-1], chain.nets[::-1])
 
     def _lonely(self, chain: Chain) -> None:
         """A chain between two rails: to the right of everything."""
@@ -281,11 +324,11 @@ class Placement:
         x, y = self._anchor[port]
         start = max([column for row, column in self._end[port].items() if row == y], default=x)
         right = self.sheet.bounds()[2]
-        for column in [*range(start + 1, start + 4), *range(start + 4, right + 8)]:
+        for column in [*range(right - 3, right + 4), *range(start + 1, right - 3)] if right - 3 > start else range(start + 1, right + 4):
             piece = mark_piece("port", (column, y), "right", (port,))
             piece.pins[(column, y)] = port
             piece.wires = [(port, (x, y), (column, y))]
-            if self.sheet.fits(piece) and column >= right - 6:
+            if self.sheet.fits(piece):
                 self._accept(piece)
                 return
         self._flag(port, (port,), "port")

@@ -13,6 +13,7 @@ from genrf.report.sheet import STEP, Direction, Point, Sheet, move
 BEND = 3.0
 CROSSING = 4.0
 THROUGH_TEXT = 30.0
+IMPOSSIBLE = 1000.0
 MARGIN = 6
 
 
@@ -22,26 +23,43 @@ def route(sheet: Sheet, rails: set[str]) -> list[tuple[Point, Point]]:
     Returns:
         Pairs of points that no path could connect; the drawing names their nets instead.
     """
-    left, bottom, right, top = sheet.bounds()
-    bounds = (left - MARGIN, bottom - MARGIN, right + MARGIN, top + MARGIN)
-    failures = []
+    failures: list[tuple[Point, Point]] = []
     for net in dict.fromkeys(sheet.pins.values()):
-        if net in rails:
-            continue
-        parts = _parts(sheet, net)
-        while len(parts) > 1:
-            parts.sort(key=len)
-            others = set().union(*parts[1:])
-            path = _path(sheet, net, parts[0], others, bounds)
-            if path is None:
-                failures.append((min(parts[0]), min(others)))
-                parts = parts[1:]
-                continue
-            sheet.draw_wire(net, path)
-            parts = _parts(sheet, net)
+        if net not in rails:
+            connect(sheet, net, failures)
     for net in sheet.edges:
         _prune(sheet, net)
     return failures
+
+
+def connect(sheet: Sheet, net: str, failures: list[tuple[Point, Point]] | None = None) -> float:
+    """Connect all of a net's points.
+
+    Args:
+        failures: gets a pair of points for every two parts that no path could connect.
+
+    Returns:
+        Cost of the wires that were added: cells, and more for bends and crossings.
+    """
+    left, bottom, right, top = sheet.bounds()
+    bounds = (left - MARGIN, bottom - MARGIN, right + MARGIN, top + MARGIN)
+    total = 0.0
+    parts = _parts(sheet, net)
+    while len(parts) > 1:
+        parts.sort(key=lambda part: (len(part), min(part)))
+        others = set().union(*parts[1:])
+        found = _path(sheet, net, parts[0], others, bounds)
+        if found is None:
+            total += IMPOSSIBLE
+            if failures is not None:
+                failures.append((min(parts[0]), min(others)))
+            parts = parts[1:]
+            continue
+        cost, path = found
+        total += cost
+        sheet.draw_wire(net, path)
+        parts = _parts(sheet, net)
+    return total
 
 
 def _parts(sheet: Sheet, net: str) -> list[set[Point]]:
@@ -66,8 +84,8 @@ def _parts(sheet: Sheet, net: str) -> list[set[Point]]:
 
 def _path(
     sheet: Sheet, net: str, sources: set[Point], targets: set[Point], bounds: tuple[int, int, int, int]
-) -> list[Point] | None:
-    """Cheapest path from any source to any target."""
+) -> tuple[float, list[Point]] | None:
+    """Cost and points of the cheapest path from any source to any target."""
     left, bottom, right, top = bounds
     target_columns = {x for x, _ in targets}
     target_rows = {y for _, y in targets}
@@ -94,7 +112,7 @@ def _path(
             while state in came:
                 state = came[state]
                 path.append(state[0])
-            return path[::-1]
+            return cost, path[::-1]
         for direction in STEP:
             nxt = move(point, direction)
             if not (left <= nxt[0] <= right and bottom <= nxt[1] <= top) or nxt in sources:

@@ -136,6 +136,14 @@ class Sheet:
         self.risers: dict[int, int] = {}
         """Column -> lowest row from which it is kept free for a wire to the supply rail."""
 
+    def copy(self) -> Sheet:
+        """A sheet on which things can be tried out."""
+        other = Sheet()
+        for name, value in vars(self).items():
+            setattr(other, name, value.copy())
+        other.edges = defaultdict(set, {net: set(edges) for net, edges in self.edges.items()})
+        return other
+
     def fits(self, piece: Piece) -> bool:
         """Whether nothing of the piece would touch anything on the sheet."""
         for point in piece.body | piece.text:
