@@ -1,0 +1,206 @@
+"""The model registry: a new bundle is registered as the challenger and becomes the champion only if it designs better.
+
+Better means: of the same held-out specifications, at exact level, it meets more within 64 simulations; where that is
+equal within 8, then within 1. Two evaluations compare only if they were made on the same set of specifications.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genrf.errors import CheckpointError
+from training.config import Config
+from training.tracking import COMMIT_TAG, DATASET_TAG, StepRun, active, commit, open_store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+LEVEL = "exact"
+METHOD = "generator"
+CRITERIA = ("success_at_64", "success_at_8", "success_at_1")
+"""What is compared, most important first."""
+SPECIFICATIONS_TAG = "specifications"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a bundle achieved, and on which held-out specifications."""
+
+    specifications: str
+    """Hash of the set of held-out specifications."""
+    figures: tuple[float, ...]
+    """One share a criterion, averaged over the circuit classes."""
+
+    @classmethod
+    def of_evaluation(cls, folder: Path) -> Score:
+        """Read ``evaluation.json``.
+
+        Raises:
+            CheckpointError: if it is missing or lacks a figure.
+        """
+        path = folder / "evaluation.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(content["specifications"], _average(content["methods"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path}: not an evaluation ({error!r}); evaluate again") from error
+
+    @classmethod
+    def of_tags(cls, tags: Mapping[str, str]) -> Score:
+        """Read what `tags` wrote on a model version."""
+        return cls(tags[SPECIFICATIONS_TAG], tuple(float(tags[name]) for name in CRITERIA))
+
+    def tags(self) -> dict[str, str]:
+        """As tags of a model version."""
+        figures = {name: repr(figure) for name, figure in zip(CRITERIA, self.figures, strict=True)}
+        return {SPECIFICATIONS_TAG: self.specifications, **figures}
+
+
+def promote(
+    config: Config,
+    bundle: Path,
+    quantised: Path,
+    evaluation: Path,
+    output: Path,
+    judge: Callable[[Path], Score] | None = None,
+) -> dict[str, Any]:
+    """Register a bundle as challenger and, if it beats the champion, make it the champion.
+
+    Args:
+        bundle: folder of ONNX models with their manifest.
+        quantised: folder of the smaller variants that passed their gate.
+        evaluation: folder of the bundle's evaluation.
+        output: folder to write ``promotion.json`` into.
+        judge: evaluates a champion's bundle on the challenger's held-out specifications; used where the champion's own
+            evaluation was made on others.
+
+    Returns:
+        ``version``, ``promoted``, ``reason``, and the figures of both.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    challenger = Score.of_evaluation(evaluation)
+    client, _ = open_store(config)
+    name = config.tracking.registered_model
+    version = _register(client, config, name, bundle, quantised, challenger)
+    client.set_registered_model_alias(name, CHALLENGER, version.version)
+    champion = _champion(client, name)
+    result: dict[str, Any] = {"model": name, "version": int(version.version)}
+    if champion is None:
+        promoted, reason = True, "there was no champion"
+    elif int(champion.version) == int(version.version):
+        promoted, reason = True, "is the champion already"
+    else:
+        score = Score.of_tags(champion.tags)
+        if score.specifications != challenger.specifications:
+            score = _judge_again(client, champion, judge, output)
+        result["champion_version"] = int(champion.version)
+        result.update({f"champion_{key}": value for key, value in zip(CRITERIA, score.figures, strict=True)})
+        if score.specifications != challenger.specifications:
+            promoted, reason = False, "the champion was judged on other held-out specifications"
+        else:
+            promoted = challenger.figures > score.figures
+            reason = _compare(challenger, score, champion.version)
+    if promoted:
+        client.set_registered_model_alias(name, CHAMPION, version.version)
+    result.update({f"challenger_{key}": value for key, value in zip(CRITERIA, challenger.figures, strict=True)})
+    result.update(promoted=promoted, reason=reason)
+    _write_json(output / "promotion.json", result)
+    return result
+
+
+def _average(methods: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
+    own = [entry for entry in methods if entry["level"] == LEVEL and entry["method"] == METHOD]
+    if not own:
+        raise KeyError(f"no entry of method {METHOD} at level {LEVEL}")
+    return tuple(sum(entry[name] for entry in own) / len(own) for name in CRITERIA)
+
+
+def _register(
+    client: MlflowClient, config: Config, name: str, bundle: Path, quantised: Path, score: Score
+) -> ModelVersion:
+    """The version of this run; a step that runs again finds the one it made."""
+    from mlflow.exceptions import MlflowException
+
+    run = active()
+    if run is None:
+        raise RuntimeError("a model version belongs to a run: call promote inside training.tracking.step_run")
+    try:
+        client.create_registered_model(name, description="Bundles of ONNX models that design circuits.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    known = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run.run_id]
+    if known:
+        version = known[0]
+    else:
+        run.log_artifact(bundle, "model/bundle")
+        run.log_artifact(quantised, "model/quantised")
+        source = f"{client.get_run(run.run_id).info.artifact_uri}/model"
+        version = client.create_model_version(name, source, run.run_id)
+    for key, value in {**score.tags(), **_lineage(client, run, config)}.items():
+        client.set_model_version_tag(name, version.version, key, value)
+    return version
+
+
+def _lineage(client: MlflowClient, run: StepRun, config: Config) -> dict[str, str]:
+    """Where a version comes from: pipeline run, data, code, parameters."""
+    parent = client.get_run(run.parent_id).data.tags
+    return {
+        "parent_run": run.parent_id,
+        DATASET_TAG: parent.get(DATASET_TAG, "unknown"),
+        COMMIT_TAG: commit(),
+        "recipe": config.recipe,
+        "config": config.digest(),
+    }
+
+
+def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _judge_again(
+    client: MlflowClient, champion: ModelVersion, judge: Callable[[Path], Score] | None, output: Path
+) -> Score:
+    """The champion's score on the challenger's specifications; its old score if there is no judge."""
+    if judge is None:
+        return Score.of_tags(champion.tags)
+    from mlflow.artifacts import download_artifacts
+
+    folder = output / "champion"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    download_artifacts(artifact_uri=champion.source, dst_path=str(folder))
+    try:
+        return judge(next(folder.rglob("bundle")))
+    finally:
+        shutil.rmtree(folder)
+
+
+def _compare(challenger: Score, champion: Score, version: int | str) -> str:
+    for name, ours, theirs in zip(CRITERIA, challenger.figures, champion.figures, strict=True):
+        if ours != theirs:
+            word = "better" if ours > theirs else "worse"
+            return f"{word} than version {version} in {name}: {ours:.3f} against {theirs:.3f}"
+    return f"no better than version {version}: the same in {', '.join(CRITERIA)}"
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
