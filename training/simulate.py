@@ -25,6 +25,7 @@ from genrf.circuit.devices import MAX_TERMINALS
 from genrf.circuit.tokens import Tokens, decode, encode
 from genrf.circuit.topology import Circuit
 from genrf.files import write_json, written_whole
+from genrf.simulation.library import simulator_version
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Conditions
 from training.config import Config
@@ -88,7 +89,7 @@ class _Island:
         )
         self._stamp = {
             "technology": f"{process.name} {process.version}",
-            "simulator": self._pool.simulator_version,
+            "simulator": simulator_version(),
             "genrf": __version__,
             "seed": ",".join(map(str, self._seed)),
         }

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +27,23 @@ CONVERGENCE_OPTIONS = "gminsteps=10 srcsteps=10 itl1=100 itl2=50 keepopinfo"
 """Fixed-length gmin and source stepping: a circuit without an operating point fails after a bounded number of iterations, the same
 on every machine. ngspice's adaptive stepping takes up to a minute and its transient search for an operating point even longer."""
 
+_ROOT = str(Path(__file__).resolve().parents[2])
+
 _NO_TRANSIENT_OPERATING_POINT = "optran 1 1 1 0 0 0"
+
+
+def simulator_version() -> str:
+    """Version of the installed library, such as ``ngspice-39``, asked in a process of its own.
+
+    Raises:
+        MissingToolError: if the library is not installed.
+    """
+    program = "from genrf.simulation.library import Library; print(Library().version)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": _ROOT})
+    if run.returncode != 0:
+        load()
+        raise MissingToolError(f"libngspice cannot start: {run.stderr.strip().splitlines()[-1]}; {REMEDY}")
+    return run.stdout.strip()
 
 
 class _Complex(ctypes.Structure):
@@ -92,6 +112,14 @@ class Library:
     def _on_exit(self, _status: int, _immediate: bool, _quit: bool, _identity: int, _user: int) -> int:
         self.unusable = True
         return 0
+
+    @property
+    def version(self) -> str:
+        """Name and version of the simulator, such as ``ngspice-39``."""
+        self._output.clear()
+        self._library.ngSpice_Command(b"version")
+        found = re.search(r"ngspice-\S+", self.output)
+        return found[0] if found else "ngspice"
 
     def run(self, deck: Deck) -> None:
         """Load a deck and run its analyses; `vector` and `device` then read the results, until `clear`.

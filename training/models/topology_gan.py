@@ -17,13 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genrf.circuit.devices import KINDS, MAX_TERMINALS
-from genrf.circuit.tokens import MAX_DEVICES, MAX_NETS
+from genrf.circuit.tokens import FIRST_INTERNAL_TOKEN, MAX_DEVICES, MAX_NETS, TERMINAL_COUNTS
 from training.models.base import BaseCircuitModel
 
 N_KINDS = len(KINDS) + 1
 SLOT_FEATURES = N_KINDS + MAX_TERMINALS * MAX_NETS
 TOPOLOGY_FEATURES = MAX_DEVICES * SLOT_FEATURES
-FIRST_INTERNAL_NET = 7
+FORBIDDEN = -1e4
+"""Logit of what canonical tokens never hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,44 +35,112 @@ class TopologyGANConfig:
     """D, from the dataset."""
     latent_size: int = 32
     """Z."""
-    width: int = 512
-    """Hidden width of generator and encoder."""
-    layers: int = 3
-    """Residual blocks of generator and encoder."""
+    width: int = 256
+    """Hidden width of the generator's recurrent cell and of the encoder."""
+    embedding: int = 96
+    """Width of a slot's embedding and of the heads that read a slot's nets."""
     critic_width: int = 256
     """Hidden width of both critics."""
 
 
-class _Block(nn.Module):
-    """Pre-norm residual block."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.inner = nn.Linear(width, width)
-        self.outer = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.outer(F.gelu(self.inner(self.norm(x))))
-
-
-def _trunk(size: int, width: int, layers: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(size, width), *(_Block(width) for _ in range(layers)), nn.LayerNorm(width))
-
-
 class Generator(nn.Module):
-    """(specification (B, D), latent (B, Z)) -> kind logits (B, M, K) and net logits (B, M, 3, N)."""
+    """(specification (B, D), latent (B, Z)) -> kind logits (B, M, K) and net logits (B, M, 3, N).
+
+    Slots are written one after another, as canonical tokens list a circuit along its signal path: a recurrent cell reads the
+    slot just written and how many terminals each net has so far; then the slot's kind and its nets follow, each seeing what was
+    chosen before. A choice is a straight-through one-hot, so that gradients reach through the whole circuit.
+    """
 
     def __init__(self, config: TopologyGANConfig) -> None:
         super().__init__()
-        self.trunk = _trunk(config.specification_size + config.latent_size, config.width, config.layers)
-        self.head = nn.Linear(config.width, TOPOLOGY_FEATURES)
+        width, embedding = config.width, config.embedding
+        self.context = nn.Sequential(
+            nn.Linear(config.specification_size + config.latent_size, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+        )
+        self.start = nn.Linear(width, width)
+        self.slot = nn.Linear(SLOT_FEATURES, embedding, bias=False)
+        self.degree = nn.Linear(2 * MAX_NETS, embedding)
+        self.cell = nn.GRU(2 * embedding + width, width, batch_first=True)
+        self.kind_head = nn.Linear(width, N_KINDS)
+        self.kind_embedding = nn.Linear(N_KINDS, embedding, bias=False)
+        self.hidden_head = nn.Linear(width, embedding)
+        self.net_embeddings = nn.ModuleList(nn.Linear(MAX_NETS, embedding, bias=False) for _ in range(MAX_TERMINALS - 1))
+        self.net_mixers = nn.ModuleList(nn.Linear(embedding, embedding) for _ in range(MAX_TERMINALS))
+        self.net_heads = nn.ModuleList(nn.Linear(embedding, MAX_NETS) for _ in range(MAX_TERMINALS))
+        self.register_buffer("unused", _unused_terminals(), persistent=False)
 
     def forward(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
-        slots = self.head(self.trunk(torch.cat([specification, latent], dim=1)))
-        slots = slots.view(-1, MAX_DEVICES, SLOT_FEATURES)  # (B, M, K + 3 N)
-        kinds, nets = slots.split([N_KINDS, MAX_TERMINALS * MAX_NETS], dim=2)
-        return kinds, nets.unflatten(2, (MAX_TERMINALS, MAX_NETS))
+        """Logits of the topology that is written by always taking the likeliest choice."""
+        kinds, nets, _ = self.write(specification, latent)
+        return kinds, nets
+
+    def write(self, specification: Tensor, latent: Tensor, temperature: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+        """Write slot after slot.
+
+        Args:
+            temperature: of the Gumbel-softmax that makes each choice; 0 takes the likeliest, without noise.
+
+        Returns:
+            Kind logits (B, M, K), net logits (B, M, 3, N) and the straight-through choices (B, M, K + 3 N).
+        """
+        context = self.context(torch.cat([specification, latent], dim=1))  # (B, W)
+        state = self.start(context).unsqueeze(0)  # (1, B, W)
+        batch = len(context)
+        slot = context.new_zeros(batch, SLOT_FEATURES)
+        degree = context.new_zeros(batch, MAX_NETS)
+        written, kind_logits, net_logits = [], [], []
+        for _ in range(MAX_DEVICES):
+            features = self._features(slot, degree, context).unsqueeze(1)  # (B, 1, F)
+            output, state = self.cell(features, state)
+            output = output.squeeze(1)  # (B, W)
+            logits = self.kind_head(output)
+            kind = _choose(logits, temperature)
+            chosen = [kind]
+            hidden = self.hidden_head(output) + self.kind_embedding(kind)
+            nets = []
+            for terminal in range(MAX_TERMINALS):
+                net_logit = self._net_logits(hidden, kind, terminal)
+                net = _choose(net_logit, temperature)
+                nets.append(net_logit)
+                chosen.append(net)
+                if terminal < MAX_TERMINALS - 1:
+                    hidden = hidden + self.net_embeddings[terminal](net)
+            slot = torch.cat(chosen, dim=1)
+            degree = degree + sum(chosen[1:])
+            written.append(slot)
+            kind_logits.append(logits)
+            net_logits.append(torch.stack(nets, dim=1))
+        return torch.stack(kind_logits, dim=1), torch.stack(net_logits, dim=1), torch.stack(written, dim=1)
+
+    def follow(self, specification: Tensor, latent: Tensor, topology: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of each slot given the slots before it in a known topology (B, M, K + 3 N), all slots at once."""
+        context = self.context(torch.cat([specification, latent], dim=1))
+        before = F.pad(topology[:, :-1], (0, 0, 1, 0))  # the slot just written, (B, M, K + 3 N)
+        kind, *nets = topology.split([N_KINDS, *[MAX_NETS] * MAX_TERMINALS], dim=2)
+        degree = F.pad(sum(nets)[:, :-1], (0, 0, 1, 0)).cumsum(dim=1)  # (B, M, N)
+        features = self._features(before, degree, context.unsqueeze(1).expand(-1, MAX_DEVICES, -1))
+        output, _ = self.cell(features, self.start(context).unsqueeze(0))  # (B, M, W)
+        hidden = self.hidden_head(output) + self.kind_embedding(kind)
+        logits = []
+        for terminal in range(MAX_TERMINALS):
+            logits.append(self._net_logits(hidden, kind, terminal))
+            if terminal < MAX_TERMINALS - 1:
+                hidden = hidden + self.net_embeddings[terminal](nets[terminal])
+        return self.kind_head(output), torch.stack(logits, dim=2)
+
+    def _features(self, slot: Tensor, degree: Tensor, context: Tensor) -> Tensor:
+        # Which nets still want a second terminal, and which exist at all, decide most of what may follow.
+        open_ends = torch.cat([degree.clamp(max=1.0), (degree - 1.0).clamp(0.0, 1.0)], dim=-1)
+        return torch.cat([self.slot(slot), self.degree(open_ends), context], dim=-1)
+
+    def _net_logits(self, hidden: Tensor, kind: Tensor, terminal: int) -> Tensor:
+        logits = self.net_heads[terminal](F.gelu(self.net_mixers[terminal](hidden)))
+        # A kind with fewer terminals has net 0 there, a kind that has the terminal never does.
+        unused = kind.detach() @ self.unused[:, terminal : terminal + 1]  # (..., 1)
+        mask = torch.cat([(1.0 - unused) * FORBIDDEN, (unused * FORBIDDEN).expand(*unused.shape[:-1], MAX_NETS - 1)], dim=-1)
+        return logits + mask
 
 
 class Encoder(nn.Module):
@@ -79,7 +148,12 @@ class Encoder(nn.Module):
 
     def __init__(self, config: TopologyGANConfig) -> None:
         super().__init__()
-        self.trunk = _trunk(TOPOLOGY_FEATURES, config.width, config.layers)
+        self.trunk = nn.Sequential(
+            nn.Linear(TOPOLOGY_FEATURES, config.width),
+            nn.GELU(),
+            nn.Linear(config.width, config.width),
+            nn.GELU(),
+        )
         self.specification = nn.Linear(config.width, config.specification_size)
         self.latent = nn.Linear(config.width, config.latent_size)
 
@@ -102,7 +176,7 @@ class Critic(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.flatten(1)).squeeze(1)
+        return self.layers(x).squeeze(1)
 
 
 class TopologyGAN(BaseCircuitModel):
@@ -116,7 +190,7 @@ class TopologyGAN(BaseCircuitModel):
         super().__init__(config)
         self.generator = Generator(config)
         self.encoder = Encoder(config)
-        self.topology_critic = Critic(TOPOLOGY_FEATURES, config.critic_width)
+        self.topology_critic = Critic(TOPOLOGY_FEATURES + config.specification_size, config.critic_width)
         self.specification_critic = Critic(config.specification_size + config.latent_size, config.critic_width)
 
     def forward(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
@@ -135,16 +209,10 @@ class TopologyGAN(BaseCircuitModel):
 
 def one_hot(kinds: Tensor, nets: Tensor) -> Tensor:
     """Token indices (B, M) and (B, M, 3) as one-hot slots (B, M, K + 3 N)."""
-    return torch.cat(
-        [F.one_hot(kinds.long(), N_KINDS), F.one_hot(nets.long(), MAX_NETS).flatten(2)], dim=2
-    ).float()
-
-
-def gumbel_topology(kinds: Tensor, nets: Tensor, temperature: float) -> Tensor:
-    """Straight-through Gumbel-softmax sample of logits as one-hot slots (B, M, K + 3 N), differentiable."""
-    hard_kinds = F.gumbel_softmax(kinds, tau=temperature, hard=True)
-    hard_nets = F.gumbel_softmax(nets, tau=temperature, hard=True)
-    return torch.cat([hard_kinds, hard_nets.flatten(2)], dim=2)
+    slots = torch.zeros(*kinds.shape, SLOT_FEATURES, device=kinds.device)
+    slots.scatter_(2, kinds.long().unsqueeze(2), 1.0)
+    offsets = N_KINDS + MAX_NETS * torch.arange(MAX_TERMINALS, device=kinds.device)
+    return slots.scatter_(2, nets.long() + offsets, 1.0)
 
 
 def reconstruction_loss(logits: tuple[Tensor, Tensor], kinds: Tensor, nets: Tensor) -> Tensor:
@@ -155,19 +223,27 @@ def reconstruction_loss(logits: tuple[Tensor, Tensor], kinds: Tensor, nets: Tens
     return (kind_loss + net_loss) / len(kinds)
 
 
-def validity_loss(kinds: Tensor, nets: Tensor) -> Tensor:
-    """How far soft topologies are from the electrical rules that are differentiable; 0 for a legal one.
+def validity_loss(topology: Tensor) -> Tensor:
+    """How far written topologies (B, M, K + 3 N) are from two of the electrical rules; 0 for a legal one.
 
-    Args:
-        kinds: probabilities (B, M, K).
-        nets: probabilities (B, M, 3, N).
-
-    Counts internal nets with a single terminal and devices with two terminals on one net.
+    Counts internal nets with a single terminal, and devices with two terminals on one net.
     """
-    present = 1.0 - kinds[..., :1]  # (B, M, 1)
-    degree = (nets.sum(dim=2) * present).sum(dim=1)[:, FIRST_INTERNAL_NET:]  # (B, internal nets)
+    _, *nets = topology.split([N_KINDS, *[MAX_NETS] * MAX_TERMINALS], dim=2)
+    degree = sum(nets).sum(dim=1)[:, FIRST_INTERNAL_TOKEN:]  # (B, internal nets)
     # 1 at a degree of one, 0 at degrees of zero and of two or more.
     dangling = (1.0 - (degree - 1.0).abs()).clamp_min(0.0).sum(dim=1)
-    first, second, third = nets[..., 1:].unbind(dim=2)  # net 0 means "no terminal"
-    shorted = (first * second).sum(-1) + (second * third).sum(-1) * 0.5 + (first * third).sum(-1) * 0.5
-    return (dangling + (shorted * present[..., 0]).sum(dim=1)).mean()
+    first, second, third = (net[..., 1:] for net in nets)  # net 0 means "no terminal"
+    shorted = (first * second + second * third + first * third).sum(-1)  # (B, M)
+    return (dangling + shorted.sum(dim=1)).mean()
+
+
+def _choose(logits: Tensor, temperature: float) -> Tensor:
+    """Straight-through one-hot of logits (B, n): Gumbel-softmax at a temperature, or the likeliest at temperature 0."""
+    if temperature == 0.0:
+        return F.one_hot(logits.argmax(dim=-1), logits.shape[-1]).to(logits.dtype)
+    return F.gumbel_softmax(logits, tau=temperature, hard=True)
+
+
+def _unused_terminals() -> Tensor:
+    """1 where a kind (K) has no such terminal (3)."""
+    return torch.tensor([[float(terminal >= count) for terminal in range(MAX_TERMINALS)] for count in TERMINAL_COUNTS])
