@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from genrf.circuit.biasing import bias_point
+from genrf.circuit.biasing import BiasPoint, bias_point
 from genrf.circuit.graph import (
     BIAS_VOLTAGE,
     CAPACITOR,
@@ -22,6 +23,7 @@ from genrf.circuit.graph import (
     NetGraph,
     net_graph,
 )
+from genrf.circuit.small_signal import SmallSignal
 from genrf.circuit.topology import Topology
 from genrf.spec import Conditions
 
@@ -33,37 +35,52 @@ def first_order_values(topology: Topology, conditions: Conditions, rng: np.rando
         One value a device, in SI units, in device order; not yet held to a technology's range and grid.
     """
     graph = net_graph(topology)
-    values = bias_point(graph, conditions.supply_v, rng).values
-    omega = 2.0 * math.pi * conditions.frequency_hz
-    places = _places(graph)
-    for device, kind in enumerate(graph.kinds):
-        if kind == INDUCTOR:
-            values[device] = _reactance(places[device], kind, rng) / omega
-        elif kind == CAPACITOR:
-            values[device] = 1.0 / (omega * _reactance(places[device], kind, rng))
-        elif kind == RESISTOR and device not in values:
-            values[device] = 50.0 * math.exp(rng.normal(*_DAMPING[places[device]]))
-    return tuple(values[device] for device in range(len(graph.kinds)))
+    bias = bias_point(graph, conditions.supply_v, rng)
+    candidates = _draw(graph, bias, 2.0 * math.pi * conditions.frequency_hz, rng)
+    ports = (conditions.source_ohm, conditions.load_ohm)
+    model = SmallSignal(graph, bias.current_a, conditions.frequency_hz, ports)
+    chosen = candidates[int(np.argmax(_score(model.scattering(candidates))))]
+    return tuple(chosen.tolist())
 
 
-# Median reactance in Ohm and spread (natural logarithm) of inductors and of capacitors, by place.
-_REACTANCE = {
-    "emitter": {INDUCTOR: (10.0, 0.8), CAPACITOR: (10.0, 1.0)},
-    "bypass": {INDUCTOR: (60.0, 0.8), CAPACITOR: (3.0, 0.8)},
-    "feed": {INDUCTOR: (150.0, 0.8), CAPACITOR: (3.0, 0.8)},
-    "load": {INDUCTOR: (60.0, 0.8), CAPACITOR: (80.0, 0.8)},
-    "shunt": {INDUCTOR: (80.0, 0.8), CAPACITOR: (100.0, 0.8)},
-    "series": {INDUCTOR: (40.0, 0.8), CAPACITOR: (20.0, 1.1)},
+def _draw(graph: NetGraph, bias: BiasPoint, omega: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Sets of values around the medians of every device's place, (CANDIDATES, devices)."""
+    median = np.empty(len(graph.kinds))
+    spread = np.zeros(len(graph.kinds))
+    for device, (kind, place) in enumerate(zip(graph.kinds, _places(graph), strict=True)):
+        if device in bias.values:
+            median[device] = bias.values[device]
+            continue
+        ohm, spread[device] = _IMPEDANCE[place][kind]
+        median[device] = {RESISTOR: ohm, INDUCTOR: ohm / omega, CAPACITOR: 1.0 / (omega * ohm)}[kind]
+    return median * np.exp(spread * rng.normal(size=(CANDIDATES, len(median))))
+
+
+def _score(scattering: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """How far each candidate is from amplifying and being matched, in dB summed; 0 if it does and is, (candidates,)."""
+    decibel = 20.0 * np.log10(np.abs(scattering) + 1e-9)
+    shortfall = np.minimum(decibel[:, 1, 0] - _WANTED_GAIN_DB, 0.0)
+    for port in (0, 1):
+        shortfall += np.minimum(_WANTED_MATCH_DB - decibel[:, port, port], 0.0)
+        # A reflection above 1 is a negative resistance.
+        shortfall -= 100.0 * (decibel[:, port, port] > 0.0)
+    return shortfall
+
+
+CANDIDATES = 16
+"""Sets of values drawn for one circuit, of which the hybrid-pi model's best is taken; more would narrow the spread."""
+_WANTED_GAIN_DB = 10.0
+_WANTED_MATCH_DB = -10.0
+
+# Median impedance in Ohm at f0 and spread (natural logarithm) of resistors without direct current, inductors and capacitors.
+_IMPEDANCE = {
+    "emitter": {RESISTOR: (50.0, 0.8), INDUCTOR: (10.0, 0.8), CAPACITOR: (10.0, 1.0)},
+    "bypass": {RESISTOR: (140.0, 1.0), INDUCTOR: (60.0, 0.8), CAPACITOR: (3.0, 0.8)},
+    "feed": {RESISTOR: (1500.0, 1.0), INDUCTOR: (150.0, 0.8), CAPACITOR: (3.0, 0.8)},
+    "load": {RESISTOR: (220.0, 0.9), INDUCTOR: (60.0, 0.8), CAPACITOR: (80.0, 0.8)},
+    "shunt": {RESISTOR: (220.0, 1.0), INDUCTOR: (80.0, 0.8), CAPACITOR: (100.0, 0.8)},
+    "series": {RESISTOR: (220.0, 1.0), INDUCTOR: (40.0, 0.8), CAPACITOR: (20.0, 1.1)},
 }
-_DAMPING = {
-    "emitter": (0.0, 0.8),
-    "bypass": (1.0, 1.0),
-    "feed": (3.5, 1.0),
-    "load": (1.5, 0.9),
-    "shunt": (1.5, 1.0),
-    "series": (1.5, 1.0),
-}
-"""Natural logarithm of the median, relative to 50 Ohm, and spread of resistors without direct current."""
 
 
 def _places(graph: NetGraph) -> list[str]:
@@ -96,8 +113,3 @@ def _places(graph: NetGraph) -> list[str]:
         else:
             places.append("series")
     return places
-
-
-def _reactance(place: str, kind: int, rng: np.random.Generator) -> float:
-    median, spread = _REACTANCE[place][kind]
-    return median * math.exp(spread * rng.normal())
