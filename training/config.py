@@ -26,7 +26,7 @@ DEFAULT_RECIPE = "smoke"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
-    """What is simulated, and how rows are split."""
+    """What is simulated."""
 
     shards: int
     """Islands that are simulated independently of each other."""
@@ -46,27 +46,41 @@ class DataConfig:
     """Bands, equal in octaves, in which the best are kept apart."""
     supplies_v: tuple[float, ...]
     """Supply voltages to draw from, in V."""
-    test_share: float
-    """Share of topologies that are kept for testing."""
-    validation_share: float
-    """Share of topologies on which training is stopped early."""
-    specifications_per_level: int
-    """Held-out specifications of each level."""
     workers: int
     """Simulator processes of a shard; 0 is one a core."""
 
     def __post_init__(self) -> None:
         _at_least("data", self, 1, "shards", "rounds", "circuits_per_round", "chunk", "elite_per_band")
-        _at_least("data", self, 1, "frequency_bands", "specifications_per_level")
+        _at_least("data", self, 1, "frequency_bands")
         _at_least("data", self, 0, "workers")
-        _share("data", self, "random_share", "test_share", "validation_share")
+        _share("data", self, "random_share")
         _positive("data", self, "frequency_min_hz")
         if self.frequency_max_hz <= self.frequency_min_hz:
             _refuse("data", self, "frequency_max_hz", f"more than frequency_min_hz, which is {self.frequency_min_hz:g}")
         if not self.supplies_v or min(self.supplies_v) <= 0:
             _refuse("data", self, "supplies_v", "at least one voltage, all above 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreparationConfig:
+    """How rows are split, and which specifications are held out."""
+
+    test_share: float
+    """Share of topologies that are kept for testing."""
+    validation_share: float
+    """Share of topologies on which training is stopped early."""
+    levels: tuple[str, ...]
+    """Levels of held-out specifications."""
+    specifications_per_level: int
+    """Held-out specifications of each level."""
+
+    def __post_init__(self) -> None:
+        _share("preparation", self, "test_share", "validation_share")
+        _at_least("preparation", self, 1, "specifications_per_level")
         if self.test_share + self.validation_share >= 1:
-            _refuse("data", self, "test_share", "less than 1 together with validation_share")
+            _refuse("preparation", self, "test_share", "less than 1 together with validation_share")
+        if not self.levels:
+            _refuse("preparation", self, "levels", "at least one level")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,8 +163,6 @@ class EvaluationConfig:
 
     calls: int
     """SPICE calls a specification that every method may spend."""
-    levels: tuple[str, ...]
-    """Levels of held-out specifications that are evaluated."""
     topologies: int
     """Topologies drawn to judge the generator's own quality."""
     bootstrap_samples: int
@@ -158,8 +170,6 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         _at_least("evaluation", self, 1, "calls", "topologies", "bootstrap_samples")
-        if not self.levels:
-            _refuse("evaluation", self, "levels", "at least one level")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,6 +245,7 @@ class Config:
     classes: tuple[str, ...]
     """Circuit classes that are simulated and learnt."""
     data: DataConfig
+    preparation: PreparationConfig
     topology_gan: TopologyGANConfig
     sizing_diffusion: SizingDiffusionConfig
     surrogate: SurrogateConfig

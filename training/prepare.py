@@ -119,7 +119,7 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
     report["rows_set_aside"] = int((assignment == "aside").sum())
     report["topologies"] = len(np.unique(rows.fingerprint))
     report["useful_share"] = float(rows.useful.mean())
-    for level in config.evaluation.levels:
+    for level in config.preparation.levels:
         report[f"specifications_{level}"] = sum(item.level == level for item in specifications)
     report["dataset_sha256"] = _digest(shards, config.classes)
     report.update(_simulation_counts(shards, config.classes))
@@ -144,8 +144,8 @@ def _split(table: pa.Table, config: Config) -> NDArray[np.str_]:
         for fingerprint in table["fingerprint"].unique().to_pylist()
     }
     share = np.array([shares[fingerprint] for fingerprint in table["fingerprint"].to_pylist()])
-    test = share < config.data.test_share
-    validation = ~test & (share < config.data.test_share + config.data.validation_share)
+    test = share < config.preparation.test_share
+    validation = ~test & (share < config.preparation.test_share + config.preparation.validation_share)
     position = {row: index for index, row in enumerate(table["row"].to_pylist())}
     tainted = test.copy()
     for index, parents in enumerate(table["parents"].to_pylist()):

@@ -62,9 +62,9 @@ def held_out_specifications(
         frontier = np.array(
             [index for index in own if not _matched(name, train, test, index, metric_names)], dtype=np.int64
         )
-        for level in config.evaluation.levels:
+        for level in config.preparation.levels:
             source = frontier if level == "frontier" else own
-            for index in source[: config.data.specifications_per_level]:
+            for index in source[: config.preparation.specifications_per_level]:
                 chosen.append(_specification(name, level, test, int(index), metric_names))
     return chosen
 
