@@ -12,7 +12,7 @@ from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
-from training.evolution import retune, snap
+from training.evolution import fitting_topology, retune, snap
 from training.prepare import Rows
 
 COST_OF_RETUNING = 2.0
@@ -45,6 +45,6 @@ def random_circuits(spec: DesignSpec, technology: Technology, rng: np.random.Gen
     """Topologies from the grammar with values around first-order design equations for the specification's conditions."""
     definition = classes.get(spec.circuit_class)
     while True:
-        topology = definition.sample_topology(rng)
+        topology = fitting_topology(spec.circuit_class, spec.conditions.supply_v, rng)
         values = definition.first_order_values(topology, spec.conditions, rng)
         yield snap(Circuit(topology, tuple(values)), technology)

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes
+from genrf.circuit.biasing import fits_supply
 from genrf.circuit.canonical import canonical_circuit
 from genrf.circuit.mutation import cross, mutate, mutate_circuit, vary
-from genrf.circuit.topology import Circuit
+from genrf.circuit.topology import Circuit, Topology
 from genrf.spec import Conditions, relative_slack
 from genrf.technology.base import Technology
 
@@ -29,6 +30,8 @@ PARENT_MOVED = 0.15
 """Share of offspring moved to another frequency band."""
 RANDOM_MUTATED = 0.2
 """Share of random circuits whose grammar topology is mutated, so that unusual graphs are present from the start."""
+FITTING_ATTEMPTS = 50
+"""Topologies drawn for a supply before one that does not fit it is taken; about every second one fits."""
 WEIGHTINGS = 8
 """How many random trade-offs pick the best of a band."""
 INFEASIBILITY_WEIGHT = 10.0
@@ -82,13 +85,22 @@ class SearchSpace:
         return _round_frequency(min(max(frequency_hz, self.frequency_min_hz), self.frequency_max_hz))
 
 
+def fitting_topology(circuit_class: str, supply_v: float, rng: np.random.Generator) -> Topology:
+    """A topology from the class's grammar whose transistors can stay within their voltage limits at a supply, in V."""
+    for _ in range(FITTING_ATTEMPTS):
+        topology = classes.get(circuit_class).sample_topology(rng)
+        if fits_supply(topology, supply_v):
+            break
+    return topology
+
+
 def random_candidate(
     circuit_class: str, space: SearchSpace, technology: Technology, rng: np.random.Generator
 ) -> Candidate:
     """A circuit from the grammar, sized around first-order design equations."""
     definition = classes.get(circuit_class)
     conditions = space.draw(rng)
-    topology = definition.sample_topology(rng)
+    topology = fitting_topology(circuit_class, conditions.supply_v, rng)
     if rng.random() < RANDOM_MUTATED:
         topology = mutate(topology, rng)
     values = definition.first_order_values(topology, conditions, rng)

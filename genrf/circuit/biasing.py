@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from genrf.circuit.graph import BIAS_VOLTAGE, FIRST_PORT_NET, GROUND_NET, HBT, INDUCTOR, RESISTOR, SUPPLY_NET, NetGraph
+from genrf.circuit.dc_nodes import DcNodes
+from genrf.circuit.graph import GROUND_NET, SUPPLY_NET, NetGraph, net_graph
+from genrf.circuit.topology import Topology
 
 BETA = 600.0
 _V_BE = np.array([0.74, 0.76, 0.78, 0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.92, 0.94, 0.96])
@@ -56,39 +58,31 @@ def bias_point(graph: NetGraph, supply_v: float, rng: np.random.Generator) -> Bi
     return _Biasing(graph, supply_v, rng).solve()
 
 
+def fits_supply(topology: Topology, supply_v: float) -> bool:
+    """Whether every stack of transistors can keep its collector-emitter voltages within limits at a supply.
+
+    A stack that only inductors join to supply and ground has all of the supply across it; one with a resistor can drop some.
+    """
+    nodes = DcNodes(net_graph(topology))
+    for stack in nodes.stacks:
+        top, bottom = nodes.transistors[stack[-1]][0], nodes.transistors[stack[0]][2]
+        if supply_v < _SMALLEST_V_CE * len(stack) + 0.1:
+            return False
+        if top == SUPPLY_NET and bottom in nodes.grounded and supply_v > (_LARGEST_V_CE + 0.05) * len(stack):
+            return False
+    return True
+
+
 class _Biasing:
-    """The DC nodes of one topology, and what is known of them so far."""
+    """What is known so far of one topology's bias."""
 
     def __init__(self, graph: NetGraph, supply_v: float, rng: np.random.Generator) -> None:
-        self.graph, self.supply_v, self.rng = graph, supply_v, rng
+        nodes = DcNodes(graph)
+        self.supply_v, self.rng = supply_v, rng
         self.point = BiasPoint()
-        node = list(range(len(graph.names)))
-        self.sources = {
-            nets[0]: device
-            for device, (kind, nets) in enumerate(zip(graph.kinds, graph.nets, strict=True))
-            if kind == BIAS_VOLTAGE
-        }
-        # Fixed nets give their number to the nets that inductors join to them.
-        rank = {net: 1 for net in self.sources} | {GROUND_NET: 0, SUPPLY_NET: 0}
-        for kind, nets in zip(graph.kinds, graph.nets, strict=True):
-            if kind == INDUCTOR:
-                first, second = sorted((node[nets[0]], node[nets[1]]), key=lambda net: (rank.get(net, 2), net))
-                if first != second:
-                    node = [first if member == second else member for member in node]
-        self.node = node
-        self.potential: dict[int, float] = {GROUND_NET: 0.0, SUPPLY_NET: supply_v}
-        for port in range(FIRST_PORT_NET, graph.first_internal):
-            self.potential.setdefault(node[port], 0.0)
-        self.transistors = {
-            device: (node[nets[0]], node[nets[1]], node[nets[2]])
-            for device, (kind, nets) in enumerate(zip(graph.kinds, graph.nets, strict=True))
-            if kind == HBT
-        }
-        self.resistors = self._conducting()
-        self.neighbours: dict[int, list[tuple[int, int]]] = {}
-        for device, (first, second) in self.resistors.items():
-            self.neighbours.setdefault(first, []).append((device, second))
-            self.neighbours.setdefault(second, []).append((device, first))
+        self.sources, self.transistors = nodes.sources, nodes.transistors
+        self.resistors, self.neighbours, self.stacks = nodes.resistors, nodes.neighbours, nodes.stacks
+        self.potential: dict[int, float] = dict.fromkeys(nodes.grounded, 0.0) | {SUPPLY_NET: supply_v}
 
     def _uniform(self, low: float, high: float) -> float:
         return low + (high - low) * self.rng.random() if high > low else low
@@ -96,60 +90,13 @@ class _Biasing:
     def _log_uniform(self, low: float, high: float) -> float:
         return low * (high / low) ** self.rng.random()
 
-    def _conducting(self) -> dict[int, tuple[int, int]]:
-        """Resistors that can carry direct current, with their DC nodes."""
-        resistors = {
-            device: (self.node[nets[0]], self.node[nets[1]])
-            for device, (kind, nets) in enumerate(zip(self.graph.kinds, self.graph.nets, strict=True))
-            if kind == RESISTOR and self.node[nets[0]] != self.node[nets[1]]
-        }
-        held = {node for nodes in self.transistors.values() for node in nodes} | set(self.potential) | set(self.sources)
-        while True:
-            count: dict[int, int] = {}
-            for nodes in resistors.values():
-                for node in nodes:
-                    count[node] = count.get(node, 0) + 1
-            ended = [
-                device for device, nodes in resistors.items() if any(count[n] < 2 and n not in held for n in nodes)
-            ]
-            if not ended:
-                break
-            for device in ended:
-                del resistors[device]
-        return {device: nodes for device, nodes in resistors.items() if set(nodes) != {GROUND_NET}}
-
     def solve(self) -> BiasPoint:
-        order = self._stacks()
-        for stack in order:
+        for stack in self.stacks:
             self._bias_stack(stack)
         self._bias_sources()
         self._free_nodes()
         self._resistors()
         return self.point
-
-    def _stacks(self) -> list[list[int]]:
-        """Chains of transistors that share a current, each from the bottom up."""
-        above: dict[int, int] = {}
-        bottoms = []
-        for device, (_, _, emitter) in self.transistors.items():
-            linked = {emitter} | {other for _, other in self.neighbours.get(emitter, ())}
-            lower = [
-                other
-                for other, (collector, _, _) in self.transistors.items()
-                if other != device and collector in linked and collector not in (GROUND_NET, SUPPLY_NET)
-            ]
-            if GROUND_NET in linked or not lower or lower[0] in above:
-                bottoms.append(device)
-            else:
-                above[lower[0]] = device
-        stacks = []
-        for bottom in bottoms:
-            stack = [bottom]
-            while stack[-1] in above and above[stack[-1]] not in stack:
-                stack.append(above[stack[-1]])
-            stacks.append(stack)
-        rest = self.transistors.keys() - {device for stack in stacks for device in stack}
-        return stacks + [[device] for device in sorted(rest)]
 
     def _known_base(self, base: int) -> float | None:
         """Potential of a base that is settled already: directly, or through resistors from a bias source in use."""
