@@ -1,6 +1,6 @@
 """S-parameters of a circuit at one frequency from a hybrid-pi model, for many sets of values at once.
 
-A rough guide for drawing values, never a measurement: no pads, no bias-dependent parasitics, constant quality factor. What a
+A rough guide for drawing values, never a measurement: no capacitance to the substrate, no bias-dependent parasitics. What a
 circuit does is said by simulation only.
 
 symbol  meaning                                   npn13G2, measured at V_CE = 1 V and 10 GHz
@@ -28,7 +28,9 @@ _C_BE_F = 3.0e-15
 _TRANSIT_S = 0.13e-12
 _C_BC_F = 1.2e-15
 _C_CS_F = 1.1e-15
-_INDUCTOR_Q = 15.0
+_INDUCTOR_OHM_PER_H = 2e9
+_INDUCTOR_PARALLEL_OHM = 900.0
+"""Losses of a typical inductor, rounded from `genrf.technology.inductor`."""
 
 
 class SmallSignal:
@@ -91,7 +93,8 @@ class SmallSignal:
         passive = values[:, self.passives]
         kinds = self.kinds[self.passives]
         reactance = self.omega * passive
-        inductive = 1.0 / (reactance * (1j + 1.0 / _INDUCTOR_Q))
+        loss = passive * _INDUCTOR_OHM_PER_H + reactance**2 / _INDUCTOR_PARALLEL_OHM
+        inductive = 1.0 / (loss + 1j * reactance)
         admittance = np.where(kinds == INDUCTOR, inductive, np.where(kinds == CAPACITOR, 1j * reactance, 1.0 / passive))
         branches = [admittance]
         for index, device in enumerate(self.transistors):

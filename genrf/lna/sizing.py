@@ -36,15 +36,17 @@ def first_order_values(topology: Topology, conditions: Conditions, rng: np.rando
     """
     graph = net_graph(topology)
     bias = bias_point(graph, conditions.supply_v, rng)
-    candidates = _draw(graph, bias, 2.0 * math.pi * conditions.frequency_hz, rng)
+    median, spread = _centre(graph, bias, 2.0 * math.pi * conditions.frequency_hz)
     ports = (conditions.source_ohm, conditions.load_ohm)
     model = SmallSignal(graph, bias.current_a, conditions.frequency_hz, ports)
-    chosen = candidates[int(np.argmax(_score(model.scattering(candidates))))]
-    return tuple(chosen.tolist())
+    for width, count in _ROUNDS:
+        candidates = median * np.exp(width * spread * rng.normal(size=(count, len(median))))
+        median = candidates[int(np.argmax(_score(model.scattering(candidates))))]
+    return tuple(median.tolist())
 
 
-def _draw(graph: NetGraph, bias: BiasPoint, omega: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Sets of values around the medians of every device's place, (CANDIDATES, devices)."""
+def _centre(graph: NetGraph, bias: BiasPoint, omega: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Median and spread (natural logarithm) of every device's value, (devices,) each; the bias is not spread again."""
     median = np.empty(len(graph.kinds))
     spread = np.zeros(len(graph.kinds))
     for device, (kind, place) in enumerate(zip(graph.kinds, _places(graph), strict=True)):
@@ -53,7 +55,7 @@ def _draw(graph: NetGraph, bias: BiasPoint, omega: float, rng: np.random.Generat
             continue
         ohm, spread[device] = _IMPEDANCE[place][kind]
         median[device] = {RESISTOR: ohm, INDUCTOR: ohm / omega, CAPACITOR: 1.0 / (omega * ohm)}[kind]
-    return median * np.exp(spread * rng.normal(size=(CANDIDATES, len(median))))
+    return median, spread
 
 
 def _score(scattering: NDArray[np.complex128]) -> NDArray[np.float64]:
@@ -67,8 +69,8 @@ def _score(scattering: NDArray[np.complex128]) -> NDArray[np.float64]:
     return shortfall
 
 
-CANDIDATES = 16
-"""Sets of values drawn for one circuit, of which the hybrid-pi model's best is taken; more would narrow the spread."""
+_ROUNDS = ((1.0, 16), (0.5, 12), (0.25, 12))
+"""Width, relative to the spread, and number of the candidates of each round; the next starts from the hybrid-pi model's best."""
 _WANTED_GAIN_DB = 10.0
 _WANTED_MATCH_DB = -10.0
 
