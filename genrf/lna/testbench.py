@@ -15,6 +15,7 @@ import numpy as np
 
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit
 from genrf.errors import InvalidInputError
+from genrf.lna.control import lna_control
 from genrf.lna.metrics import bandwidth_hz, decibels, mu_minimum, noise_figure_db
 from genrf.metrics import Metrics
 from genrf.simulation.testbench import Curve, Deck, Measurement, Plots, SimulationFailure
@@ -83,11 +84,10 @@ class LnaTestbench:
         frequency_band, frequency_wide = _frequencies(conditions.frequency_hz)
         if band.shape[1] != len(frequency_band) or wide.shape[1] != len(frequency_wide):
             raise SimulationFailure("not_measurable", "a sweep ended early")
-        largest = np.abs(wide[[0, 3]]).max(axis=1)
-        for port, reflection in zip(("input", "output"), largest, strict=True):
+        for port, reflection in (("input", np.abs(wide[0]).max()), ("output", np.abs(wide[3]).max())):
             if not reflection <= LARGEST_REFLECTION:
                 raise SimulationFailure("oscillation", f"negative resistance at the {port}: reflection up to {reflection:.4g}")
-        joined = np.concatenate([band, wide], axis=1)  # (4, 26)
+        joined = np.concatenate((band, wide), axis=1)  # (4, 26)
         frequency, order = _joined(conditions.frequency_hz)
         gains = 20.0 * np.log10(np.maximum(np.abs(joined[2]), 1e-15))
         s11, s12, s21, s22 = (complex(value) for value in band[:, BAND_POINTS // 2])
@@ -106,6 +106,10 @@ class LnaTestbench:
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
         return Measurement(Metrics(values), self._curves(plots, conditions) if curves else {})
+
+    def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
+        """See `genrf.simulation.testbench.Testbench.control`: `measure` again, in ngspice's own language."""
+        return lna_control(circuit, conditions, self.deck(circuit, conditions, technology).analyses)
 
     def _operating_point(
         self, plots: Plots, circuit: Circuit, conditions: Conditions, technology: Technology

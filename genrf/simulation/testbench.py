@@ -122,5 +122,5 @@ class Testbench(Protocol):
         ...
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
-        """Lines of a ngspice ``.control`` block that runs the analyses and prints each metric as ``genrf NAME = VALUE``."""
+        """Commands for a ngspice ``.control`` block that run the analyses and print each metric as ``NAME = VALUE``."""
         ...

@@ -19,7 +19,8 @@ import time
 from multiprocessing.connection import Connection
 
 from genrf.errors import GenRFError
-from genrf.simulation.engine import Outcome, Simulation, measure
+from genrf.simulation.engine import Outcome, measure
+from genrf.simulation.messages import READY, pack_answers, pack_error, unpack_tasks
 
 SHARED_BYTES = 8
 """Number of the circuit in progress, as a signed 64-bit integer; -1 when idle."""
@@ -41,42 +42,43 @@ def read_progress(shared: mmap.mmap) -> int:
 def serve(connection: Connection, shared: mmap.mmap, technology: str, limit_s: float) -> None:
     """Answer requests until the parent closes the connection.
 
-    A request is a list of ``(number, Simulation, curves)``; answers are lists of ``(number, Outcome)``, one or more a request.
+    Says first that the simulator is ready, then answers each request with one or more lists of outcomes. If something is missing
+    that no circuit is to blame for, says so and ends.
     """
     from genrf.simulation.library import Library
 
     try:
         library = Library()
     except GenRFError as error:
-        connection.send(error)
+        connection.send_bytes(pack_error(error))
         return
-    connection.send(None)
+    connection.send_bytes(READY)
     while True:
         try:
-            request: list[tuple[int, Simulation, bool]] = connection.recv()
+            request = unpack_tasks(connection.recv_bytes())
         except (EOFError, OSError):
             return
         answers: list[tuple[int, Outcome]] = []
         flushed = time.monotonic()
         for number, simulation, curves in request:
             if answers and time.monotonic() - flushed > _FLUSH_AFTER_S:
-                connection.send(answers)
+                connection.send_bytes(pack_answers(answers))
                 answers, flushed = [], time.monotonic()
             write_progress(shared, number)
             signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
             try:
                 outcome = measure(library, simulation, technology, curves)
             except GenRFError as error:
-                connection.send(error)
+                connection.send_bytes(pack_error(error))
                 return
             signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
             if library.unusable:
                 # ngspice asked to exit: the parent counts this circuit as a crash and starts a fresh process.
-                connection.send(answers)
+                connection.send_bytes(pack_answers(answers))
                 os._exit(1)
             answers.append((number, outcome))
         write_progress(shared, -1)
-        connection.send(answers)
+        connection.send_bytes(pack_answers(answers))
 
 
 def main(arguments: list[str]) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import CodeType
 
 from genrf.errors import MissingToolError
 
@@ -130,45 +130,36 @@ def _assignments(text: str) -> dict[str, str]:
     return {name.lower(): expression.strip("'\"{}") for name, expression in pairs}
 
 
-_OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-
 _SCALE_FACTORS = {"t": 1e12, "g": 1e9, "meg": 1e6, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+_SCALED_NUMBER = re.compile(r"(?<![\w.])(\d+\.?\d*(?:e[+-]?\d+)?)(meg|[tgkmunpf])\b", re.I)
+_ARITHMETIC = (
+    *(ast.Expression, ast.Constant, ast.Name, ast.Load, ast.BinOp, ast.UnaryOp),
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd),
+)
 
 
 def evaluate(expression: str, names: Mapping[str, float]) -> float:
-    """Evaluate a SPICE arithmetic expression (numbers with scale factors, names, + - * / ** and brackets).
+    """Evaluate a SPICE arithmetic expression (numbers with scale factors, names in lower case, + - * / ** and brackets).
 
     Raises:
-        ValueError: for anything else; model files are data and are never executed.
+        ValueError: for anything else, calls and attributes included: a model file is data, not a program.
     """
-
-    def scaled(match: re.Match[str]) -> str:
-        return repr(float(match.group(1)) * _SCALE_FACTORS[match.group(2).lower()])
-
-    text = re.sub(r"(?<![\w.])(\d+\.?\d*(?:e[+-]?\d+)?)(meg|[tgkmunpf])\b", scaled, expression, flags=re.I)
-    # A leading zero is optional in SPICE (".00E-04") and superfluous ones are allowed; Python's parser refuses only the latter.
-    text = re.sub(r"(?<![\w.])0+(?=\d)", "", text)
-
-    def value(node: ast.AST) -> float:
-        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-            return float(node.value)
-        if isinstance(node, ast.Name):
-            return names[node.id.lower()]
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
-        if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.operand))
-        raise ValueError(f"cannot evaluate SPICE expression {expression!r}")
-
     try:
-        return value(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, KeyError) as error:
+        return float(eval(_compiled(expression), {"__builtins__": {}}, names))
+    except NameError as error:
         raise ValueError(f"cannot evaluate SPICE expression {expression!r}: {error}") from error
+
+
+@cache
+def _compiled(expression: str) -> CodeType:
+    text = _SCALED_NUMBER.sub(lambda found: repr(float(found[1]) * _SCALE_FACTORS[found[2].lower()]), expression)
+    # SPICE allows superfluous leading zeros; Python does not.
+    text = re.sub(r"(?<![\w.])0+(?=\d)", "", text).strip().lower()
+    try:
+        tree = ast.parse(text, mode="eval")
+    except SyntaxError as error:
+        raise ValueError(f"cannot evaluate SPICE expression {expression!r}: {error.msg}") from error
+    for node in ast.walk(tree):
+        if not isinstance(node, _ARITHMETIC) or (isinstance(node, ast.Constant) and not isinstance(node.value, (int, float))):
+            raise ValueError(f"cannot evaluate SPICE expression {expression!r}: only arithmetic is allowed")
+    return compile(tree, "<SPICE expression>", "eval")

@@ -1,0 +1,104 @@
+"""The low-noise amplifier's metrics in ngspice's own language, for netlists that are run by hand.
+
+The same formulas as `genrf.lna.metrics`; a test compares both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from genrf.circuit.topology import Circuit
+from genrf.lna.metrics import BOLTZMANN, METRICS, REFERENCE_TEMPERATURE_K
+from genrf.spec import Conditions
+
+
+def lna_control(circuit: Circuit, conditions: Conditions, analyses: Sequence[str]) -> list[str]:
+    """Commands that run the analyses and print each metric.
+
+    Args:
+        circuit: gives the bias sources, whose power counts.
+        conditions: give supply voltage and source impedance.
+        analyses: band sweep, wide sweep and noise, as in the testbench's deck.
+    """
+    sources = [("v_supply", conditions.supply_v)] + [
+        (designator.lower(), value)
+        for designator, device, value in zip(
+            circuit.topology.designators, circuit.topology.devices, circuit.values, strict=True
+        )
+        if device.kind == "bias_voltage"
+    ]
+    power = " ".join(f"- {value:.7g}*op1.{name}#branch" for name, value in sources)
+    source_density = 4.0 * BOLTZMANN * REFERENCE_TEMPERATURE_K * conditions.source_ohm
+    return [
+        *analyses,
+        "setplot new",
+        "set numdgt=10",
+        "* Both sweeps in order of frequency; the centre is point 12.",
+        *_join("f", "frequency", "real"),
+        *_join("g", "S_2_1", "db"),
+        "let gain_db = db(sp1.S_2_1[5])",
+        f"let nf_db = 10*log10(1 + noise2.inoise_spectrum^2/{source_density:.10g})",
+        "let s11_db = db(sp1.S_1_1[5])",
+        "let s22_db = db(sp1.S_2_2[5])",
+        "let s12_db = db(sp1.S_1_2[5])",
+        "* 3 dB bandwidth: from the centre outwards to the first point below, interpolated in dB over log frequency.",
+        "let level = gain_db - 3",
+        *_edge("low", "k > 0", "k - 1"),
+        *_edge("high", "k < 24", "k + 1"),
+        "let bandwidth_hz = high - low",
+        "* Edwards-Sinsky mu of both ports over both sweeps.",
+        *_mu("sp1"),
+        *_mu("sp2"),
+        "let mu_min = min(sp1_mu, sp2_mu)",
+        f"let power_w = 0 {power}",
+        *(f"print {name}" for name in METRICS),
+    ]
+
+
+def _join(target: str, vector: str, function: str) -> list[str]:
+    return [
+        f"let {target} = vector(25)",
+        "let k = 0",
+        "while k < 7",
+        f"  let {target}[k] = {function}(sp2.{vector}[k])",
+        f"  let {target}[k+18] = {function}(sp2.{vector}[k+8])",
+        "  let k = k + 1",
+        "end",
+        "let k = 0",
+        "while k < 11",
+        f"  let {target}[k+7] = {function}(sp1.{vector}[k])",
+        "  let k = k + 1",
+        "end",
+    ]
+
+
+def _edge(name: str, inside: str, following: str) -> list[str]:
+    return [
+        "let k = 12",
+        "let found = 0",
+        f"while {inside} & found = 0",
+        f"  let n = {following}",
+        "  if g[n] < level",
+        f"    let {name} = f[k]*exp(ln(f[n]/f[k])*(g[k]-level)/(g[k]-g[n]))",
+        "    let found = 1",
+        "  end",
+        "  let k = n",
+        "end",
+        "if found = 0",
+        f"  let {name} = f[k]",
+        "end",
+    ]
+
+
+def _mu(plot: str) -> list[str]:
+    s11, s12, s21, s22 = (f"{plot}.S_{name}" for name in ("1_1", "1_2", "2_1", "2_2"))
+    d, loop = f"{plot}_d", f"{plot}_loop"
+
+    def mu(near: str, far: str) -> str:
+        return f"vecmin((1 - mag({near})^2)/(mag({far} - {d}*conj({near})) + {loop} + 1e-30))"
+
+    return [
+        f"let {d} = {s11}*{s22} - {s12}*{s21}",
+        f"let {loop} = mag({s12}*{s21})",
+        f"let {plot}_mu = min({mu(s11, s22)}, {mu(s22, s11)})",
+    ]
