@@ -187,7 +187,7 @@ def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning) -> Ro
     return Rows(
         kinds=kinds,
         nets=nets,
-        values=normalise(kinds, values, frequency[:, None]).astype(np.float32),
+        values=normalise(kinds, values, frequency).astype(np.float32),
         metrics=standardised.astype(np.float32),
         conditions=conditions,
         weight=np.maximum(np.exp(-WEIGHT_DECAY_PER_SHORTFALL * shortfall), WEIGHT_FLOOR).astype(np.float32),
