@@ -1,4 +1,4 @@
-"""The registry of circuit classes. A class owns its ports, metrics, grammar and testbench; shared code asks for them here."""
+"""The registry of circuit classes: a class owns ports, metrics, grammar and testbench, and shared code asks here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CircuitClass:
     requirements: tuple[Constraint, ...]
     """Constraints that every specification of the class carries unchanged, such as stability."""
     useful: tuple[Constraint, ...]
-    """What a circuit must at least do to be of use, requirements included; held-out specifications come from such circuits only."""
+    """What a circuit must at least do to be of use, requirements included; specifications are made from such only."""
     sample_topology: Callable[[np.random.Generator], Topology]
     """Draw a topology from the class's grammar."""
     first_order_values: Callable[[Topology, Conditions, np.random.Generator], tuple[float, ...]]

@@ -6,7 +6,7 @@ V_BE    -           base to emitter voltage, measured from npn13G2 at 27 degrees
 beta    BETA        current gain, about
 
 Inductors join their nets into one DC node. Every transistor is given a current density; stacked ones share a current.
-Node potentials follow from V_BE and a share of the supply for every transistor, and resistors from Kirchhoff's current law.
+Node potentials follow from V_BE and a share of the supply for every transistor, resistors from Kirchhoff's current law.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def bias_point(graph: NetGraph, supply_v: float, rng: np.random.Generator) -> Bi
 def fits_supply(topology: Topology, supply_v: float) -> bool:
     """Whether every stack of transistors can keep its collector-emitter voltages within limits at a supply.
 
-    A stack that only inductors join to supply and ground has all of the supply across it; one with a resistor can drop some.
+    A stack that only inductors join to supply and ground has all of the supply across it; a resistor can drop some.
     """
     nodes = DcNodes(net_graph(topology))
     for stack in nodes.stacks:

@@ -1,6 +1,6 @@
 """Building blocks of RF circuits: networks and bias that any class's grammar is put together from.
 
-A `Builder` collects devices; a block is a function that adds some between nets it is given, drawing its shape at random.
+A `Builder` collects devices; a block is a function that adds some between given nets, drawing its shape at random.
 The "cold" side of a network sits at 0 V (a port), the "hot" side at a transistor's DC voltage.
 """
 
@@ -71,8 +71,9 @@ def bias_source(builder: Builder) -> str:
 def ladder(builder: Builder, cold: str, hot: str, elements: int, hot_return: str | None) -> bool:
     """A matching network of alternate series and shunt elements from a port to a transistor, DC block included.
 
-    L, pi, T and longer ladders are the ladders of two, three and more elements. One series capacitor at least blocks direct
-    current. Shunt inductors go to ground on the cold side of the block, and to `hot_return` on its hot side (never, if None).
+    L, pi, T and longer ladders are the ladders of two, three and more elements. One series capacitor at least blocks
+    direct current. Shunt inductors go to ground on the cold side of the block, and to `hot_return` on its hot side
+    (never, if None).
 
     Args:
         builder: where to add the devices.
@@ -104,9 +105,7 @@ def ladder(builder: Builder, cold: str, hot: str, elements: int, hot_return: str
             net = to
             if kind == "capacitor":
                 warm, fed = True, False
-        elif kind == "capacitor":
-            builder.add(kind, net, GROUND)
-        elif not warm:
+        elif kind == "capacitor" or not warm:
             builder.add(kind, net, GROUND)
         elif hot_return is not None and not fed:
             builder.add(kind, net, hot_return)
@@ -149,7 +148,17 @@ def divider(builder: Builder, node: str) -> None:
 def load(builder: Builder, node: str) -> None:
     """A collector load to the supply."""
     shape = builder.pick(
-        {"L": 4.0, "L||C": 2.0, "R": 2.5, "R||L": 2.0, "R+L": 2.5, "R||L||C": 1.0, "R+L||C": 0.7, "L+R||C": 0.7, "R+L+L": 0.7}
+        {
+            "L": 4.0,
+            "L||C": 2.0,
+            "R": 2.5,
+            "R||L": 2.0,
+            "R+L": 2.5,
+            "R||L||C": 1.0,
+            "R+L||C": 0.7,
+            "L+R||C": 0.7,
+            "R+L+L": 0.7,
+        }
     )
     if shape in ("R+L", "R+L||C"):
         chain(builder, ("resistor", "inductor"), SUPPLY, node)
@@ -193,8 +202,19 @@ def degeneration(builder: Builder, emitter: str) -> None:
 
 def feedback(builder: Builder, output: str, source: str) -> None:
     """Shunt feedback from a collector back to a base, without direct current."""
-    chain(builder, builder.pick({("resistor", "capacitor"): 4.0, ("capacitor",): 1.0, ("inductor", "capacitor"): 1.0,
-                                 ("resistor", "inductor", "capacitor"): 1.5}), output, source)
+    chain(
+        builder,
+        builder.pick(
+            {
+                ("resistor", "capacitor"): 4.0,
+                ("capacitor",): 1.0,
+                ("inductor", "capacitor"): 1.0,
+                ("resistor", "inductor", "capacitor"): 1.5,
+            }
+        ),
+        output,
+        source,
+    )
 
 
 def coupling(builder: Builder, first: str, second: str, hot_return: str | None) -> bool:
@@ -203,8 +223,18 @@ def coupling(builder: Builder, first: str, second: str, hot_return: str | None) 
     Returns:
         Whether a shunt inductor connects `second` to `hot_return`, and feeds it.
     """
-    shape = builder.pick({"C": 4.0, "LC": 1.5, "CL": 1.5, "C-shunt C": 1.0, "shunt C-LC": 0.7, "C-shunt L": 2.0, "LC-shunt L": 1.0,
-                          "C-shunt L-C": 0.8})
+    shape = builder.pick(
+        {
+            "C": 4.0,
+            "LC": 1.5,
+            "CL": 1.5,
+            "C-shunt C": 1.0,
+            "shunt C-LC": 0.7,
+            "C-shunt L": 2.0,
+            "LC-shunt L": 1.0,
+            "C-shunt L-C": 0.8,
+        }
+    )
     if shape in ("C", "C-shunt C", "C-shunt L"):
         builder.add("capacitor", first, second)
     elif shape in ("LC", "shunt C-LC", "LC-shunt L"):

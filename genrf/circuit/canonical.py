@@ -1,9 +1,10 @@
 """The one order of devices and names of nets that all isomorphic topologies share, and its hash.
 
-Two steps. First an exact canonical labelling of the nets by colour refinement and individualisation (McKay, "Practical graph
-isomorphism", 1981): ground, supply and ports keep their own colours, and devices only join colours, so identical devices in
-parallel need no search. Then a breadth-first walk from the first port lists the devices along the signal path; what the walk
-leaves undecided is decided by the labelling. Bias nets, supply and ground are walked last, since signals do not pass them.
+Two steps. First an exact canonical labelling of the nets by colour refinement and individualisation (McKay, "Practical
+graph isomorphism", 1981): ground, supply and ports keep their own colours, and devices only join colours, so identical
+devices in parallel need no search. Then a breadth-first walk from the first port lists the devices along the signal
+path; what the walk leaves undecided is decided by the labelling. Bias nets, supply and ground are walked last, since
+signals do not pass them.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _UNNUMBERED = 1000
 def canonical(topology: Topology) -> tuple[Topology, tuple[int, ...]]:
     """The canonical topology, and for each of its devices the index of the original device.
 
-    Internal nets are called ``n1``, ``n2``, ... in order of first appearance. Isomorphic topologies (ground, supply and ports
-    fixed; terminals of resistors, inductors and capacitors interchangeable) give equal canonical topologies.
+    Internal nets are called ``n1``, ``n2``, ... in order of first appearance. Isomorphic topologies (ground, supply and
+    ports fixed; terminals of resistors, inductors and capacitors interchangeable) give equal canonical topologies.
     """
     graph = net_graph(topology)
     order, placed = _walk(graph, _labels(graph))
@@ -53,7 +54,7 @@ def canonical_circuit(circuit: Circuit) -> Circuit:
 
 
 def fingerprint(topology: Topology) -> str:
-    """Sixteen hexadecimal digits, equal for isomorphic topologies of a class and different otherwise (but for hash collisions)."""
+    """Sixteen hexadecimal digits: equal for isomorphic topologies of a class, different otherwise."""
     form, _ = canonical(topology)
     text = ";".join([form.circuit_class, *(f"{device.kind} {' '.join(device.nets)}" for device in form.devices)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -69,7 +70,7 @@ def _labels(graph: NetGraph) -> list[int]:
 
 
 def _contacts(graph: NetGraph) -> list[list[tuple[int, int, int]]]:
-    """For each net its terminals as (kind and role in one number, other net, other net); an absent net repeats the first."""
+    """For each net its terminals as (kind and role in one number, other net, other net); an absent net repeats one."""
     contacts: list[list[tuple[int, int, int]]] = [[] for _ in graph.names]
     for kind, nets in zip(graph.kinds, graph.nets, strict=True):
         if kind == HBT:
@@ -87,7 +88,7 @@ def _contacts(graph: NetGraph) -> list[list[tuple[int, int, int]]]:
 
 
 def _refine(colours: list[int], contacts: list[list[tuple[int, int, int]]]) -> list[int]:
-    """Split colours by the colours of neighbours until nothing changes; colours are ranks, so the result is canonical."""
+    """Split colours by those of neighbours until nothing changes; colours are ranks, so the result is canonical."""
     count = len(set(colours))
     while count < len(colours):
         size: dict[int, int] = {}
@@ -119,8 +120,8 @@ def _search(
 ) -> tuple[_Encoding, list[int], set[tuple[tuple[int, ...], ...]]]:
     """Least encoding below a refined colouring, its labels, and all encodings seen.
 
-    A branch whose leftmost leaf has an encoding already seen here is the image of an explored branch under an automorphism
-    and is skipped, so that k interchangeable parts cost about k^2 leaves and not k!.
+    A branch whose leftmost leaf has an encoding already seen here is the image of an explored branch under an
+    automorphism, and is skipped: k interchangeable parts cost about k^2 leaves and not k!.
     """
     cell = _first_cell(colours)
     if not cell:
@@ -169,7 +170,7 @@ def _encode(graph: NetGraph, labels: list[int]) -> _Encoding:
 
 
 def _walk(graph: NetGraph, labels: list[int]) -> tuple[list[int], list[tuple[int, ...]]]:
-    """Devices in breadth-first order from the first port, and their nets with each swappable device turned along the walk."""
+    """Devices in breadth-first order from the first port, and their nets, swappable devices turned along the walk."""
     touching = graph.incidence()
     number = list(range(graph.first_internal)) + [_UNNUMBERED] * (len(graph.names) - graph.first_internal)
     numbered = graph.first_internal
@@ -184,25 +185,28 @@ def _walk(graph: NetGraph, labels: list[int]) -> tuple[list[int], list[tuple[int
     later = [*range(FIRST_PORT_NET, graph.first_internal)]
     head = 0
 
-    def key(device: int, net: int) -> tuple[object, ...]:
+    def rank(net: int) -> tuple[int, int]:
+        return number[net], labels[net]
+
+    def key(device: int, net: int) -> tuple[int, int, list[int], list[int], tuple[int, ...], int]:
         kind, nets = graph.kinds[device], graph.nets[device]
         turned = (net, *nets[:1]) if _SWAPPABLE[kind] and nets[1] == net else nets
         known = [number[other] for other in turned]
-        return kind, turned.index(net), known, [labels[other] for other in turned], turned
+        return kind, turned.index(net), known, [labels[other] for other in turned], turned, device
 
     while True:
         if head == len(queue):
             rest = [net for net in later if not queued[net]]
-            rest += sorted((net for net in bias if not queued[net]), key=lambda net: (number[net], labels[net]))
+            rest += sorted((net for net in bias if not queued[net]), key=rank)
             rest += [net for net in (SUPPLY_NET, GROUND_NET) if not queued[net]]
-            rest += sorted((net for net, done in enumerate(queued) if not done), key=lambda net: (number[net], labels[net]))
+            rest += sorted((net for net, done in enumerate(queued) if not done), key=rank)
             if not rest:
                 return order, placed
             queue.append(rest[0])
             queued[rest[0]] = True
         net = queue[head]
         head += 1
-        pending = sorted([(*key(device, net), device) for device in touching[net] if not used[device]])
+        pending = sorted([key(device, net) for device in touching[net] if not used[device]])
         for *_, turned, device in pending:
             used[device] = True
             order.append(device)

@@ -56,7 +56,11 @@ class DcNodes:
             for nodes in resistors.values():
                 for node in nodes:
                     count[node] = count.get(node, 0) + 1
-            ended = [device for device, nodes in resistors.items() if any(count[n] < 2 and n not in held for n in nodes)]
+            ended = [
+                device
+                for device, nodes in resistors.items()
+                if any(count[node] < 2 and node not in held for node in nodes)
+            ]
             if not ended:
                 return {device: nodes for device, nodes in resistors.items() if not self.grounded.issuperset(nodes)}
             for device in ended:

@@ -32,9 +32,7 @@ HBT = DeviceKind("hbt", "Q", ("collector", "base", "emitter"), False, "emitters"
 BIAS_VOLTAGE = DeviceKind("bias_voltage", "V", ("plus",), False, "voltage_v", "V", scale="linear")
 """An ideal voltage reference to ground; its net is a signal ground."""
 
-KINDS: dict[str, DeviceKind] = {
-    kind.name: kind for kind in (RESISTOR, INDUCTOR, CAPACITOR, HBT, BIAS_VOLTAGE)
-}
+KINDS: dict[str, DeviceKind] = {kind.name: kind for kind in (RESISTOR, INDUCTOR, CAPACITOR, HBT, BIAS_VOLTAGE)}
 """Every kind by name; the order is the token order and must only ever be appended to."""
 
 MAX_TERMINALS = max(len(kind.terminals) for kind in KINDS.values())

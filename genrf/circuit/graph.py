@@ -50,6 +50,52 @@ class NetGraph:
         """Nets held by an ideal bias source."""
         return {nets[0] for kind, nets in zip(self.kinds, self.nets, strict=True) if kind == BIAS_VOLTAGE}
 
+    def fixed_nets(self) -> set[int]:
+        """Ground, supply and the nets of ideal bias sources: they carry no signal."""
+        return self.bias_nets() | {GROUND_NET, SUPPLY_NET}
+
+
+class NetGroups:
+    """Nets joined into groups (disjoint sets)."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def find(self, net: int) -> int:
+        parent = self._parent
+        while parent[net] != net:
+            parent[net] = parent[parent[net]]
+            net = parent[net]
+        return net
+
+    def join(self, first: int, second: int) -> bool:
+        """Join the groups of two nets; False if they were joined already."""
+        first, second = self.find(first), self.find(second)
+        if first == second:
+            return False
+        self._parent[second] = first
+        return True
+
+
+def reach(start: set[int], edges: list[tuple[int, int]], one_way: list[tuple[int, int]], fixed: set[int]) -> set[int]:
+    """Nets that direct current reaches from a fixed net: over edges either way, over `one_way` from first to second."""
+    reached = set(start)
+    grown = True
+    while grown:
+        grown = False
+        for first, second in edges:
+            if first in reached and second not in reached and second not in fixed:
+                reached.add(second)
+                grown = True
+            elif second in reached and first not in reached and first not in fixed:
+                reached.add(first)
+                grown = True
+        for first, second in one_way:
+            if first in reached and second not in reached and second not in fixed:
+                reached.add(second)
+                grown = True
+    return reached
+
 
 def net_graph(topology: Topology) -> NetGraph:
     """Number the nets of a topology.

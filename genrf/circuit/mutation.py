@@ -46,7 +46,7 @@ def mutate(topology: Topology, rng: np.random.Generator) -> Topology:
 
 
 def mutate_circuit(circuit: Circuit, rng: np.random.Generator, technology: Technology) -> Circuit:
-    """The circuit with its topology mutated, canonical; kept devices keep their values, new ones get plausible random ones."""
+    """The circuit with its topology mutated, canonical: kept devices keep their values, new ones get plausible ones."""
     changed = _mutated(circuit.topology, rng)
     if changed is None:
         return canonical_circuit(circuit)
@@ -76,7 +76,7 @@ def vary(circuit: Circuit, rng: np.random.Generator, spread: float, technology: 
 
 
 def cross(first: Circuit, second: Circuit, rng: np.random.Generator, technology: Technology) -> Circuit:
-    """Mix the values of two circuits of one topology: a value from either, a blend, or one up to a device and the other after.
+    """Mix the values of two circuits of one topology: one value from either, a blend, or one's first and other's last.
 
     Raises:
         ValueError: if the topologies differ.
@@ -173,7 +173,7 @@ def _insert_series(parts: _Parts, rng: np.random.Generator, names: tuple[str, ..
         return None
     terminal = _pick(rng, len(part.nets))
     net = _fresh(names)
-    nets = part.nets[:terminal] + (net,) + part.nets[terminal + 1 :]
+    nets = (*part.nets[:terminal], net, *part.nets[terminal + 1 :])
     added = _Part(_passive(rng), (part.nets[terminal], net), None)
     return [*parts[:index], _Part(part.kind, nets, part.origin), *parts[index + 1 :], added]
 
@@ -266,7 +266,7 @@ def _rewire(parts: _Parts, rng: np.random.Generator, names: tuple[str, ...]) -> 
     index = _pick(rng, len(parts))
     part = parts[index]
     terminal = _pick(rng, len(part.nets))
-    nets = part.nets[:terminal] + (names[_pick(rng, len(names))],) + part.nets[terminal + 1 :]
+    nets = (*part.nets[:terminal], names[_pick(rng, len(names))], *part.nets[terminal + 1 :])
     return [*parts[:index], _Part(part.kind, nets, part.origin), *parts[index + 1 :]]
 
 

@@ -26,7 +26,7 @@ REFERENCE_OHM = 50.0
 
 _CENTRE = {"resistor": 1.0, "inductor": 0.0, "capacitor": 0.3, "hbt": 0.9, "bias_voltage": 1.2}
 _SPREAD = {"resistor": 1.0, "inductor": 0.5, "capacitor": 0.8, "hbt": 0.35, "bias_voltage": 0.4}
-"""Rounded mean and standard deviation of the values that first-order sizing draws; constants, so that stored data stays valid."""
+"""Roughly the mean and standard deviation of useful circuits' values; constants, so that stored data stays valid."""
 
 _CENTRES = np.array([0.0, *(_CENTRE[name] for name in KINDS)])
 _SPREADS = np.array([1.0, *(_SPREAD[name] for name in KINDS)])

@@ -1,13 +1,12 @@
 """Electrical rules: what a topology must satisfy before it is worth a simulation.
 
-Fixed nets are ground, the supply and every net held by an ideal bias source; they carry no signal. Ports are DC coupled to
-0 V through the testbench's resistors. A class may add rules of its own (`CircuitClass.rules`).
+Fixed nets are ground, the supply and every net held by an ideal bias source; they carry no signal. Ports are DC coupled
+to 0 V through the testbench's resistors. A class may add rules of its own (`CircuitClass.rules`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from genrf import classes
 from genrf.circuit.graph import (
@@ -17,27 +16,16 @@ from genrf.circuit.graph import (
     HBT,
     INDUCTOR,
     RESISTOR,
-    SUPPLY_NET,
     NetGraph,
+    NetGroups,
     net_graph,
 )
 from genrf.circuit.tokens import MAX_DEVICES, MAX_INTERNAL_NETS
 from genrf.circuit.topology import Topology
+from genrf.circuit.transistor_rules import transistor_bias
+from genrf.circuit.violation import Rule, Violation
 
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken rule."""
-
-    rule: str
-    device: str | None
-    """Designator of the device that breaks the rule, if one does."""
-    net: str | None
-    """Net at which the rule is broken, if one is."""
-    message: str
-
-
-Rule = Callable[[Topology, NetGraph], Iterable[Violation]]
+__all__ = ["Rule", "Violation", "is_legal", "violations"]
 
 
 def violations(topology: Topology) -> list[Violation]:
@@ -61,33 +49,6 @@ def _broken(topology: Topology) -> Iterator[Violation]:
         # Later groups assume what earlier ones check, and would only repeat a defect in other words.
         if not sound:
             return
-
-
-def fixed_nets(graph: NetGraph) -> set[int]:
-    """Ground, supply and the nets of ideal bias sources."""
-    return graph.bias_nets() | {GROUND_NET, SUPPLY_NET}
-
-
-class _Groups:
-    """Nets joined into groups (disjoint sets)."""
-
-    def __init__(self, count: int) -> None:
-        self._parent = list(range(count))
-
-    def find(self, net: int) -> int:
-        parent = self._parent
-        while parent[net] != net:
-            parent[net] = parent[parent[net]]
-            net = parent[net]
-        return net
-
-    def join(self, first: int, second: int) -> bool:
-        """Join the groups of two nets; False if they were joined already."""
-        first, second = self.find(first), self.find(second)
-        if first == second:
-            return False
-        self._parent[second] = first
-        return True
 
 
 def _size(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
@@ -114,21 +75,19 @@ def _shorted_device(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
 
 def _dangling_net(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     """Every internal net joins two terminals at least, every port one."""
-    first: list[int | None] = [None] * len(graph.names)
+    last: list[int] = [0] * len(graph.names)
     count = [0] * len(graph.names)
     for device, nets in enumerate(graph.nets):
         for net in nets:
             count[net] += 1
-            if first[net] is None:
-                first[net] = device
+            last[net] = device
     for net in range(FIRST_PORT_NET, len(graph.names)):
         name = graph.names[net]
         if net < graph.first_internal:
             if count[net] == 0:
                 yield Violation("dangling_net", None, name, f"nothing is connected to port {name}")
         elif count[net] < 2:
-            device = first[net]
-            designator = topology.designators[device] if device is not None else None
+            designator = topology.designators[last[net]]
             yield Violation("dangling_net", designator, name, f"net {name} ends at {designator}")
 
 
@@ -142,13 +101,14 @@ def _shorted_source(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
             if net < graph.first_internal:
                 yield Violation("shorted_source", name, net_name, f"{name} is a voltage source directly on {net_name}")
             elif net in held:
-                yield Violation("shorted_source", name, net_name, f"{name} is in parallel with another source on {net_name}")
+                message = f"{name} is in parallel with another source on {net_name}"
+                yield Violation("shorted_source", name, net_name, message)
             held.add(net)
 
 
 def _idle_device(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     """No device has all its terminals on fixed nets, where it can carry no signal."""
-    fixed = fixed_nets(graph)
+    fixed = graph.fixed_nets()
     for device, (kind, nets) in enumerate(zip(graph.kinds, graph.nets, strict=True)):
         if kind != BIAS_VOLTAGE and nets[0] in fixed and fixed.issuperset(nets):
             name = topology.designators[device]
@@ -158,24 +118,20 @@ def _idle_device(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
 
 def _source_loop(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     """No loop of inductors and voltage sources (the supply included): its direct current has no limit."""
-    groups = _Groups(len(graph.names))
-    for net in fixed_nets(graph):
+    groups = NetGroups(len(graph.names))
+    for net in graph.fixed_nets():
         groups.join(GROUND_NET, net)
     for device, (kind, nets) in enumerate(zip(graph.kinds, graph.nets, strict=True)):
         if kind == INDUCTOR and not groups.join(nets[0], nets[1]):
-            name = topology.designators[device]
-            yield Violation(
-                "source_loop",
-                name,
-                graph.names[nets[0]],
-                f"{name} closes a loop of inductors and voltage sources between {graph.names[nets[0]]} and {graph.names[nets[1]]}",
-            )
+            name, (one, other) = topology.designators[device], _names(graph, nets)
+            message = f"{name} closes a loop of inductors and voltage sources between {one} and {other}"
+            yield Violation("source_loop", name, one, message)
 
 
 def _dc_path(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     """Every net has a DC path to ground or supply; two capacitors in series leave none and the matrix singular."""
-    groups = _Groups(len(graph.names))
-    for net in fixed_nets(graph) | set(range(FIRST_PORT_NET, graph.first_internal)):
+    groups = NetGroups(len(graph.names))
+    for net in graph.fixed_nets() | set(range(FIRST_PORT_NET, graph.first_internal)):
         groups.join(GROUND_NET, net)
     for kind, nets in zip(graph.kinds, graph.nets, strict=True):
         if kind in (RESISTOR, INDUCTOR):
@@ -193,7 +149,7 @@ def _dc_path(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
 
 def _port_dc(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     """No DC path from a port to supply, bias or a transistor: the circuit brings its own blocking capacitors."""
-    forbidden = {net: "a fixed voltage" for net in fixed_nets(graph) if net != GROUND_NET}
+    forbidden = {net: "a fixed voltage" for net in graph.fixed_nets() if net != GROUND_NET}
     for device, (kind, nets) in enumerate(zip(graph.kinds, graph.nets, strict=True)):
         if kind == HBT:
             for terminal, net in zip(("collector", "base", "emitter"), nets, strict=True):
@@ -214,99 +170,17 @@ def _port_dc(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
                         continue
                     reached.add(other)
                     if other in forbidden:
-                        name = topology.designators[device]
-                        yield Violation(
-                            "port_dc",
-                            name,
-                            graph.names[other],
-                            f"{name} gives port {port_name} a DC path to {forbidden[other]} on net {graph.names[other]}",
-                        )
+                        name, net_name = topology.designators[device], graph.names[other]
+                        message = f"{name} gives port {port_name} a DC path to {forbidden[other]} on net {net_name}"
+                        yield Violation("port_dc", name, net_name, message)
                     else:
                         queue.append(other)
 
 
-def _hbt_bias(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
-    """Every transistor can conduct: base driven, collector fed from the supply, emitter returned to ground, none shorted."""
-    if HBT not in graph.kinds:
-        return
-    bias = graph.bias_nets()
-    fixed = bias | {GROUND_NET, SUPPLY_NET}
-    nets_in_all = len(graph.names)
-    held = _Groups(nets_in_all)  # joined by inductors: one DC voltage
-    linked = _Groups(nets_in_all)  # joined by resistors and inductors, not across fixed nets
-    sourced: set[int] = set()  # nets with a resistor or inductor to supply or bias
-    edges: list[tuple[int, int]] = []
-    for kind, nets in zip(graph.kinds, graph.nets, strict=True):
-        if kind in (RESISTOR, INDUCTOR):
-            first, second = nets
-            edges.append((first, second))
-            if kind == INDUCTOR:
-                held.join(first, second)
-            if first in fixed or second in fixed:
-                if GROUND_NET not in nets:
-                    sourced.update(nets)
-            else:
-                linked.join(first, second)
-    transistors = [
-        (topology.designators[device], *graph.nets[device]) for device, kind in enumerate(graph.kinds) if kind == HBT
-    ]
-    downward = [(collector, emitter) for _, collector, _, emitter in transistors]
-    fed = _reach(SUPPLY_NET, edges, downward, fixed)
-    returned = _reach(GROUND_NET, edges, [(emitter, collector) for collector, emitter in downward], fixed)
-    driven = {linked.find(net) for net in sourced if net not in fixed}
-    driven_by_others = {
-        name: {linked.find(net) for other, c, _, e in transistors if other != name for net in (c, e) if net not in fixed}
-        for name, *_ in transistors
-    }
-    ground, supply = held.find(GROUND_NET), held.find(SUPPLY_NET)
-    at_bias = {held.find(net) for net in bias}
-
-    def broken(rule: str, name: str, net: int, what: str) -> Violation:
-        return Violation(rule, name, graph.names[net], f"{what.format(name=name)} (net {graph.names[net]})")
-
-    for name, collector, base, emitter in transistors:
-        if held.find(base) == ground:
-            yield broken("base_bias", name, base, "base of {name} is held at ground, so it never conducts")
-        elif base not in fixed and linked.find(base) not in driven | driven_by_others[name]:
-            yield broken("base_bias", name, base, "base of {name} floats: no resistor or inductor drives it")
-        elif held.find(base) == held.find(emitter):
-            yield broken("base_bias", name, base, "base and emitter of {name} are at one DC voltage")
-        if held.find(collector) == ground or held.find(collector) in at_bias:
-            yield broken("collector_feed", name, collector, "collector of {name} is held at ground or at a bias source")
-        elif collector != SUPPLY_NET and collector not in fed:
-            yield broken("collector_feed", name, collector, "collector of {name} has no DC path to the supply")
-        elif held.find(collector) == held.find(emitter):
-            yield broken("collector_feed", name, collector, "collector and emitter of {name} are at one DC voltage")
-        if held.find(emitter) == supply or held.find(emitter) in at_bias:
-            yield broken("emitter_return", name, emitter, "emitter of {name} is held at the supply or at a bias source")
-        elif emitter != GROUND_NET and emitter not in returned:
-            yield broken("emitter_return", name, emitter, "emitter of {name} has no DC path to ground")
-
-
-def _reach(start: int, edges: list[tuple[int, int]], one_way: list[tuple[int, int]], fixed: set[int]) -> set[int]:
-    """Nets that direct current reaches from a fixed net, over edges either way and over `one_way` from first to second."""
-    reached = {start}
-    grown = True
-    while grown:
-        grown = False
-        for first, second in edges:
-            if first in reached and second not in reached and second not in fixed:
-                reached.add(second)
-                grown = True
-            elif second in reached and first not in reached and first not in fixed:
-                reached.add(first)
-                grown = True
-        for first, second in one_way:
-            if first in reached and second not in reached and second not in fixed:
-                reached.add(second)
-                grown = True
-    return reached
-
-
 def _connected(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     """All devices hang together, and on the ports, without the help of fixed nets."""
-    fixed = fixed_nets(graph)
-    groups = _Groups(len(graph.names))
+    fixed = graph.fixed_nets()
+    groups = NetGroups(len(graph.names))
     for nets in graph.nets:
         live = [net for net in nets if net not in fixed]
         for net in live[1:]:
@@ -317,16 +191,14 @@ def _connected(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
         group = groups.find(net)
         if net not in fixed and group != main and group not in reported:
             reported.add(group)
-            name = graph.names[net]
+            name, port = graph.names[net], graph.names[FIRST_PORT_NET]
             device = topology.designators[graph.incidence()[net][0]]
-            yield Violation(
-                "connected", device, name, f"no signal path from port {graph.names[FIRST_PORT_NET]} to net {name} at {device}"
-            )
+            yield Violation("connected", device, name, f"no signal path from port {port} to net {name} at {device}")
 
 
 def _dead_branch(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     """No part hangs on the circuit by one net only: it could carry no current (Tarjan's articulation points)."""
-    fixed = fixed_nets(graph)
+    fixed = graph.fixed_nets()
     # One root stands for all fixed nets; every port returns to it through the testbench.
     neighbours: list[set[int]] = [set() for _ in graph.names]
     for port in range(FIRST_PORT_NET, graph.first_internal):
@@ -362,9 +234,8 @@ def _dead_branch(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     for net, branch in sorted(found):
         device = next(index for index, nets in enumerate(graph.nets) if branch in nets)
         name = topology.designators[device]
-        yield Violation(
-            "dead_branch", name, graph.names[net], f"the branch with {name} hangs on net {graph.names[net]} alone and carries no current"
-        )
+        message = f"the branch with {name} hangs on net {graph.names[net]} alone and carries no current"
+        yield Violation("dead_branch", name, graph.names[net], message)
 
 
 def _names(graph: NetGraph, nets: Iterable[int]) -> list[str]:
@@ -372,4 +243,12 @@ def _names(graph: NetGraph, nets: Iterable[int]) -> list[str]:
 
 
 _STRUCTURE: tuple[Rule, ...] = (_size, _shorted_device, _dangling_net, _shorted_source)
-_ELECTRICAL: tuple[Rule, ...] = (_idle_device, _source_loop, _dc_path, _port_dc, _hbt_bias, _connected, _dead_branch)
+_ELECTRICAL: tuple[Rule, ...] = (
+    _idle_device,
+    _source_loop,
+    _dc_path,
+    _port_dc,
+    transistor_bias,
+    _connected,
+    _dead_branch,
+)

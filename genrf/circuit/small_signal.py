@@ -1,7 +1,7 @@
 """S-parameters of a circuit at one frequency from a hybrid-pi model, for many sets of values at once.
 
-A rough guide for drawing values, never a measurement: no capacitance to the substrate, no bias-dependent parasitics. What a
-circuit does is said by simulation only.
+A rough guide for drawing values, never a measurement: no capacitance to the substrate, no bias-dependent parasitics.
+What a circuit does is said by simulation only.
 
 symbol  meaning                                   npn13G2, measured at V_CE = 1 V and 10 GHz
 r_e     emitter resistance of one emitter         37 Ohm
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.biasing import BETA
-from genrf.circuit.graph import BIAS_VOLTAGE, CAPACITOR, FIRST_PORT_NET, GROUND_NET, HBT, INDUCTOR, SUPPLY_NET, NetGraph
+from genrf.circuit.graph import BIAS_VOLTAGE, CAPACITOR, FIRST_PORT_NET, HBT, INDUCTOR, NetGraph
 
 THERMAL_V = 0.0259
 _EMITTER_OHM = 37.0
@@ -49,7 +49,7 @@ class SmallSignal:
         self.omega = 2.0 * np.pi * frequency_hz
         self.port_ohm = np.array(port_ohm)
         self.kinds = np.array(graph.kinds)
-        fixed = graph.bias_nets() | {GROUND_NET, SUPPLY_NET}
+        fixed = graph.fixed_nets()
         # Ports come first, then the other nets that carry a signal; -1 is signal ground.
         live = [net for net in range(FIRST_PORT_NET, len(graph.names)) if net not in fixed]
         row = dict.fromkeys(fixed, -1) | {net: index for index, net in enumerate(live)}
@@ -97,9 +97,9 @@ class SmallSignal:
         inductive = 1.0 / (loss + 1j * reactance)
         admittance = np.where(kinds == INDUCTOR, inductive, np.where(kinds == CAPACITOR, 1j * reactance, 1.0 / passive))
         branches = [admittance]
-        for index, device in enumerate(self.transistors):
+        for current, device in zip(self.current_a, self.transistors, strict=True):
             emitters = values[:, device]
-            transconductance = 1.0 / (THERMAL_V / self.current_a[index] + _EMITTER_OHM / emitters)
+            transconductance = 1.0 / (THERMAL_V / current + _EMITTER_OHM / emitters)
             charge = _C_BE_F * emitters + _TRANSIT_S * transconductance
             input_admittance = transconductance / BETA + 1j * self.omega * charge
             divider = 1.0 / (1.0 + input_admittance * _BASE_OHM / emitters)
@@ -116,9 +116,9 @@ class SmallSignal:
             )
         columns = np.concatenate(branches, axis=1)  # (candidates, branches)
         terms = columns[:, self.stamp_column] * self.stamp_sign
-        nodal = np.zeros((len(values), self.size * self.size), dtype=complex)
-        nodal[:, self.stamp_entry] = np.add.reduceat(terms, self.stamp_start, axis=1)
-        nodal = nodal.reshape(-1, self.size, self.size)
+        entries = np.zeros((len(values), self.size * self.size), dtype=complex)
+        entries[:, self.stamp_entry] = np.add.reduceat(terms, self.stamp_start, axis=1)
+        nodal = entries.reshape(-1, self.size, self.size)
         ports = len(self.port_ohm)
         index = np.arange(ports)
         nodal[:, index, index] += 1.0 / self.port_ohm

@@ -1,7 +1,7 @@
 """A topology as small integer arrays, the form that the models read and write.
 
-Kinds: 0 is an empty slot, then 1 + the kind's position in `KINDS`. Nets: 0 none, 1 ground, 2 supply, 3..6 the class's ports in
-order, 7..27 the internal nets ``n1`` .. ``n21``.
+Kinds: 0 is an empty slot, then 1 + the kind's position in `KINDS`. Nets: 0 none, 1 ground, 2 supply, 3..6 the class's
+ports in order, 7..27 the internal nets ``n1`` .. ``n21``.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ def encode(topology: Topology) -> Tokens:
         for terminal, net in enumerate(device.nets):
             if net not in token:
                 raise ValueError(
-                    f"net {net!r} has no token: make the topology canonical first; at most {MAX_INTERNAL_NETS} internal nets fit"
+                    f"net {net!r} has no token: make it canonical first; at most {MAX_INTERNAL_NETS} internal nets fit"
                 )
             nets[slot, terminal] = token[net]
     return Tokens(kinds, nets)
 
 
 def decode(tokens: Tokens, circuit_class: str) -> Topology:
-    """The topology that tokens stand for, exactly as written: neither made canonical nor checked by the electrical rules.
+    """The topology that tokens stand for, as written: neither made canonical nor checked by the electrical rules.
 
     Empty slots are passed over, and so are net tokens beyond a kind's terminals.
 

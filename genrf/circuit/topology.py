@@ -31,8 +31,8 @@ class Device:
 class Topology:
     """A graph of devices and nets.
 
-    Nets are named ``"0"`` (ground), ``"vdd"`` (supply), by the circuit class's ports (``"in"``, ``"out"``), and anything else
-    for internal nets.
+    Nets are named ``"0"`` (ground), ``"vdd"`` (supply), by the circuit class's ports (``"in"``, ``"out"``), and
+    anything else for internal nets.
     """
 
     circuit_class: str

@@ -1,14 +1,25 @@
 """How topologies of low-noise amplifiers are drawn: one to three stages of building blocks.
 
-A stage is a common emitter, a cascode or a common base. The input and output networks are ladders of up to six elements, the
-stages are coupled by one of eight networks, and each stage has its own load, degeneration, feedback and bias.
+A stage is a common emitter, a cascode or a common base. The input and output networks are ladders of up to six
+elements, the stages are coupled by one of eight networks, and each stage has its own load, degeneration, feedback and
+bias.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from genrf.circuit.blocks import Builder, bias_feed, bias_source, coupling, degeneration, divider, feedback, ladder, load
+from genrf.circuit.blocks import (
+    Builder,
+    bias_feed,
+    bias_source,
+    coupling,
+    degeneration,
+    divider,
+    feedback,
+    ladder,
+    load,
+)
 from genrf.circuit.canonical import canonical
 from genrf.circuit.devices import KINDS
 from genrf.circuit.rules import is_legal
@@ -53,7 +64,8 @@ def _draw(rng: np.random.Generator) -> Topology:
         last = index == count - 1
         control, collector = builder.net(), builder.net()
         if kind == "common_base":
-            _connect(builder, source, control, GROUND) or degeneration(builder, control)
+            if not _connect(builder, source, control, GROUND):
+                degeneration(builder, control)
             builder.add("hbt", collector, _cascode_base(builder), control)
         else:
             bias = builder.pick({"source": 8.5, "divider": 0.8, "self": 0.7 if kind == "common_emitter" else 0.0})

@@ -1,7 +1,8 @@
 """First-order values for low-noise amplifiers: a bias point, then reactances around the centre frequency.
 
-Resistors, emitters and bias voltages come from `genrf.circuit.biasing`. Inductors and capacitors are log-normal around a
-reactance at f0 that their place suggests: tens of Ohm where they match or resonate, a few Ohm where they block or bypass.
+Resistors, emitters and bias voltages come from `genrf.circuit.biasing`. Inductors and capacitors are log-normal around
+a reactance at f0 that their place suggests: tens of Ohm where they match or resonate, a few Ohm where they block or
+bypass. Of several draws the one is taken that amplifies and matches best in a hybrid-pi model.
 """
 
 from __future__ import annotations
@@ -70,11 +71,12 @@ def _score(scattering: NDArray[np.complex128]) -> NDArray[np.float64]:
 
 
 _ROUNDS = ((1.0, 16), (0.5, 12), (0.25, 12))
-"""Width, relative to the spread, and number of the candidates of each round; the next starts from the hybrid-pi model's best."""
+"""Width, relative to the spread, and number of the candidates of each round; the next starts from the best of one.
+More would make more circuits useful, and all of them alike."""
 _WANTED_GAIN_DB = 10.0
 _WANTED_MATCH_DB = -10.0
 
-# Median impedance in Ohm at f0 and spread (natural logarithm) of resistors without direct current, inductors and capacitors.
+# Median impedance in Ohm at f0 and spread (natural logarithm); of resistors only those without direct current.
 _IMPEDANCE = {
     "emitter": {RESISTOR: (50.0, 0.8), INDUCTOR: (10.0, 0.8), CAPACITOR: (10.0, 1.0)},
     "bypass": {RESISTOR: (140.0, 1.0), INDUCTOR: (60.0, 0.8), CAPACITOR: (3.0, 0.8)},
@@ -88,14 +90,15 @@ _IMPEDANCE = {
 def _places(graph: NetGraph) -> list[str]:
     """What each device is there for, judged by the nets it joins."""
     bias = graph.bias_nets()
-    fixed = bias | {GROUND_NET, SUPPLY_NET}
+    fixed = graph.fixed_nets()
     emitters = {nets[2] for kind, nets in zip(graph.kinds, graph.nets, strict=True) if kind == HBT} - fixed
     touching = graph.incidence()
     # A net that joins resistors and capacitors only carries a bias, and its capacitor to ground bypasses it.
     quiet = {
         net
         for net in range(graph.first_internal, len(graph.names))
-        if net not in emitters and sum(graph.kinds[device] == RESISTOR for device in touching[net]) >= 1
+        if net not in emitters
+        and sum(graph.kinds[device] == RESISTOR for device in touching[net]) >= 1
         and all(graph.kinds[device] in (RESISTOR, CAPACITOR, BIAS_VOLTAGE, HBT) for device in touching[net])
         and sum(graph.kinds[device] == CAPACITOR for device in touching[net]) == 1
     }
