@@ -24,16 +24,16 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.callbacks.weight_averaging import EMAWeightAveraging
-from pytorch_lightning.loggers import Logger
 from rich.progress import Progress, TaskID
 
 from genrf.errors import CheckpointError
 from training.config import TrainingConfig
 from training.dataset import TrainingBatches, ValidationBatches
 from training.lightning_modules import CircuitTraining
+from training.models.base import MODEL
 from training.progress import progress_bar
+from training.tracking import log_metrics
 
-MODEL = "model.pt"
 LOSSES = "losses.csv"
 REPORT = "report.json"
 _CHECKPOINTS = "checkpoints"
@@ -48,7 +48,6 @@ def fit(
     output: Path,
     *,
     identity: str,
-    logger: Logger | None = None,
     description: str = "training",
 ) -> dict[str, Any]:
     """Train ``module.model`` and leave it in evaluation mode with the best averaged weights, which are also in ``model.pt``.
@@ -58,7 +57,6 @@ def fit(
         train: must have ``settings.validate_every`` batches an epoch.
         output: folder to write; an interrupted training found there goes on, a finished one is read back.
         identity: digest of configuration and data. What is found under another identity is discarded.
-        logger: where losses go besides ``losses.csv``.
 
     Returns:
         ``steps``, ``best_validation_loss`` and ``parameters``.
@@ -82,7 +80,7 @@ def fit(
     history = LossHistory(output / LOSSES)
     if not (last.exists() and _is_finished(_read_checkpoint(last), settings)):
         with _quiet():
-            trainer = _trainer(module, settings, checkpoints, history, KeepRowsOnDevice(train, validation), logger, description)
+            trainer = _trainer(module, settings, checkpoints, history, KeepRowsOnDevice(train, validation), description)
             trainer.fit(module, train, validation, ckpt_path=last if last.exists() else None, weights_only=True)
 
     best = _read_checkpoint(checkpoints / "best.ckpt")
@@ -107,7 +105,7 @@ def fit(
 
 
 class LossHistory(Callback):
-    """Training and validation loss at each validation, in the checkpoint and as ``step,train_loss,validation_loss`` in a file."""
+    """Losses at each validation: in the checkpoint, in a file as ``step,train_loss,validation_loss``, and with the step's run."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -119,6 +117,7 @@ class LossHistory(Callback):
         step = (trainer.current_epoch + 1) * trainer.num_training_batches
         self._rows.append([step, float(losses["train_loss"]), float(losses[_MONITOR])])
         if trainer.is_global_zero:
+            log_metrics({"train_loss": self._rows[-1][1], _MONITOR: self._rows[-1][2]}, step)
             lines = ["step,train_loss,validation_loss", *(f"{int(s)},{t:.6g},{v:.6g}" for s, t, v in self._rows)]
             temporary = self._path.with_name(f".{self._path.name}.tmp")
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -195,7 +194,6 @@ def _trainer(
     checkpoints: Path,
     history: LossHistory,
     rows: KeepRowsOnDevice,
-    logger: Logger | None,
     description: str,
 ) -> Trainer:
     epochs = math.ceil(settings.max_steps / settings.validate_every)
@@ -225,8 +223,7 @@ def _trainer(
         gradient_clip_val=(settings.gradient_clip or None) if module.automatic_optimization else None,
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        logger=logger if logger is not None else False,
-        log_every_n_steps=50,
+        logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,

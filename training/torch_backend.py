@@ -1,24 +1,26 @@
-"""The trained PyTorch models behind the interface of `genrf.generation.backend.Backend`, and sampling with `diffusers`.
+"""The trained PyTorch models behind the interface of `genrf.generation.backend.Backend`.
 
-Used in evaluation and to prove that the exported models and the numpy sampler do the same.
+Used in evaluation, and to prove that the exported models do the same.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
-from diffusers import EDMDPMSolverMultistepScheduler
 from numpy.typing import NDArray
 from torch import Tensor
 
+from genrf.errors import CheckpointError
 from genrf.generation.sampler import SamplerSettings
-
-if TYPE_CHECKING:
-    from training.models.base import BaseCircuitModel
-    from training.models.sizing_diffusion import SizingDiffusion
-    from training.models.surrogate import Surrogate
+from training.models.base import MODEL
+from training.models.sizing_diffusion import SizingDiffusion
+from training.models.surrogate import Surrogate
+from training.models.topology_gan import TopologyGAN
+from training.train import SAMPLER
 
 Array = NDArray[np.float32]
 
@@ -28,29 +30,43 @@ class TorchBackend:
 
     def __init__(
         self,
-        topology_gan: BaseCircuitModel | None,
+        topology_gan: TopologyGAN,
         sizing_diffusion: SizingDiffusion,
         surrogate: Surrogate,
+        sampler: SamplerSettings,
         device: str = "cpu",
     ) -> None:
         self._device = torch.device(device)
-        self._topology_gan = topology_gan.to(self._device).eval() if topology_gan is not None else None
-        self._sizing_diffusion = sizing_diffusion.to(self._device).eval()
-        self._surrogate = surrogate.to(self._device).eval()
+        self.topology_gan = topology_gan.to(self._device).eval()
+        self.sizing_diffusion = sizing_diffusion.to(self._device).eval()
+        self.surrogate = surrogate.to(self._device).eval()
+        self.sampler = sampler
+        """How values are drawn."""
+
+    @classmethod
+    def load(cls, topology_gan: Path, sizing_diffusion: Path, surrogate: Path, device: str = "cpu") -> Self:
+        """The models in the folders that training wrote.
+
+        Raises:
+            CheckpointError: if a file is missing, damaged or of another version.
+        """
+        return cls(
+            TopologyGAN.load_checkpoint(topology_gan / MODEL),
+            SizingDiffusion.load_checkpoint(sizing_diffusion / MODEL),
+            Surrogate.load_checkpoint(surrogate / MODEL),
+            _read_sampler(sizing_diffusion / SAMPLER),
+            device,
+        )
 
     @property
     def latent_size(self) -> int:
         """Z, the length of the topology generator's latent vector."""
-        if self._topology_gan is None:
-            raise ValueError("this backend was made without a topology generator")
-        return int(self._topology_gan.config.latent_size)
+        return int(self.topology_gan.config.latent_size)
 
     def propose(self, specification: Array, latent: Array) -> tuple[Array, Array]:
         """Logits of kinds (B, M, kinds) and nets (B, M, 3, nets)."""
-        if self._topology_gan is None:
-            raise ValueError("this backend was made without a topology generator")
         with torch.inference_mode():
-            kind_logits, net_logits = self._topology_gan(self._tensor(specification), self._tensor(latent))
+            kind_logits, net_logits = self.topology_gan(self._tensor(specification), self._tensor(latent))
         return kind_logits.float().cpu().numpy(), net_logits.float().cpu().numpy()
 
     def denoise(
@@ -58,59 +74,25 @@ class TorchBackend:
     ) -> Array:
         """Denoised values (B, M)."""
         with torch.inference_mode():
-            return (
-                self._sizing_diffusion(*map(self._tensor, (noisy_values, sigma, kinds, nets, specification))).float().cpu().numpy()
-            )
+            denoised = self.sizing_diffusion(*map(self._tensor, (noisy_values, sigma, kinds, nets, specification)))
+        return denoised.float().cpu().numpy()
 
     def predict(
         self, values: Array, kinds: NDArray[np.int64], nets: NDArray[np.int64], conditions: Array
     ) -> tuple[Array, Array]:
         """Mean and log-variance of the standardised metrics, (B, n_metrics) each."""
         with torch.inference_mode():
-            mean, log_variance = self._surrogate(*map(self._tensor, (values, kinds, nets, conditions)))
+            mean, log_variance = self.surrogate(*map(self._tensor, (values, kinds, nets, conditions)))
         return mean.float().cpu().numpy(), log_variance.float().cpu().numpy()
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
 
-@torch.no_grad()
-def sample(
-    model: SizingDiffusion,
-    noisy_values: Tensor,
-    kinds: Tensor,
-    nets: Tensor,
-    specification: Tensor,
-    settings: SamplerSettings,
-    *,
-    sigma_start: float | None = None,
-) -> Tensor:
-    """Draw normalised values (B, M) with the scheduler of ``diffusers``; arguments as in `genrf.generation.sampler.sample`."""
-    sigmas = settings.schedule(sigma_start)
-    scheduler = EDMDPMSolverMultistepScheduler(
-        sigma_min=float(sigmas[-1]),
-        sigma_max=float(sigmas[0]),
-        rho=settings.rho,
-        sigma_data=model.config.sigma_data,
-        sigma_schedule="karras",
-        solver_order=2,
-        algorithm_type="dpmsolver++",
-        solver_type="midpoint",
-        final_sigmas_type="zero",
-    )
-    scheduler.set_timesteps(len(sigmas), device=noisy_values.device)
-    unbounded = specification.clone()
-    unbounded[:, settings.conditions_size :] = 0.0
-    x = noisy_values * (kinds > 0)
-    for timestep, sigma in zip(scheduler.timesteps, scheduler.sigmas[:-1], strict=True):
-        level = sigma.to(x.device).expand(len(x))
-        denoised = model(x, level, kinds, nets, specification)
-        if settings.guidance != 1.0:
-            free = model(x, level, kinds, nets, unbounded)
-            denoised = free + settings.guidance * (denoised - free)
-        # The scheduler preconditions by itself: it wants the raw network F, not D = c_skip x + c_out F.
-        zero = torch.zeros_like(x)
-        c_out = scheduler.precondition_outputs(zero, torch.ones_like(x), sigma)
-        raw = (denoised - scheduler.precondition_outputs(x, zero, sigma)) / c_out
-        x = scheduler.step(raw, timestep, x).prev_sample
-    return x
+def _read_sampler(path: Path) -> SamplerSettings:
+    try:
+        return SamplerSettings(**json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); train the sizing diffusion again") from error
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: not the sampler's settings; train the sizing diffusion again") from error

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -17,21 +17,17 @@ from genrf.generation.sampler import SamplerSettings
 from training.config import Config, TrainingConfig
 from training.dataset import PreparedData, TrainingBatches, ValidationBatches
 
-if TYPE_CHECKING:
-    from pytorch_lightning.loggers import Logger
-
 SAMPLER = "sampler.json"
 VALIDATION_ROWS = 2048
 """Rows on which a validation is done; more would cost training time and change nothing."""
 
 
-def train_sizing_diffusion(config: Config, prepared: Path, output: Path, logger: Logger | None = None) -> dict[str, Any]:
+def train_sizing_diffusion(config: Config, prepared: Path, output: Path) -> dict[str, Any]:
     """Train the sizing model; writes ``model.pt``, ``sampler.json``, ``losses.csv`` and ``report.json``.
 
     Args:
         prepared: folder written by `training.prepare.prepare_data`.
         output: folder to write; a killed training goes on there.
-        logger: where loss curves go.
     """
     from training.conditioning import RowConditions
     from training.fit import fit
@@ -58,7 +54,7 @@ def train_sizing_diffusion(config: Config, prepared: Path, output: Path, logger:
     train, validation = _batches(section, prepared, config.seed, weighted=True)
     identity = config.digest("sizing_diffusion") + dataset_identity(prepared)
     report = fit(
-        module, train, validation, section, output, identity=identity, logger=logger, description="training the sizing diffusion"
+        module, train, validation, section, output, identity=identity, description="training the sizing diffusion"
     )
     sampler = SamplerSettings(
         steps=section.sampling_steps, guidance=section.guidance, conditions_size=conditioning.conditions_size
@@ -67,13 +63,12 @@ def train_sizing_diffusion(config: Config, prepared: Path, output: Path, logger:
     return report
 
 
-def train_surrogate(config: Config, prepared: Path, output: Path, logger: Logger | None = None) -> dict[str, Any]:
+def train_surrogate(config: Config, prepared: Path, output: Path) -> dict[str, Any]:
     """Train the surrogate; writes ``model.pt``, ``losses.csv``, ``report.json`` and ``accuracy.json``.
 
     Args:
         prepared: folder written by `training.prepare.prepare_data`.
         output: folder to write; a killed training goes on there.
-        logger: where loss curves go.
 
     Returns:
         The training's report and, for each metric, mean absolute error and calibration on unseen topologies.
@@ -97,7 +92,7 @@ def train_surrogate(config: Config, prepared: Path, output: Path, logger: Logger
     module = SurrogateTraining(model, section, config.seed + 1)
     train, validation = _batches(section, prepared, config.seed + 1, weighted=False)
     identity = config.digest("surrogate") + dataset_identity(prepared)
-    report = fit(module, train, validation, section, output, identity=identity, logger=logger, description="training the surrogate")
+    report = fit(module, train, validation, section, output, identity=identity, description="training the surrogate")
     report |= accuracy(model, PreparedData.load(prepared / "test.npz"), conditioning)
     _write_json(output / "accuracy.json", report)
     return report

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from genrf.errors import CheckpointError
 
+MODEL = "model.pt"
+"""Name of the checkpoint in a training's output folder."""
+
 
 class BaseCircuitModel(nn.Module, ABC):
     """A neural network with a configuration, and checkpoints of tensors and plain data only."""

@@ -111,7 +111,7 @@ class SizingDiffusion(BaseCircuitModel):
             noise: (B, M) unit normal; drawn from the generator if missing.
             generator: source of the noise.
         """
-        from training.torch_backend import sample
+        from training.torch_sampler import sample
 
         if noise is None:
             noise = torch.randn(kinds.shape, generator=generator, device=kinds.device)
