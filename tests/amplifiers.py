@@ -78,9 +78,49 @@ FEEDBACK_TWO_STAGE = circuit(
     ("capacitor", "n6 out", 80e-15),
 )
 
+MATCHED_28GHZ = circuit(
+    ("inductor", "in 0", 3.951e-10),
+    ("capacitor", "in n1", 1.109e-13),
+    ("inductor", "n1 n2", 2.841e-10),
+    ("inductor", "n1 n3", 4.29e-10),
+    ("bias_voltage", "n3", 0.826),
+    ("hbt", "n4 n2 0", 9),
+    ("inductor", "n4 n5", 1.103e-10),
+    ("inductor", "n4 n6", 1.681e-10),
+    ("resistor", "n5 vdd", 337.6),
+    ("capacitor", "n6 n7", 9.137e-14),
+    ("inductor", "n7 n8", 2.197e-10),
+    ("hbt", "n9 n7 0", 6),
+    ("resistor", "n8 n10", 2.197e04),
+    ("bias_voltage", "n10", 0.91),
+    ("resistor", "n9 vdd", 260.6),
+    ("capacitor", "n9 0", 1.127e-14),
+    ("capacitor", "n9 n11", 3.676e-13),
+    ("inductor", "n11 out", 2.606e-10),
+    ("inductor", "out 0", 4.405e-10),
+)
+"""Two stages that meet `SPECIFICATION_28GHZ` in simulation."""
+
 ALL = {
     "common emitter": COMMON_EMITTER,
     "cascode": CASCODE,
     "common base": COMMON_BASE,
     "feedback, two stages": FEEDBACK_TWO_STAGE,
+    "matched, two stages": MATCHED_28GHZ,
 }
+
+SPECIFICATION_28GHZ = {
+    "class": "lna",
+    "name": "lna_28ghz",
+    "frequency": "28 GHz",
+    "supply": "2 V",
+    "constraints": {
+        "gain_db": {"min": 16},
+        "nf_db": {"max": 3},
+        "s11_db": {"max": -10},
+        "s22_db": {"max": -10},
+        "power_w": {"max": "15 mW"},
+        "mu_min": {"min": 1},
+    },
+}
+"""The content of a specification file."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -29,7 +29,7 @@ from genrf.conditioning import Conditioning
 from genrf.generation.backend import Backend
 from genrf.generation.design import Design, DesignResult, ranked
 from genrf.generation.sampler import SamplerSettings, sample
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 
 Progress = Callable[[int, int], None]
@@ -141,6 +141,10 @@ class Designer:
         seed = self._seed if seed is None else seed
         search = _Search(self, spec, np.random.default_rng((seed, 11)), seed)
         return search.run(calls, stop_when_met, progress)
+
+    def simulate(self, simulations: Sequence[Simulation], *, curves: bool = False) -> list[Outcome]:
+        """Simulate circuits on the same warm workers, in order; with ``curves`` the outcomes carry them for plots."""
+        return self._pool.run(simulations, curves=curves)
 
     def topologies(
         self, spec: DesignSpec, count: int, rng: np.random.Generator

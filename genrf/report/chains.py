@@ -1,7 +1,9 @@
-"""A topology seen as a draughtsman sees it: transistors, and chains of two-terminal devices between the nets that matter.
+"""A topology seen as a draughtsman sees it: transistors, and chains of two-terminal devices between the nets that
+matter.
 
-A net that only joins two two-terminal devices needs no place of its own on the sheet: its devices are drawn in one line, as a
-`Chain`. Ground, the supply and the nets of bias voltages are rails: they are drawn as a symbol wherever they are used.
+A net that only joins two two-terminal devices needs no place of its own on the sheet: its devices are drawn in one
+line, as a `Chain`. Ground, the supply and the nets of bias voltages are rails: they are drawn as a symbol wherever
+they are used.
 """
 
 from __future__ import annotations
@@ -126,7 +128,7 @@ class CircuitGraph:
             for source, drain in ((base, collector), (emitter, collector), (base, emitter)):
                 if source not in self.rails and drain not in self.rails:
                     neighbours[drain].add(source)
-        distance = {port: 0 for port in self.ports[1:]}
+        distance = dict.fromkeys(self.ports[1:], 0)
         queue = deque(distance)
         while queue:
             net = queue.popleft()
@@ -137,7 +139,7 @@ class CircuitGraph:
         return distance
 
     def is_dead_end(self, net: str, source: str) -> bool:
-        """Whether a net, entered from another, leads to rails only: the foot or head of a bias or decoupling network."""
+        """Whether a net, entered from another, leads to rails only, as in a bias or decoupling network."""
         if net in self.ports or net in self.rails or self.transistors_at[net]:
             return False
         others = [chain.other_end(net) for chain in self.chains_at[net]]

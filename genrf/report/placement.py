@@ -1,10 +1,10 @@
 """Where each device of an amplifier is drawn.
 
-The walk goes breadth first from the first port along the signal: base to collector and emitter, emitter to collector, and along
-chains of two-terminal devices. Signal flows from left to right; chains to the supply hang from a rail on top; chains to ground
-stand below their net; a transistor whose emitter is on another's collector is stacked on top of it. Every symbol goes to the
-cheapest place of several at which it touches nothing else. Devices that close a loop (feedback, parallel paths) come last, near
-both of their nets.
+The walk goes breadth first from the first port along the signal: base to collector and emitter, emitter to collector,
+and along chains of two-terminal devices. Signal flows from left to right; chains to the supply hang from a rail on
+top; chains to ground stand below their net; a transistor whose emitter is on another's collector is stacked on top of
+it. Every symbol goes to the cheapest place of several at which it touches nothing else. Devices that close a loop
+(feedback, parallel paths) come last, near both of their nets.
 """
 
 from __future__ import annotations
@@ -16,8 +16,17 @@ from genrf.circuit.topology import GROUND, SUPPLY
 from genrf.report.chains import BASE, COLLECTOR, EMITTER, Chain, CircuitGraph
 from genrf.report.routing import connect
 from genrf.report.sheet import (
-    LENGTH, Direction, Piece, Point, Sheet,
-    device_piece, ground_piece, mark_piece, move, transistor_piece, transistor_pins,
+    LENGTH,
+    Direction,
+    Piece,
+    Point,
+    Sheet,
+    device_piece,
+    ground_piece,
+    mark_piece,
+    move,
+    transistor_piece,
+    transistor_pins,
 )  # fmt: skip
 
 REACH = 60
@@ -140,7 +149,8 @@ class Placement:
     def _branches(self, net: str, chain: Chain, preferred: Direction) -> Iterator[Piece]:
         """Places for a chain that hangs off a net, the cheapest first.
 
-        Straight up or down next to the net's first point is best; then further along, on a longer lead, or lying on its side.
+        Straight up or down next to the net's first point is best; then further along, on a longer lead, or lying on
+        its side.
         """
         x, y = self._anchor[net]
         way = self._way[net]
@@ -224,7 +234,7 @@ class Placement:
         return piece
 
     def _stubs(self, net: str, base: Point) -> list[tuple[str, Point, Point]]:
-        """Wires that keep room at a base for what will be connected to it; unused ones are removed when wires are routed."""
+        """Wires that keep room at a base for what will be connected to it; routing removes the unused ones."""
         if net in self._graph.rails:
             return []
         if net not in self._anchor:
@@ -324,7 +334,11 @@ class Placement:
         x, y = self._anchor[port]
         start = max([column for row, column in self._end[port].items() if row == y], default=x)
         right = self.sheet.bounds()[2]
-        for column in [*range(right - 3, right + 4), *range(start + 1, right - 3)] if right - 3 > start else range(start + 1, right + 4):
+        for column in (
+            [*range(right - 3, right + 4), *range(start + 1, right - 3)]
+            if right - 3 > start
+            else range(start + 1, right + 4)
+        ):
             piece = mark_piece("port", (column, y), "right", (port,))
             piece.pins[(column, y)] = port
             piece.wires = [(port, (x, y), (column, y))]

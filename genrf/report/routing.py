@@ -1,6 +1,7 @@
 """Wires between what a placement has left unconnected: shortest paths on the grid (A*), net by net.
 
-A wire may cross another net's wire at a right angle, but not run along it, turn on it, or touch a symbol or another net's pin.
+A wire may cross another net's wire at a right angle, but not run along it, turn on it, or touch a symbol or another
+net's pin.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""The schematic of any circuit, drawn with schemdraw.
+"""The schematic of any circuit, drawn with schemdraw as SVG.
 
-`place` decides where everything goes, `draw` draws it: SVG without further libraries, PNG through matplotlib.
+`place` decides where everything goes, `drawing` puts symbols, texts and wires there, `write_schematic` writes the file.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from genrf import classes
 from genrf.circuit.topology import SUPPLY, Circuit
@@ -20,11 +21,15 @@ from genrf.report.values import value_text
 if TYPE_CHECKING:
     from schemdraw import Drawing
 
+Horizontal = Literal["left", "center", "right"]
+Vertical = Literal["top", "center", "bottom"]
+
 CELL = 0.5
 """schemdraw units a cell."""
 FONT_SIZE = 9
 LINE_WIDTH = 1.2
 RAIL_COLOUR = "#b03030"
+NET_COLOUR = "#3060b0"
 
 
 def place(circuit: Circuit, ports: tuple[str, ...] | None = None) -> tuple[Sheet, list[tuple[str, Point]]]:
@@ -44,53 +49,70 @@ def place(circuit: Circuit, ports: tuple[str, ...] | None = None) -> tuple[Sheet
         for name, device, value in zip(topology.designators, topology.devices, circuit.values, strict=True)
     ]
     sheet = Placement(graph, texts).run()
-    named = [(sheet.pins.get(a) or sheet.pins.get(b) or "", point) for a, b in route(sheet, graph.rails) for point in (a, b)]
+    named = [
+        (sheet.pins.get(a) or sheet.pins.get(b) or "", point) for a, b in route(sheet, graph.rails) for point in (a, b)
+    ]
     return sheet, named
 
 
-def draw(circuit: Circuit, path: Path, *, supply_v: float | None = None, title: str = "", ports: tuple[str, ...] | None = None) -> None:
-    """Draw a circuit's schematic into a file.
+def write_schematic(
+    circuit: Circuit,
+    path: Path,
+    *,
+    supply_v: float | None = None,
+    title: str = "",
+    ports: tuple[str, ...] | None = None,
+) -> None:
+    """Draw a circuit's schematic into an SVG file.
 
     Args:
-        path: ends in ``.svg`` or ``.png``.
         supply_v: written at the supply rail, in V.
+        title: written above the drawing.
         ports: names of the port nets, the input first; by default those of the circuit's class.
     """
-    import matplotlib
+    path.write_bytes(drawing(circuit, supply_v=supply_v, title=title, ports=ports).get_imagedata("svg"))
 
-    matplotlib.use("Agg")
+
+def drawing(
+    circuit: Circuit,
+    *,
+    supply_v: float | None = None,
+    title: str = "",
+    ports: tuple[str, ...] | None = None,
+    canvas: Literal["svg", "matplotlib"] = "svg",
+) -> Drawing:
+    """The schematic as a schemdraw drawing; see `write_schematic`."""
+    if canvas == "svg" and "schemdraw" not in sys.modules:
+        # schemdraw imports pyplot, which takes a second and which SVG does not need; it goes without where that
+        # import fails.
+        sys.modules.setdefault("schemdraw.backends.mpl", None)  # type: ignore[arg-type]
     import schemdraw
 
     sheet, named = place(circuit, ports)
-    canvas = "svg" if path.suffix == ".svg" else "matplotlib"
-    drawing = schemdraw.Drawing(canvas=canvas, show=False)
-    drawing.config(fontsize=FONT_SIZE, lw=LINE_WIDTH, font="sans-serif", margin=0.25)
-    _draw_wires(drawing, sheet)
-    _draw_rail(drawing, sheet, supply_v)
+    sketch = schemdraw.Drawing(canvas=canvas, show=False)
+    sketch.config(fontsize=FONT_SIZE, lw=LINE_WIDTH, font="sans-serif", margin=0.25, bgcolor="white")
+    _draw_wires(sketch, sheet)
+    _draw_rail(sketch, sheet, supply_v)
     for symbol in sheet.symbols:
-        _draw_symbol(drawing, symbol)
+        _draw_symbol(sketch, symbol)
     for net, point in named:
-        _text(drawing, point, (net,), (0.15, 0.15), "left", "bottom", "#3060b0")
+        _label(sketch, _xy(point), net, (0.15, 0.15), "left", "bottom", NET_COLOUR)
     if title:
         left, _, _, top = sheet.bounds()
-        _text(drawing, (left, top + 3), (title,), (0, 0), "left", "bottom", size=FONT_SIZE + 2)
-    drawing.save(str(path), transparent=False, dpi=150)
-    if canvas == "matplotlib":
-        from matplotlib import pyplot
-
-        pyplot.close("all")
+        _label(sketch, _xy((left, top + 3)), title, (0, 0), "left", "bottom", size=FONT_SIZE + 2)
+    return sketch
 
 
 def _xy(point: Point) -> tuple[float, float]:
     return point[0] * CELL, point[1] * CELL
 
 
-def _draw_wires(drawing: Drawing, sheet: Sheet) -> None:
+def _draw_wires(sketch: Drawing, sheet: Sheet) -> None:
     from schemdraw import elements
 
     for net, edges in sheet.edges.items():
         for a, b in _straight(edges):
-            drawing.add(elements.Line().at(_xy(a)).to(_xy(b)))
+            sketch.add(elements.Line().at(_xy(a)).to(_xy(b)))
         touching: dict[Point, int] = defaultdict(int)
         for edge in edges:
             for point in edge:
@@ -101,12 +123,12 @@ def _draw_wires(drawing: Drawing, sheet: Sheet) -> None:
                     touching[point] += 1
         for point, count in touching.items():
             if count > 2:
-                drawing.add(elements.Dot(radius=0.06).at(_xy(point)))
+                sketch.add(elements.Dot(radius=0.06).at(_xy(point)))
     for net in set(sheet.pins.values()) - sheet.edges.keys():
         points = [p for symbol in sheet.symbols for p in _terminals(symbol) if sheet.pins.get(p) == net]
         for point in set(points):
             if points.count(point) > 2:
-                drawing.add(elements.Dot(radius=0.06).at(_xy(point)))
+                sketch.add(elements.Dot(radius=0.06).at(_xy(point)))
 
 
 def _terminals(symbol: Symbol) -> list[Point]:
@@ -140,7 +162,7 @@ def _straight(edges: set[tuple[Point, Point]]) -> list[tuple[Point, Point]]:
     return lines
 
 
-def _draw_rail(drawing: Drawing, sheet: Sheet, supply_v: float | None) -> None:
+def _draw_rail(sketch: Drawing, sheet: Sheet, supply_v: float | None) -> None:
     """The supply rail on top, with a wire down to everything that hangs from it."""
     from schemdraw import elements
 
@@ -151,35 +173,37 @@ def _draw_rail(drawing: Drawing, sheet: Sheet, supply_v: float | None) -> None:
     left, right = columns[0] - 1, columns[-1] + 1
     for column in columns:
         if sheet.risers[column] < top:
-            drawing.add(elements.Line().at(_xy((column, sheet.risers[column]))).to(_xy((column, top))))
-    drawing.add(elements.Line(lw=2 * LINE_WIDTH).at(_xy((left, top))).to(_xy((right, top))).color(RAIL_COLOUR))
+            sketch.add(elements.Line().at(_xy((column, sheet.risers[column]))).to(_xy((column, top))))
+    sketch.add(elements.Line(lw=2 * LINE_WIDTH).at(_xy((left, top))).to(_xy((right, top))).color(RAIL_COLOUR))
     text = SUPPLY.upper() if supply_v is None else f"{SUPPLY.upper()}  {supply_v:g} V"
-    _text(drawing, (left, top), (text,), (0, 0.12), "left", "bottom", RAIL_COLOUR)
+    _label(sketch, _xy((left, top)), text, (0, 0.12), "left", "bottom", RAIL_COLOUR)
 
 
-def _draw_symbol(drawing: Drawing, symbol: Symbol) -> None:
+def _draw_symbol(sketch: Drawing, symbol: Symbol) -> None:
     from schemdraw import elements
 
     if symbol.kind == "hbt":
-        _draw_transistor(drawing, symbol)
+        _draw_transistor(sketch, symbol)
     elif symbol.kind == "ground":
-        drawing.add(elements.Ground().at(_xy(symbol.at)))
+        sketch.add(elements.Ground().at(_xy(symbol.at)))
     elif symbol.device is None:
-        _draw_mark(drawing, symbol)
+        _draw_mark(sketch, symbol)
     else:
-        element = {"resistor": elements.ResistorIEC, "inductor": elements.Inductor, "capacitor": elements.Capacitor}[symbol.kind]
+        element = {"resistor": elements.ResistorIEC, "inductor": elements.Inductor, "capacitor": elements.Capacitor}[
+            symbol.kind
+        ]
         start, end = _xy(symbol.at), _xy(move(symbol.at, symbol.direction, LENGTH))
         # Always drawn upwards or to the right, so that the arcs of inductors bulge the same way everywhere.
-        drawing.add(element().endpoints(min(start, end), max(start, end)))
+        sketch.add(element().endpoints(min(start, end), max(start, end)))
         middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
         if symbol.direction in ("left", "right"):
-            _label(drawing, middle, symbol.texts[0], (0, 0.3), "center", "bottom")
-            _label(drawing, middle, symbol.texts[-1], (0, -0.3), "center", "top")
+            _label(sketch, middle, symbol.texts[0], (0, 0.3), "center", "bottom")
+            _label(sketch, middle, symbol.texts[-1], (0, -0.3), "center", "top")
         else:
-            _label(drawing, middle, "\n".join(symbol.texts), (0.36, 0), "left", "center")
+            _label(sketch, middle, "\n".join(symbol.texts), (0.36, 0), "left", "center")
 
 
-def _draw_transistor(drawing: Drawing, symbol: Symbol) -> None:
+def _draw_transistor(sketch: Drawing, symbol: Symbol) -> None:
     """An npn transistor whose terminals lie on the grid, which those of schemdraw's own symbol do not."""
     from schemdraw import Segment, elements
 
@@ -193,34 +217,29 @@ def _draw_transistor(drawing: Drawing, symbol: Symbol) -> None:
         Segment([(1.0, -0.6), (1.0, -1.0)]),
     ]
     x, y = _xy(symbol.at)
-    drawing.add(element.at((x, y)).theta(0))
-    _label(drawing, (x + 1.0, y), "\n".join(symbol.texts), (0.12, 0), "left", "center")
+    sketch.add(element.at((x, y)).theta(0))
+    _label(sketch, (x + 1.0, y), "\n".join(symbol.texts), (0.12, 0), "left", "center")
 
 
-def _draw_mark(drawing: Drawing, symbol: Symbol) -> None:
+def _draw_mark(sketch: Drawing, symbol: Symbol) -> None:
     from schemdraw import elements
 
-    drawing.add(elements.Dot(open=True, radius=0.08).at(_xy(symbol.at)))
-    place = {
+    sketch.add(elements.Dot(open=True, radius=0.08).at(_xy(symbol.at)))
+    places: dict[str, tuple[tuple[float, float], Horizontal, Vertical]] = {
         "up": ((0, 0.15), "center", "bottom"),
         "down": ((0, -0.15), "center", "top"),
         "left": ((-0.18, 0), "right", "center"),
         "right": ((0.18, 0), "left", "center"),
-    }[symbol.direction]
+    }
+    offset, halign, valign = places[symbol.direction]
     text = "\n".join(symbol.texts)
-    colour = "#3060b0" if symbol.kind == "bias" else "black"
-    _label(drawing, _xy(symbol.at), text, *place, colour)
-
-
-def _text(
-    drawing: Drawing, point: Point, texts: tuple[str, ...], offset: tuple[float, float], halign: str, valign: str,
-    colour: str = "black", size: float = FONT_SIZE,
-) -> None:  # fmt: skip
-    _label(drawing, _xy(point), "\n".join(texts), offset, halign, valign, colour, size)
+    colour = NET_COLOUR if symbol.kind == "bias" else "black"
+    _label(sketch, _xy(symbol.at), text, offset, halign, valign, colour)
 
 
 def _label(
-    drawing: Drawing, at: tuple[float, float], text: str, offset: tuple[float, float], halign: str, valign: str,
+    sketch: Drawing, at: tuple[float, float], text: str, offset: tuple[float, float],
+    halign: Horizontal, valign: Vertical,
     colour: str = "black", size: float = FONT_SIZE,
 ) -> None:  # fmt: skip
     from schemdraw import SegmentText, elements
@@ -229,4 +248,4 @@ def _label(
     element.segments.append(
         SegmentText((offset[0], offset[1]), text, align=(halign, valign), fontsize=size, color=colour)
     )
-    drawing.add(element.at(at).theta(0))
+    sketch.add(element.at(at).theta(0))

@@ -1,7 +1,7 @@
 """The drawing sheet: a grid on which symbols, texts and wires are kept clear of one another.
 
-Points are integer pairs ``(x, y)``, x to the right and y up, in cells of half a schemdraw unit (a quarter inch). A two-terminal
-device is four cells long, a transistor two cells wide and four high.
+Points are integer pairs ``(x, y)``, x to the right and y up, in cells of half a schemdraw unit (a quarter inch). A
+two-terminal device is four cells long, a transistor two cells wide and four high.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 Point = tuple[int, int]
@@ -75,17 +76,18 @@ def points_between(a: Point, b: Point) -> list[Point]:
     return [(x, a[1]) for x in range(a[0], b[0] + step, step)]
 
 
-def device_piece(kind: str, index: int, texts: Sequence[str], at: Point, direction: Direction, nets: Sequence[str]) -> Piece:
+def device_piece(
+    kind: str, index: int, texts: Sequence[str], at: Point, direction: Direction, nets: Sequence[str]
+) -> Piece:
     """A two-terminal device starting at a point; ``nets`` at its start and its end."""
     end = move(at, direction, LENGTH)
     piece = Piece([Symbol(kind, at, direction, tuple(texts), index)], {at: nets[0], end: nets[1]})
     piece.body = set(points_between(at, end)) - {at, end}
-    (x, y), (x2, y2) = min(at, end), max(at, end)
+    x, y = min(at, end)
     if direction in ("left", "right"):
         piece.text = {(x + i, y + j) for i in (1, 2, 3) for j in (-1, 1)}
     else:
-        middle = (y + y2) // 2
-        piece.text = {(x + i, middle) for i in (1, 2, 3)}
+        piece.text = {(x + i, y + LENGTH // 2) for i in (1, 2, 3)}
     return piece
 
 
@@ -147,7 +149,13 @@ class Sheet:
     def fits(self, piece: Piece) -> bool:
         """Whether nothing of the piece would touch anything on the sheet."""
         for point in piece.body | piece.text:
-            if point in self.body or point in self.text or point in self.pins or point in self.across or point in self.along:
+            if (
+                point in self.body
+                or point in self.text
+                or point in self.pins
+                or point in self.across
+                or point in self.along
+            ):
                 return False
             if point[0] in self.risers and point[1] >= self.risers[point[0]]:
                 return False
@@ -197,7 +205,7 @@ class Sheet:
 
     def draw_wire(self, net: str, path: Sequence[Point]) -> None:
         """Add a wire along neighbouring points."""
-        for a, b in zip(path, path[1:], strict=False):
+        for a, b in pairwise(path):
             self.edges[net].add((min(a, b), max(a, b)))
             way = self.along if a[0] == b[0] else self.across
             way[a] = way[b] = net

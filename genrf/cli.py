@@ -1,0 +1,377 @@
+"""The command ``genrf``.
+
+Exit codes: 0 done, 1 failed, 2 wrong input, 3 something is not installed, 4 unusable model bundle, 5 specification
+not met. Errors are one line on the error output; ``--debug`` shows where they came from.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from genrf import __version__
+from genrf.errors import GenRFError, InvalidInputError, MissingToolError, SpecificationNotMetError
+
+if TYPE_CHECKING:
+    from genrf.generation.design import DesignResult
+    from genrf.generation.generate import Designer
+    from genrf.spec import DesignSpec
+
+DEFAULT_BUNDLE = Path("runs/latest/bundle")
+"""Where the pipeline leaves the bundle that it trained last."""
+
+
+class _Commands(TyperGroup):
+    """Turns errors that a user can mend into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GenRFError as error:
+            message, code = str(error), error.exit_code
+            cause: Exception = error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            message, code = f"{where}{error.strerror or error}", 1
+            cause = error
+        if ctx.params.get("debug"):
+            raise cause
+        typer.echo(f"genrf: {message}", err=True)
+        raise typer.Exit(code)
+
+
+def _examples(*commands: str) -> str:
+    """Lines for the end of a command's help."""
+    return "\n\n".join(["Examples:", *(f"genrf {command}" for command in commands)])
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From a radio-frequency specification to circuits that SPICE has shown to meet it.",
+    epilog=_examples("generate examples/lna_28ghz.yaml", "metrics", "spec check my.yaml"),
+)
+spec_app = typer.Typer(no_args_is_help=True, help="Work with specification files.")
+app.add_typer(spec_app, name="spec")
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="Specification file.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+) -> None:
+    """From a radio-frequency specification to circuits that SPICE has shown to meet it."""
+
+
+@app.command(
+    epilog=_examples("generate examples/lna_28ghz.yaml", "generate my.yaml --calls 256 --designs 5 --output out")
+)
+def generate(
+    spec_file: SpecFile,
+    bundle: Annotated[
+        Path, typer.Option("--bundle", "-b", envvar="GENRF_BUNDLE", help="Folder of the trained models.")
+    ] = DEFAULT_BUNDLE,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder to write; by default designs/NAME.", show_default=False),
+    ] = None,
+    calls: Annotated[int, typer.Option("--calls", "-k", min=1, help="SPICE calls to spend.")] = 64,
+    seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="All randomness comes from it.")] = 0,
+    designs: Annotated[int, typer.Option("--designs", "-n", min=1, help="How many of the best designs to write.")] = 3,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Simulator processes; by default one a core.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Design circuits that meet a specification, verified in SPICE.
+
+    Prints the best designs against the specification and writes, for each: values and metrics as JSON, a SPICE
+    netlist that reproduces the metrics, a Touchstone file, a plot and a schematic; and a report of the run. Ends with
+    exit code 5 if no simulated design meets the specification; the closest ones are written all the same.
+    """
+    from genrf.export.folder import PlotWorker, check_free, result_content, write_result
+    from genrf.spec import DesignSpec
+
+    spec = DesignSpec.from_yaml(spec_file)
+    folder = output if output is not None else Path("designs") / spec.name
+    check_free(folder, overwrite=force)
+    with PlotWorker() as plots:
+        with _designer(bundle, workers, seed) as designer:
+            with _progress(calls) as advance:
+                result = designer.design(spec, calls=calls, seed=seed, progress=advance)
+            curves = _curves(designer, result, designs)
+        write_result(folder, result, curves, plots, overwrite=force)
+    if as_json:
+        _print_json(result_content(result))
+    else:
+        _show_result(result, designs, folder)
+    _judge(spec_file, result)
+
+
+@app.command(
+    epilog=_examples(
+        "simulate designs/lna_28ghz/design_1/design.json",
+        "simulate design.json --corner bcs --corner wcs --temperature 85",
+        "simulate design_1/design.json design_2/design.json --spec tighter.yaml",
+    )
+)
+def simulate(
+    design_files: Annotated[
+        list[Path],
+        typer.Argument(metavar="DESIGN.json...", help="Designs written by genrf generate.", show_default=False),
+    ],
+    spec_file: Annotated[
+        Path | None,
+        typer.Option("--spec", metavar="SPEC.yaml", help="Judge by this specification instead of the design's own."),
+    ] = None,
+    corner: Annotated[list[str] | None, typer.Option("--corner", help="Process corner; may be repeated.")] = None,
+    temperature: Annotated[
+        list[float] | None, typer.Option("--temperature", help="Temperature in C; may be repeated.")
+    ] = None,
+    supply: Annotated[
+        list[float] | None, typer.Option("--supply", help="Supply voltage in V; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Simulate written designs again, also at other corners, temperatures and supplies.
+
+    Every combination of the given conditions is simulated. Ends with exit code 5 if any of them misses the
+    specification, and with 1 if any fails to simulate.
+    """
+    from dataclasses import replace
+    from itertools import product
+
+    from genrf import technology
+    from genrf.export.design_file import read_design
+    from genrf.simulation.pool import Simulation, SimulatorPool
+    from genrf.spec import DesignSpec
+
+    read = [(path, *read_design(path)) for path in design_files]
+    if spec_file is not None:
+        other = DesignSpec.from_yaml(spec_file)
+        read = [(path, design, other) for path, design, _ in read]
+    process = technology.get("sg13g2")
+    for name in corner or ():
+        if name not in process.corners:
+            raise InvalidInputError(f"--corner: unknown corner {name!r}; known: {', '.join(process.corners)}")
+    jobs: list[tuple[Path, DesignSpec, Simulation]] = []
+    for path, design, spec in read:
+        own = spec.conditions
+        for c, t, v in product(corner or [own.corner], temperature or [own.temperature_c], supply or [own.supply_v]):
+            conditions = replace(own, corner=c, temperature_c=t, supply_v=v)
+            jobs.append((path, replace(spec, conditions=conditions), Simulation(design.circuit, conditions)))
+    with SimulatorPool(workers=min(len(jobs), os.cpu_count() or 1)) as pool:
+        outcomes = pool.run([simulation for _, _, simulation in jobs])
+    if as_json:
+        _print_json([_simulated_content(*job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)])
+    else:
+        _show_simulated(jobs, outcomes)
+    failed = [outcome.failure for outcome in outcomes if outcome.failure is not None]
+    if failed:
+        raise GenRFError(f"{len(failed)} of {len(outcomes)} simulations failed: {failed[0].cause}: {failed[0].detail}")
+    measured = [outcome.metrics for outcome in outcomes if outcome.metrics is not None]
+    missed = sum(not spec.meets(metrics) for (_, spec, _), metrics in zip(jobs, measured, strict=True))
+    if missed:
+        raise SpecificationNotMetError(f"the specification is missed in {missed} of {len(jobs)} simulations")
+
+
+@spec_app.command("check", epilog=_examples("spec check examples/lna_28ghz.yaml"))
+def spec_check(
+    spec_files: Annotated[
+        list[Path], typer.Argument(metavar="SPEC.yaml...", help="Specification files.", show_default=False)
+    ],
+    as_json: Json = False,
+) -> None:
+    """Read specifications and show what was understood."""
+    from genrf.spec import DesignSpec
+
+    specs = [DesignSpec.from_yaml(path) for path in spec_files]
+    if as_json:
+        _print_json([spec.to_dict() for spec in specs])
+        return
+    from genrf.report.table import specification_table
+
+    for spec in specs:
+        _console().print(specification_table(spec))
+
+
+@app.command(epilog=_examples("metrics", "metrics lna --json"))
+def metrics(
+    circuit_class: Annotated[
+        str | None, typer.Argument(metavar="CLASS", help="Circuit class; all by default.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the metrics that a specification can bound."""
+    from genrf import classes
+    from genrf.report.table import vocabulary_table
+
+    chosen = classes.names() if circuit_class is None else (circuit_class,)
+    if as_json:
+        vocabulary = {name: classes.get(name).metrics.values() for name in chosen}
+        _print_json(
+            {
+                name: [{"name": m.name, "unit": m.unit, "better": m.better, "description": m.description} for m in its]
+                for name, its in vocabulary.items()
+            }
+        )
+        return
+    for name in chosen:
+        _console().print(vocabulary_table(name))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    epilog=_examples("pipeline run", "pipeline compile", "pipeline --help"),
+)
+def pipeline(context: typer.Context) -> None:
+    """Run the training pipeline here, or compile it for a cluster."""
+    from importlib.metadata import entry_points
+
+    commands = entry_points(group="genrf.commands", name="pipeline")
+    if not commands:
+        raise MissingToolError(
+            "pipeline: the pipelines are not installed; run make setup, or pip install -e . in the repository"
+        )
+    try:
+        command = next(iter(commands)).load()
+    except ImportError as error:
+        raise MissingToolError(f"pipeline: {error}; run make setup") from error
+    command(args=context.args, prog_name="genrf pipeline")
+
+
+@app.command(epilog=_examples("version", "version --json"))
+def version(as_json: Json = False) -> None:
+    """Show the versions that a design depends on."""
+    import platform
+
+    from genrf import technology
+
+    process = technology.get("sg13g2")
+    versions = {"genrf": __version__, process.name: process.version, "python": platform.python_version()}
+    if as_json:
+        _print_json(versions)
+    else:
+        for name, value in versions.items():
+            typer.echo(f"{name} {value}")
+
+
+def _designer(bundle: Path, workers: int | None, seed: int) -> Designer:
+    """The designer behind ``generate``; tests put another in its place."""
+    if not bundle.is_dir():
+        raise InvalidInputError(
+            f"{bundle}: no model bundle here; train one with make run, or give its folder with --bundle or GENRF_BUNDLE"
+        )
+    from genrf.generation.opening import open_designer
+
+    return open_designer(bundle, workers=workers, seed=seed)
+
+
+def _curves(designer: Designer, result: DesignResult, count: int) -> list[Any]:
+    """Measured curves of the best designs, simulated once more for them."""
+    from genrf.simulation.pool import Simulation
+
+    jobs = [Simulation(design.circuit, result.spec.conditions) for design in result.designs[:count]]
+    outcomes = designer.simulate(jobs, curves=True)
+    for outcome in outcomes:
+        if outcome.failure is not None:
+            raise GenRFError(f"a verified design failed when its curves were simulated: {outcome.failure}")
+    return [outcome.curves for outcome in outcomes]
+
+
+def _judge(spec_file: Path, result: DesignResult) -> None:
+    """End with an error that says what is missing, unless the specification is met."""
+    from genrf.report.table import missed_text
+
+    if result.first_met is not None:
+        return
+    if not result.designs:
+        causes = (
+            ", ".join(f"{count} {cause}" for cause, count in result.failed.items()) or "no legal circuit was generated"
+        )
+        raise SpecificationNotMetError(f"{spec_file}: no circuit could be simulated ({causes})")
+    missed = missed_text(result.spec, result.designs[0].metrics)
+    raise SpecificationNotMetError(
+        f"{spec_file}: not met by any of {result.simulated} simulated circuits; the closest: {missed}"
+    )
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """A progress bar on the error output, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("Simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done, allowed: bar.update(task, completed=done, total=allowed)
+
+
+def _show_result(result: DesignResult, count: int, folder: Path) -> None:
+    from genrf.report.table import design_table
+
+    met = sum(design.met for design in result.designs)
+    failed = sum(result.failed.values())
+    console = _console()
+    console.print(
+        design_table(
+            result.designs[:count], result.spec, title=f"{result.spec.name}: best of {result.simulated} simulated"
+        )
+    )
+    first = f", the first after {result.first_met}" if result.first_met is not None else ""
+    causes = ", ".join(f"{number} {cause}" for cause, number in sorted(result.failed.items()))
+    console.print(
+        f"{met} of {result.simulated} meet the specification{first}; "
+        f"{failed} failed{f' ({causes})' if causes else ''}; {sum(result.seconds.values()):.2f} s"
+    )
+    console.print(f"Written to {folder}; open {folder / 'report.html'}", soft_wrap=True)
+
+
+def _show_simulated(jobs: list[Any], outcomes: list[Any]) -> None:
+    from genrf.report.table import simulation_table
+
+    _console().print(simulation_table(jobs, outcomes))
+
+
+def _simulated_content(path: Path, spec: DesignSpec, simulation: Any, outcome: Any) -> dict[str, Any]:
+    conditions = simulation.conditions
+    content: dict[str, Any] = {
+        "design": str(path),
+        "corner": conditions.corner,
+        "temperature_c": conditions.temperature_c,
+        "supply_v": conditions.supply_v,
+    }
+    if outcome.metrics is None:
+        return content | {"failure": {"cause": outcome.failure.cause, "detail": outcome.failure.detail}}
+    return content | {"metrics": dict(outcome.metrics), "met": spec.meets(outcome.metrics)}
+
+
+def _console() -> Any:
+    """A console that wraps at the terminal's width, and does not wrap where the output is no terminal."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=200)
+
+
+def _print_json(content: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(content, indent=2, allow_nan=False))

@@ -1,0 +1,31 @@
+"""A designer from a bundle's folder: what the command line and the server both start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from genrf.generation.backend import OnnxBackend
+from genrf.generation.bundle import Bundle
+from genrf.generation.generate import Designer
+
+
+def open_designer(folder: Path, *, workers: int | None = None, threads: int | None = None, seed: int = 0) -> Designer:
+    """Verify a bundle, load its models, and make a designer of them; enter it to start its simulators.
+
+    Args:
+        workers: simulator processes; by default one a core.
+        threads: threads of ONNX Runtime; by default one a core.
+
+    Raises:
+        CheckpointError: if the bundle is missing, corrupt or of another format.
+        MissingToolError: if ONNX Runtime is not installed.
+    """
+    bundle = Bundle.load(folder)
+    return Designer(
+        OnnxBackend(bundle, threads=threads),
+        bundle.conditioning,
+        bundle.sampler,
+        workers=workers,
+        seed=seed,
+        provenance={"bundle": bundle.identity, "precision": bundle.precision},
+    )

@@ -1,0 +1,177 @@
+"""The HTML report of one run: a single file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genrf import classes
+from genrf.circuit.devices import KINDS
+from genrf.files import written_whole
+from genrf.report.table import bound_text, constraints_on, metric_columns, missed_text
+from genrf.report.values import metric_text, quantity_text, value_text
+
+if TYPE_CHECKING:
+    from genrf.generation.design import Design, DesignResult
+
+_TEMPLATE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{{ title }}</title>
+<style>
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em; color: #222; }
+h1 { font-size: 1.5em; }
+h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd; }
+table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .3em .8em; border-bottom: 1px solid #e4e4e4; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+tr.specification td { color: #1f5fa8; border-bottom: 2px solid #999; }
+.met { color: #1d7a3e; }
+.missed { color: #b3261e; }
+.quiet { color: #777; }
+figure { margin: 1em 0; }
+img { max-width: 100%; }
+.values { columns: 3; max-width: 50em; padding: 0; list-style: none; }
+</style>
+</head>
+<body>
+<h1>{{ title }}</h1>
+<p>{{ conditions }}</p>
+<p class="{{ 'met' if met else 'missed' }}">{{ verdict }}</p>
+<p>{{ effort }}</p>
+<table>
+<tr>
+  <th>design</th>
+  {% for name in columns %}<th>{{ name }}</th>{% endfor %}
+  <th>met</th><th>Pareto</th><th>SPICE call</th>
+</tr>
+<tr class="specification">
+  <td>specification</td>
+  {% for bound in bounds %}<td>{{ bound }}</td>{% endfor %}
+  <td></td><td></td><td></td>
+</tr>
+{% for row in rows %}
+<tr>
+  <td>{% if row.anchor %}<a href="#{{ row.anchor }}">{{ row.number }}</a>{% else %}{{ row.number }}{% endif %}</td>
+  {% for cell in row.cells %}<td class="{{ cell.mark }}">{{ cell.text }}</td>{% endfor %}
+  <td class="{{ 'met' if row.met else 'missed' }}">{{ 'yes' if row.met else 'no' }}</td>
+  <td>{{ '●' if row.pareto else '' }}</td>
+  <td class="quiet">{{ row.order }}</td>
+</tr>
+{% endfor %}
+</table>
+<p class="quiet">● marks a design that no other one of this run equals or beats in every metric of the class.</p>
+{% for drawn in drawings %}
+<h2 id="{{ drawn.anchor }}">Design {{ drawn.number }}</h2>
+<figure><img alt="Schematic of design {{ drawn.number }}" src="{{ drawn.schematic }}"></figure>
+<figure><img alt="Measured curves of design {{ drawn.number }}" src="{{ drawn.performance }}"></figure>
+<ul class="values">
+{% for name, value in drawn.values_of_devices %}<li><b>{{ name }}</b> {{ value }}</li>{% endfor %}
+</ul>
+<p class="quiet">{{ drawn.provenance }}</p>
+{% endfor %}
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Files of one design that the report shows."""
+
+    schematic: Path
+    performance: Path
+
+
+def write_page(path: Path, result: DesignResult, pictures: Sequence[Pictures], shown: int = 20) -> None:
+    """Write the report.
+
+    Args:
+        pictures: SVG files of the first designs, in the result's order.
+        shown: most rows of the table.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    spec = result.spec
+    definition = classes.get(spec.circuit_class)
+    columns = (
+        metric_columns(spec, result.designs[0].metrics) if result.designs else [c.metric for c in spec.constraints]
+    )
+    met = sum(design.met for design in result.designs)
+    if met:
+        verdict = f"{met} of {len(result.designs)} simulated designs meet the specification."
+    elif result.designs:
+        verdict = f"No design meets the specification. The closest: {missed_text(spec, result.designs[0].metrics)}."
+    else:
+        verdict = "No design could be simulated."
+    failed = sum(result.failed.values())
+    causes = ", ".join(f"{count} {cause.replace('_', ' ')}" for cause, count in sorted(result.failed.items()))
+    conditions = spec.conditions
+    text = Environment(autoescape=True, undefined=StrictUndefined).from_string(_TEMPLATE).render(
+        title=f"{spec.name}: {definition.title}",
+        conditions=(
+            f"{quantity_text(conditions.frequency_hz, 'Hz')}, supply {conditions.supply_v:g} V, "
+            f"source {conditions.source_ohm:g} Ω, load {conditions.load_ohm:g} Ω, "
+            f"{conditions.temperature_c:g} °C, corner {conditions.corner}"
+        ),
+        met=bool(met),
+        verdict=verdict,
+        effort=(
+            f"{result.simulated} circuits simulated, {failed} of them failed{f' ({causes})' if causes else ''}; "
+            f"{sum(result.seconds.values()):.2f} s."
+        ),
+        columns=columns,
+        bounds=[bound_text(spec, name) for name in columns],
+        rows=[
+            _row(number, design, result, columns, len(pictures))
+            for number, design in enumerate(result.designs[:shown], start=1)
+        ],
+        drawings=[
+            {
+                "number": number,
+                "anchor": f"design-{number}",
+                "schematic": _data(files.schematic),
+                "performance": _data(files.performance),
+                "values_of_devices": _values(design),
+                "provenance": ", ".join(f"{key} {value}" for key, value in design.provenance.items()),
+            }
+            for number, (design, files) in enumerate(zip(result.designs, pictures, strict=False), start=1)
+        ],
+    )  # fmt: skip
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _row(number: int, design: Design, result: DesignResult, columns: Sequence[str], drawn: int) -> dict[str, object]:
+    vocabulary = classes.get(result.spec.circuit_class).metrics
+    cells = []
+    for name in columns:
+        bounds = constraints_on(result.spec, name)
+        value = design.metrics[name]
+        mark = "" if not bounds else "met" if all(c.slack(value) >= 0.0 for c in bounds) else "missed"
+        cells.append({"text": metric_text(vocabulary[name], value), "mark": mark})
+    return {
+        "number": number,
+        "anchor": f"design-{number}" if number <= drawn else "",
+        "cells": cells,
+        "met": design.met,
+        "pareto": design.pareto,
+        "order": design.provenance.get("order", ""),
+    }
+
+
+def _values(design: Design) -> list[tuple[str, str]]:
+    topology = design.circuit.topology
+    triples = zip(topology.designators, topology.devices, design.circuit.values, strict=True)
+    order = list(KINDS)
+    named = sorted(triples, key=lambda triple: order.index(triple[1].kind))
+    return [(designator, value_text(device.kind, value)) for designator, device, value in named]
+
+
+def _data(path: Path) -> str:
+    """An SVG file as a data URI, so that identifiers of several pictures cannot clash."""
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

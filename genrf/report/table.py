@@ -1,0 +1,148 @@
+"""Designs as a table in the terminal: a row a design, a column a metric, coloured against the bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genrf import classes
+from genrf.metrics import Metrics
+from genrf.report.values import metric_text, quantity_text
+from genrf.spec import Constraint, DesignSpec
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from genrf.generation.design import Design
+    from genrf.simulation.engine import Outcome, Simulation
+
+
+def metric_columns(spec: DesignSpec, metrics: Metrics) -> list[str]:
+    """Metrics worth a column: those that the specification bounds, then those of the class, as far as measured."""
+    definition = classes.get(spec.circuit_class)
+    bounded = [constraint.metric for constraint in spec.constraints]
+    required = [constraint.metric for constraint in definition.requirements]
+    return [name for name in dict.fromkeys([*definition.specification_metrics, *bounded, *required]) if name in metrics]
+
+
+def constraints_on(spec: DesignSpec, metric: str) -> list[Constraint]:
+    """The specification's bounds on one metric."""
+    return [constraint for constraint in spec.constraints if constraint.metric == metric]
+
+
+def bound_text(spec: DesignSpec, metric: str) -> str:
+    """The bounds on a metric as text, such as ``≥ 15.00 dB``; a dash without any."""
+    definition = classes.get(spec.circuit_class).metrics[metric]
+    signs = {">=": "≥", "<=": "≤"}
+    bounds = [f"{signs[c.sense]} {metric_text(definition, c.bound)}" for c in constraints_on(spec, metric)]
+    return ", ".join(bounds) or "–"
+
+
+def design_table(designs: Sequence[Design], spec: DesignSpec, title: str = "") -> Table:
+    """A table of designs, the specification in its first row."""
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    table.add_column("", justify="right")
+    columns = metric_columns(spec, designs[0].metrics) if designs else [c.metric for c in spec.constraints]
+    for name in columns:
+        table.add_column(name, justify="right")
+    table.add_column("met", justify="center")
+    table.add_column("Pareto", justify="center")
+    table.add_row(
+        "specification", *[bound_text(spec, name) for name in columns], "", "", style="cyan", end_section=True
+    )
+    for number, design in enumerate(designs, start=1):
+        cells = [_coloured(spec, name, design.metrics) for name in columns]
+        table.add_row(
+            str(number), *cells, "[green]yes[/]" if design.met else "[red]no[/]", "●" if design.pareto else ""
+        )
+    return table
+
+
+def simulation_table(jobs: Sequence[tuple[Path, DesignSpec, Simulation]], outcomes: Sequence[Outcome]) -> Table:
+    """One row a simulation: the design's file, its conditions, and its metrics against the specification."""
+    from rich.table import Table
+
+    spec = jobs[0][1]
+    measured = [outcome.metrics for outcome in outcomes if outcome.metrics is not None]
+    columns = metric_columns(spec, measured[0]) if measured else []
+    table = Table(header_style="bold")
+    for heading in ("design", "corner", "temperature", "supply"):
+        table.add_column(heading)
+    for name in columns:
+        table.add_column(name, justify="right")
+    table.add_column("met", justify="center")
+    table.add_row(
+        "specification", "", "", "", *[bound_text(spec, name) for name in columns], "", style="cyan", end_section=True
+    )
+    for (path, its_spec, simulation), outcome in zip(jobs, outcomes, strict=True):
+        conditions = simulation.conditions
+        where = (str(path), conditions.corner, f"{conditions.temperature_c:g} °C", f"{conditions.supply_v:g} V")
+        if outcome.metrics is None:
+            cause = outcome.failure.cause if outcome.failure else "failed"
+            table.add_row(*where, *([f"[red]{cause}[/]"] + [""] * (len(columns) - 1) if columns else []), "[red]no[/]")
+            continue
+        verdict = "[green]yes[/]" if its_spec.meets(outcome.metrics) else "[red]no[/]"
+        table.add_row(*where, *[_coloured(its_spec, name, outcome.metrics) for name in columns], verdict)
+    return table
+
+
+def specification_table(spec: DesignSpec) -> Table:
+    """What a specification asks for."""
+    from rich.table import Table
+
+    definition = classes.get(spec.circuit_class)
+    conditions = spec.conditions
+    table = Table(title=f"{spec.name}: {definition.title}", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("frequency", quantity_text(conditions.frequency_hz, "Hz", 6))
+    table.add_row("supply", f"{conditions.supply_v:g} V")
+    table.add_row("source, load", f"{conditions.source_ohm:g} Ω, {conditions.load_ohm:g} Ω")
+    table.add_row("temperature, corner", f"{conditions.temperature_c:g} °C, {conditions.corner}", end_section=True)
+    for name in dict.fromkeys(constraint.metric for constraint in spec.constraints):
+        table.add_row(name, bound_text(spec, name))
+    return table
+
+
+def vocabulary_table(circuit_class: str) -> Table:
+    """The metrics of a circuit class."""
+    from rich.table import Table
+
+    definition = classes.get(circuit_class)
+    table = Table(title=f"{circuit_class}: {definition.title}", title_justify="left", header_style="bold")
+    for heading in ("metric", "unit", "better", "meaning"):
+        table.add_column(heading)
+    for metric in definition.metrics.values():
+        table.add_row(metric.name, metric.unit, metric.better, metric.description)
+    return table
+
+
+def missed_text(spec: DesignSpec, metrics: Mapping[str, float]) -> str:
+    """Which constraints are missed and by how much: ``nf_db <= 0.5 missed by 1.02 dB (1.52 dB)``."""
+    vocabulary = classes.get(spec.circuit_class).metrics
+    missed = []
+    for constraint in spec.constraints:
+        value = metrics[constraint.metric]
+        slack = constraint.slack(value)
+        if slack < 0.0:
+            metric = vocabulary[constraint.metric]
+            missed.append(
+                f"{constraint.metric} {constraint.sense} {metric_text(metric, constraint.bound)} is missed by "
+                f"{metric_text(metric, -slack)} (reached {metric_text(metric, value)})"
+            )
+    return "; ".join(missed)
+
+
+def _met(bounds: Sequence[Constraint], value: float) -> bool:
+    return all(constraint.slack(value) >= 0.0 for constraint in bounds)
+
+
+def _coloured(spec: DesignSpec, name: str, metrics: Metrics) -> str:
+    text = metric_text(classes.get(spec.circuit_class).metrics[name], metrics[name])
+    bounds = constraints_on(spec, name)
+    if not bounds:
+        return text
+    return f"[{'green' if _met(bounds, metrics[name]) else 'red'}]{text}[/]"

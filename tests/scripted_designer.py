@@ -1,0 +1,65 @@
+"""A test double for `genrf.generation.generate.Designer`: it proposes given circuits, and really simulates them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+
+from genrf.circuit.topology import Circuit
+from genrf.generation.design import Design, DesignResult, ranked
+from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
+from genrf.spec import DesignSpec
+
+
+class ScriptedDesigner:
+    """Simulates the circuits that it was given instead of searching for some."""
+
+    def __init__(self, circuits: Sequence[Circuit], workers: int = 1) -> None:
+        self._circuits = list(circuits)
+        self._pool = SimulatorPool(workers=workers)
+
+    def __enter__(self) -> ScriptedDesigner:
+        self._pool.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.__exit__(kind, error, trace)
+
+    def simulate(self, simulations: Sequence[Simulation], *, curves: bool = False) -> list[Outcome]:
+        return self._pool.run(simulations, curves=curves)
+
+    def design(
+        self, spec: DesignSpec, *, calls: int = 64, seed: int | None = None, stop_when_met: bool = False, progress=None
+    ) -> DesignResult:
+        circuits = self._circuits[:calls]
+        designs, failed, first = [], Counter(), None
+        outcomes = self._pool.run([Simulation(circuit, spec.conditions) for circuit in circuits])
+        for order, (circuit, outcome) in enumerate(zip(circuits, outcomes, strict=True), start=1):
+            if progress is not None:
+                progress(order, calls)
+            if outcome.metrics is None:
+                failed[outcome.failure.cause] += 1
+                continue
+            met = spec.meets(outcome.metrics)
+            first = order if met and first is None else first
+            provenance = {"technology": "sg13g2", "seed": seed or 0, "order": order, "source": "script"}
+            designs.append(
+                Design(
+                    circuit=circuit,
+                    metrics=outcome.metrics,
+                    met=met,
+                    margin=spec.worst_margin(outcome.metrics),
+                    provenance=provenance,
+                )
+            )
+        return DesignResult(
+            spec=spec,
+            designs=ranked(designs, spec),
+            simulated=len(circuits),
+            failed=dict(failed),
+            first_met=first,
+            seconds={"spice": 0.0},
+        )
