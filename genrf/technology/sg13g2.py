@@ -6,6 +6,9 @@ capacitor       MIM with the PDK's series resistance and bottom plate (`genrf.te
 inductor        a model of ours (`genrf.technology.inductor`): the PDK has none
 resistor        ideal, with the corner and temperature coefficient of the PDK's rppd (its own model needs a plug-in)
 bias_voltage    ideal
+
+Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage (the slope of ln I_C over V_BE
+stays at its 27 degree value), so currents rise too steeply with temperature: treat such results as a trend.
 """
 
 from __future__ import annotations

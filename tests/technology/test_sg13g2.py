@@ -1,0 +1,197 @@
+"""SG13G2: the derived models are the PDK's, the values are legal, the corners are in order."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genrf import technology
+from genrf.circuit.devices import KINDS
+from genrf.circuit.topology import Circuit, Device, Topology
+from genrf.errors import InvalidInputError
+from genrf.simulation.library import Library
+from genrf.simulation.testbench import Deck
+from genrf.technology import model_cards
+from genrf.technology.inductor import SpiralInductor
+from genrf.technology.mim_capacitor import mim_capacitor
+
+PROCESS = technology.get("sg13g2")
+FREQUENCY_HZ = 10e9
+
+
+def transistor(emitters: float, corner: str = "typ", temperature_c: float = 27.0) -> list[str]:
+    """One HBT between nets ``c``, ``b`` and ground."""
+    circuit = one_device("hbt", ("c", "b", "0"), emitters)
+    return PROCESS.instances(circuit, corner, temperature_c) + PROCESS.models(circuit, corner, temperature_c)
+
+
+def one_device(kind: str, nets: tuple[str, ...], value: float) -> Circuit:
+    return Circuit(Topology("lna", (Device(kind, nets),)), (value,))
+
+
+def current_gain(library: Library, devices: list[str], vce: float, vbe: float) -> tuple[complex, float]:
+    """Short-circuit current gain h21 at 10 GHz, and the collector current in A."""
+    sources = [f"vc c 0 {vce}", f"vb b 0 {vbe} ac 1"]
+    sweep = f"ac lin 1 {FREQUENCY_HZ} {FREQUENCY_HZ}"
+    library.run(Deck(("current gain", *sources, *devices), (sweep,), ("vc#branch", "vb#branch")))
+    h21 = library.vector("ac1", "vc#branch")[0] / library.vector("ac1", "vb#branch")[0]
+    return complex(h21), float(-library.vector("op1", "vc#branch")[0])
+
+
+def transit_frequency_hz(library: Library, corner: str = "typ", vce: float = 1.2, vbe: float = 0.88) -> float:
+    """fT extrapolated from h21 at 20 dB a decade, for 4 emitters."""
+    return FREQUENCY_HZ * abs(current_gain(library, transistor(4, corner), vce, vbe)[0])
+
+
+def impedance(library: Library, circuit: Circuit, frequency_hz: float, corner: str = "typ") -> complex:
+    """Impedance between net ``a`` and ground."""
+    lines = PROCESS.instances(circuit, corner, 27.0)
+    sweep = f"ac lin 1 {frequency_hz} {frequency_hz}"
+    library.run(Deck(("impedance", "iin 0 a dc 0 ac 1", "rbig a 0 1e12", *lines), (sweep,), ("a",)))
+    return complex(library.vector("ac1", "a")[0])
+
+
+def test_transit_frequency(library: Library) -> None:
+    # 394 GHz, at V_CE = 1.2 V and V_BE = 0.88 V (1.1 mA an emitter).
+    assert transit_frequency_hz(library) == pytest.approx(394e9, rel=0.05)
+
+
+def test_corners_are_ordered_by_transit_frequency(library: Library) -> None:
+    best, typical, worst = (transit_frequency_hz(library, corner) for corner in ("bcs", "typ", "wcs"))
+    assert best > 1.1 * typical > 1.2 * worst
+
+
+@pytest.mark.parametrize("corner", ["typ", "bcs", "wcs"])
+def test_derived_model_is_the_pdk_subcircuit(library: Library, tmp_path: Path, corner: str) -> None:
+    corner_file = model_cards.model_folder() / "cornerHBT.lib"
+    deck = tmp_path / "pdk.cir"
+    deck.write_text(
+        f'pdk\n.lib "{corner_file}" hbt_{corner}\n'
+        "vc c 0 1.1\nvb b 0 0.7 ac 1\nxq1 c b 0 0 npn13G2 Nx=6\n.options temp=50\n.control\nset numdgt=10\n"
+        f"ac lin 1 {FREQUENCY_HZ} {FREQUENCY_HZ}\nprint real(vc#branch/vb#branch) imag(vc#branch/vb#branch)\nquit\n.endc\n.end\n"
+    )
+    output = subprocess.run(["ngspice", "-b", str(deck)], capture_output=True, text=True, timeout=60, check=False).stdout
+    real, imaginary = (float(line.split("=")[1]) for line in output.splitlines() if "branch)" in line)
+    h21, _ = current_gain(library, [*transistor(6, corner, 50.0), ".options temp=50"], 1.1, 0.7)
+    assert h21 == pytest.approx(complex(real, imaginary), rel=1e-6)
+
+
+def test_many_emitters_are_transistors_in_parallel(library: Library) -> None:
+    one_h21, one_current = current_gain(library, transistor(8), 1.2, 0.88)
+    many_h21, many_current = current_gain(library, transistor(32), 1.2, 0.88)
+    assert "m=4" in transistor(32)[0]
+    assert many_current == pytest.approx(4 * one_current, rel=1e-4)
+    assert many_h21 == pytest.approx(one_h21, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("inductance_h", "frequency_hz", "quality"), [(2e-9, 5e9, 10.0), (200e-12, 28e9, 20.0), (100e-12, 60e9, 20.0)]
+)
+def test_inductor_has_the_stated_quality(
+    library: Library, inductance_h: float, frequency_hz: float, quality: float
+) -> None:
+    spiral = SpiralInductor.of(inductance_h)
+    assert spiral.quality_factor(frequency_hz) == pytest.approx(quality, rel=0.1)
+    winding = 1.0 / (
+        1.0 / impedance(library, one_device("inductor", ("a", "0"), inductance_h), frequency_hz)
+        - 2j * math.pi * frequency_hz * spiral.side_f
+    )
+    assert winding.imag / winding.real == pytest.approx(spiral.quality_factor(frequency_hz), rel=1e-4)
+
+
+@pytest.mark.parametrize(("inductance_h", "resonance_hz"), [(2e-9, 19e9), (200e-12, 120e9)])
+def test_inductor_resonates_where_stated(library: Library, inductance_h: float, resonance_hz: float) -> None:
+    circuit = one_device("inductor", ("a", "0"), inductance_h)
+    assert impedance(library, circuit, 0.95 * resonance_hz).imag > 0
+    assert impedance(library, circuit, 1.05 * resonance_hz).imag < 0
+
+
+def test_capacitor_follows_its_corner(library: Library) -> None:
+    circuit = one_device("capacitor", ("a", "0"), 200e-15)
+    typical, best, worst = (
+        -1.0 / (2 * math.pi * 5e9 * impedance(library, circuit, 5e9, corner).imag) for corner in ("typ", "bcs", "wcs")
+    )
+    assert typical == pytest.approx(200e-15, rel=1e-6)
+    assert best == pytest.approx(0.9 * typical, rel=1e-6)
+    assert worst == pytest.approx(1.1 * typical, rel=1e-6)
+
+
+def test_large_capacitors_are_several_in_parallel() -> None:
+    one, four = mim_capacitor(8e-12, "typ", 27.0), mim_capacitor(32e-12, "typ", 27.0)
+    assert four.series_ohm == pytest.approx(one.series_ohm / 4)
+    assert four.bottom_plate_f == pytest.approx(4 * one.bottom_plate_f)
+
+
+def test_capacitor_between_signal_nets_has_symmetric_parasitics() -> None:
+    forward = PROCESS.instances(one_device("capacitor", ("n1", "n2"), 200e-15))
+    shunts = [line.split()[-1] for line in forward if line.startswith("cpar_")]
+    assert len(shunts) == 2
+    assert shunts[0] == shunts[1]
+    assert not any(
+        line.startswith("cpar_") for line in PROCESS.instances(one_device("capacitor", ("n1", "0"), 200e-15))
+    )
+
+
+def test_resistor_follows_its_corner() -> None:
+    def resistance(corner: str, temperature_c: float) -> float:
+        return float(PROCESS.instances(one_device("resistor", ("a", "0"), 100.0), corner, temperature_c)[0].split()[-1])
+
+    assert resistance("typ", 27.0) == 100.0
+    assert resistance("bcs", 27.0) == pytest.approx(90.0)
+    assert resistance("typ", 127.0) == pytest.approx(101.7)
+
+
+@given(st.sampled_from(list(KINDS)), st.floats(0.0, 1.0))
+def test_snapping_is_legal_near_and_idempotent(kind: str, position: float) -> None:
+    low, high = PROCESS.value_range(kind)
+    value = low + position * (high - low) if KINDS[kind].scale == "linear" else low * (high / low) ** position
+    snapped = PROCESS.snap(kind, value)
+    assert low <= snapped <= high
+    assert PROCESS.snap(kind, snapped) == snapped
+    assert abs(snapped - value) <= {"hbt": 2.5, "bias_voltage": 0.0005001}.get(kind, 5.001e-4 * value)
+    PROCESS.instances(one_device(kind, ("n1", "n2", "n3")[: len(KINDS[kind].terminals)], snapped))
+
+
+@pytest.mark.parametrize("value", [0.5, 41.0, 13.0, 2.5, math.nan])
+def test_emitters_that_cannot_be_drawn_are_refused(value: float) -> None:
+    with pytest.raises(InvalidInputError, match="Q1"):
+        PROCESS.instances(one_device("hbt", ("n1", "n2", "0"), value))
+
+
+@pytest.mark.parametrize("net", ["1\n.control", "n1 0 1k", "N1", "gnd", "", "n_1", "a;b"])
+def test_nets_that_could_be_read_as_spice_are_refused(net: str) -> None:
+    with pytest.raises(InvalidInputError, match="R1: net"):
+        PROCESS.instances(one_device("resistor", (net, "0"), 50.0))
+
+
+def test_unknown_corner_lists_the_known_ones() -> None:
+    with pytest.raises(InvalidInputError, match="typ, bcs, wcs"):
+        PROCESS.models(one_device("hbt", ("n1", "n2", "0"), 4), "fast", 27.0)
+
+
+def test_device_limits_are_the_model_headers() -> None:
+    device = Device("hbt", ("n1", "n2", "0"))
+    assert PROCESS.violations(device, 4, {"vce": 1.6, "ic": 12e-3}) == []
+    assert "V_CE" in PROCESS.violations(device, 4, {"vce": -1.61, "ic": 0.0})[0]
+    assert "3 mA" in PROCESS.violations(device, 4, {"vce": 1.0, "ic": 12.1e-3})[0]
+    assert len(PROCESS.violations(device, 4, {"vce": math.nan, "ic": math.nan})) == 2
+    assert PROCESS.violations(Device("resistor", ("n1", "0")), 50, {}) == []
+
+
+def test_quality_rises_then_falls_with_frequency() -> None:
+    quality = [SpiralInductor.of(200e-12).quality_factor(f) for f in np.geomspace(1e9, 100e9, 21)]
+    peak = int(np.argmax(quality))
+    assert 0 < peak < 20
+    assert all(np.diff(quality[: peak + 1]) > 0)
+    assert all(np.diff(quality[peak:]) < 0)
+
+
+def test_unknown_technology_lists_the_known_ones() -> None:
+    with pytest.raises(InvalidInputError, match="sg13g2"):
+        technology.get("sky130")
