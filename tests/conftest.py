@@ -14,5 +14,5 @@ os.environ["MPLBACKEND"] = "agg"
 
 @pytest.fixture(scope="session")
 def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """URI of one MLflow store for the session: making its tables takes seconds, so tests share it and differ in run names."""
+    """URI of one MLflow store for the session: making its tables takes seconds, so tests differ in run names only."""
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"

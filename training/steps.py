@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -21,12 +24,12 @@ from typing import Any
 
 from genrf.errors import GenRFError
 from training.config import Config
-from training.tracking import DATASET_TAG, StepRun, numbers, step_run
+from training.tracking import DATASET_TAG, PIPELINE_RUN, StepRun, numbers, step_run
 
 WORK = "GENRF_WORK"
 """Environment variable: where unfinished steps keep their work; unset, they work in their output folder."""
-CODE = "GENRF_CODE"
-"""Environment variable: identity of the code, so that work of other code is not continued."""
+LAUNCHER = "GENRF_LAUNCHER"
+"""Environment variable: process that started the step; when it is gone the step stops too."""
 REPORT = "step.json"
 """What a step returned, and how long it took, in its output folder."""
 
@@ -79,7 +82,7 @@ def step(name: str, config: str, output: str | Path, *inputs: str | Path, label:
             folder = _work_folder(full_name, config, Path(output), inputs)
             folder.mkdir(parents=True, exist_ok=True)
             spent = _SpentTime(folder)
-            with step_run(parsed, full_name) as run:
+            with _alone_in(folder), step_run(parsed, full_name) as run:
                 _tag_dataset(run, inputs)
                 current = Step(full_name, parsed, folder, run, spent.seconds)
                 try:
@@ -134,7 +137,8 @@ def _work_folder(name: str, config: str, output: Path, inputs: tuple[str | Path,
     root = os.environ.get(WORK)
     if not root:
         return output
-    identity = [name, config, os.environ.get(CODE, ""), *map(str, inputs)]
+    # The run is part of it: two runs at once do not share work, while a retry or a run that is continued does.
+    identity = [name, config, os.environ.get(PIPELINE_RUN, ""), *map(str, inputs)]
     return Path(root) / f"{name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
 
 
@@ -168,9 +172,6 @@ def _tag_dataset(run: StepRun, folders: tuple[str | Path, ...]) -> None:
 @contextlib.contextmanager
 def _terminated_as_interrupt() -> Iterator[None]:
     """A polite termination unwinds like Ctrl-C, so that the run ends as killed and simulators are stopped."""
-    import signal
-    import threading
-
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -179,10 +180,34 @@ def _terminated_as_interrupt() -> Iterator[None]:
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGTERM, interrupt)
+    launcher = int(os.environ.get(LAUNCHER, "0"))
+    if launcher:
+        threading.Thread(target=_follow, args=(launcher,), daemon=True).start()
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _follow(launcher: int) -> None:
+    """Terminate this process when the launcher is gone, so that nothing works on behind the back of its next run."""
+    while True:
+        try:
+            os.kill(launcher, 0)
+        except ProcessLookupError:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        time.sleep(1.0)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process of this machine works in the folder."""
+    path = folder.with_name(f".{folder.name}.lock")
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    path.unlink(missing_ok=True)
 
 
 def _fail(message: str, code: int) -> None:

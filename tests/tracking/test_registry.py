@@ -59,7 +59,8 @@ def registry(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
     monkeypatch.setenv(tracking.COMMIT, "c0ffee")
-    config = load_config(PARAMS, overrides={"tracking.registered_model": request.node.name.replace("[", "-").strip("]")})
+    name = request.node.name.replace("[", "-").strip("]")
+    config = load_config(PARAMS, overrides={"tracking.registered_model": name})
     return Registry(tmp_path, config, monkeypatch)
 
 
@@ -128,5 +129,5 @@ def test_running_the_step_again_registers_nothing_new(registry: Registry) -> Non
 
 def test_an_incomplete_evaluation_is_refused(tmp_path: Path) -> None:
     (tmp_path / "evaluation.json").write_text('{"specifications": "x", "methods": []}')
-    with pytest.raises(CheckpointError, match="evaluation.json"):
+    with pytest.raises(CheckpointError, match=r"evaluation\.json"):
         Score.of_evaluation(tmp_path)

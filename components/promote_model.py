@@ -1,0 +1,31 @@
+"""Register the bundle as challenger, and as champion if it designs better than the one that is."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def promote_model(
+    config: str,
+    prepared: dsl.Input[dsl.Dataset],
+    bundle: dsl.Input[dsl.Model],
+    quantised: dsl.Input[dsl.Model],
+    evaluation: dsl.Input[dsl.Metrics],
+    promotion: dsl.Output[dsl.Artifact],
+):
+    """Compare with the champion on the same held-out specifications.
+
+    Args:
+        config: JSON of the whole configuration.
+        prepared: the held-out specifications, on which a champion of other data is judged again.
+        promotion: the decision, its reason, and the figures of both.
+    """
+    from pathlib import Path
+
+    from training.registry import promote
+    from training.steps import step
+
+    folders = [Path(artifact.path) for artifact in (prepared, bundle, quantised, evaluation)]
+    with step("promote_model", config, promotion.path, *folders) as current:
+        current.finish(promote(current.config, *folders[1:], current.folder))

@@ -1,0 +1,35 @@
+"""Read the recipe and hand every step the part of the configuration that it depends on."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[valid-type]
+    "StepConfigs",
+    [
+        ("simulate", str),
+        ("prepare", str),
+        ("topology_gan", str),
+        ("sizing_diffusion", str),
+        ("surrogate", str),
+        ("evaluate", str),
+        ("export", str),
+        ("quantise", str),
+        ("whole", str),
+    ],
+):
+    """Read ``params.yaml`` in the working folder: the repository, or the image's copy of it.
+
+    A step that is given only what it uses runs again only when that has changed.
+
+    Args:
+        recipe: name of the recipe, such as ``smoke``.
+        overrides: JSON of values to lay over the recipe, keys such as ``data.rounds``.
+    """
+    from training.plan import step_configs
+
+    return step_configs(recipe, overrides)

@@ -1,0 +1,24 @@
+"""Train the Cycle-GAN that proposes topologies."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def train_topology_gan(config: str, prepared: dsl.Input[dsl.Dataset], topology_gan: dsl.Output[dsl.Model]):
+    """Train the Cycle-GAN between specifications and topologies.
+
+    Args:
+        config: JSON of the configuration's sections ``topology_gan`` and ``tracking``.
+        prepared: splits and normalisation.
+        topology_gan: weights, losses, and what is needed to go on after a kill while training is not done.
+    """
+    from pathlib import Path
+
+    from training.steps import step
+    from training.train import train_topology_gan as train
+
+    with step("train_topology_gan", config, topology_gan.path, prepared.path) as current:
+        current.finish(train(current.config, Path(prepared.path), current.folder))
+    topology_gan.metadata.update(current.numbers)

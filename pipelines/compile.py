@@ -1,0 +1,38 @@
+"""The pipeline as files for a cluster, kept in the repository so that a change of the DAG is seen in review."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kfp import compiler
+from kfp.compiler.compiler_utils import KubernetesManifestOptions
+
+from pipelines.placement import on_cluster
+from pipelines.train import NAME, training_pipeline
+
+FOLDER = Path(__file__).parent / "compiled"
+PIPELINE = "train.yaml"
+"""Pipeline specification with its platform specification: upload it, or submit it with the KFP client."""
+MANIFEST = "train.kubernetes.yaml"
+"""The same as Pipeline and PipelineVersion resources, for ``kubectl apply``."""
+NAMESPACE = "genrf"
+
+
+def compile_pipeline(folder: Path = FOLDER) -> list[Path]:
+    """Write both files and return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pipeline = training_pipeline(on_cluster)
+    specification, manifest = folder / PIPELINE, folder / MANIFEST
+    compiler.Compiler().compile(pipeline, str(specification))
+    compiler.Compiler().compile(
+        pipeline,
+        str(manifest),
+        kubernetes_manifest_format=True,
+        kubernetes_manifest_options=KubernetesManifestOptions(
+            pipeline_name=NAME,
+            pipeline_version_name=f"{NAME}-v1",
+            namespace=NAMESPACE,
+            include_pipeline_manifest=True,
+        ),
+    )
+    return [specification, manifest]

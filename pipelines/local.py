@@ -1,0 +1,248 @@
+"""Run the pipeline on this machine: the same DAG, each step a process of this environment, finished steps reused.
+
+Killed in the middle and started again, a run continues: steps that were done come from the cache, and a step that was
+half done finds its own work. Everything is below ``runs/``:
+
+===================  =========================================================
+``runs/latest/``     summary and results of the last run that was completed
+``runs/pipeline/``   outputs of all steps of all runs
+``runs/cache/``      which outputs belong to which inputs
+``runs/work/``       unfinished work
+``runs/logs/``       everything that steps printed
+===================  =========================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import time
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from genrf.errors import GenRFError, InvalidInputError
+from pipelines.terminal import Terminal
+from training.config import DEFAULT_PATH, Config, load_config
+from training.steps import LAUNCHER, WORK
+from training.summary import SUMMARY, tables
+from training.tracking import PIPELINE_RUN
+
+RUNS = Path("runs")
+SOURCES = ("genrf", "training", "components", "pipelines")
+RESULTS = ("evaluation", "bundle", "quantised", "promotion", "summary")
+"""Outputs of the pipeline that ``runs/latest/`` links to."""
+
+
+class StepFailedError(GenRFError):
+    """A step of the pipeline failed."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code
+
+
+def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Console | None = None) -> dict[str, Any]:
+    """Run the pipeline and return its summary, which is also in ``runs/latest/summary.json``.
+
+    Raises:
+        InvalidInputError: if the configuration is wrong; nothing has run then.
+        StepFailedError: if a step failed, with the step's own message and exit code.
+    """
+    # Standard output is taken over while steps run: the console keeps the real one.
+    console = console or Console(file=sys.stdout)
+    start = time.monotonic()
+    config = load_config(DEFAULT_PATH, recipe, overrides)
+    from training.versions import recorded_hash
+
+    arguments = {
+        "recipe": recipe,
+        "overrides": json.dumps(dict(overrides or {}), sort_keys=True),
+        "data_hash": recorded_hash(config),
+    }
+    with _only_run():
+        code = code_hash()
+        identity = _Identity(config, arguments, code)
+        log = RUNS / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
+        with _environment(code, identity.run), Terminal(log, console) as terminal, _interrupted_by_termination():
+            outputs = _execute(arguments, terminal)
+        summary = _publish(outputs)
+        identity.done()
+    for table in tables(summary):
+        console.print(table)
+    reused = f", {len(terminal.cached)} steps reused" if terminal.cached else ""
+    done = f"Done in {time.monotonic() - start:.0f} s{reused}."
+    console.print(f"{done} Summary: {RUNS / 'latest' / SUMMARY}. Look at the run: make ui", highlight=False)
+    return summary
+
+
+def code_hash(root: Path | None = None) -> str:
+    """Identity of the code that steps run, and of the versions in the lock."""
+    root = root or Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    files = [path for name in SOURCES for path in (root / name).rglob("*.py")]
+    for path in sorted([*files, *root.glob("requirements*.lock")]):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]:
+    """Run the DAG with KFP's local runner; returns its output artifacts."""
+    # The image's tag is read when the components are imported: only now does it stand for this code.
+    from kfp import local
+
+    from pipelines.placement import here
+    from pipelines.train import training_pipeline
+
+    local.init(
+        runner=local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(RUNS / "pipeline"),
+        enable_caching=True,
+        cache_root=str(RUNS / "cache"),
+    )
+    handler = logging.StreamHandler(terminal)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    previous = root.level
+    root.setLevel(logging.INFO)
+    try:
+        with contextlib.redirect_stdout(terminal), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return dict(training_pipeline(here)(**arguments).outputs)
+    except KeyboardInterrupt:
+        raise StepFailedError("interrupted; run again to continue", 130) from None
+    except RuntimeError as error:
+        failure = terminal.failure
+        if failure is None:
+            raise StepFailedError(f"{error} (log: {terminal.log})", 1) from error
+        raise StepFailedError(f"{failure.task}: {failure.message} (log: {terminal.log})", failure.code) from None
+    finally:
+        root.setLevel(previous)
+        root.removeHandler(handler)
+
+
+def _publish(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Make ``runs/latest/`` lead to the results of this run, and check that they are all there."""
+    folders = {name: Path(outputs[name].path) for name in RESULTS}
+    missing = [name for name, folder in folders.items() if not folder.is_dir() or not any(folder.iterdir())]
+    if missing:
+        raise StepFailedError(f"the pipeline ended without writing {', '.join(missing)}", 1)
+    latest = RUNS / "latest"
+    new = RUNS / ".latest"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    for name, folder in folders.items():
+        if name != "summary":
+            (new / name).symlink_to(os.path.relpath(folder.resolve(), latest.resolve()), target_is_directory=True)
+    for path in folders["summary"].glob("summary.*"):
+        shutil.copyfile(path, new / path.name)
+    old = RUNS / ".latest.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if latest.exists():
+        os.replace(latest, old)
+    os.replace(new, latest)
+    shutil.rmtree(old, ignore_errors=True)
+    summary: dict[str, Any] = json.loads((latest / SUMMARY).read_text(encoding="utf-8"))
+    return summary
+
+
+class _Identity:
+    """The run's identity in MLflow: a run that did not complete is continued under its old one."""
+
+    def __init__(self, config: Config, arguments: Mapping[str, str], code: str) -> None:
+        self._path = RUNS / "unfinished.json"
+        content = json.dumps([config.to_dict(), dict(arguments), code], sort_keys=True)
+        self._key = hashlib.sha256(content.encode()).hexdigest()[:16]
+        known = self._read()
+        self.run = known.setdefault(self._key, uuid.uuid4().hex)
+        self._write(known)
+
+    def done(self) -> None:
+        """The run is complete: the next one is a new one."""
+        known = self._read()
+        known.pop(self._key, None)
+        self._write(known)
+        shutil.rmtree(RUNS / "work", ignore_errors=True)
+
+    def _read(self) -> dict[str, str]:
+        try:
+            return dict(json.loads(self._path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def _write(self, known: Mapping[str, str]) -> None:
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(known), encoding="utf-8")
+        os.replace(temporary, self._path)
+
+
+@contextlib.contextmanager
+def _only_run() -> Iterator[None]:
+    """Refuse to run beside another run in the same folder."""
+    RUNS.mkdir(exist_ok=True)
+    with (RUNS / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InvalidInputError(f"{RUNS}: another run is in progress here; wait for it or stop it first") from None
+        yield
+
+
+@contextlib.contextmanager
+def _environment(code: str, identity: str) -> Iterator[None]:
+    """What steps find in their environment."""
+    values = {
+        "GENRF_IMAGE": f"genrf/pipeline-python:{code}",
+        PIPELINE_RUN: identity,
+        LAUNCHER: str(os.getpid()),
+        WORK: str((RUNS / "work").resolve()),
+        "PYTHONUNBUFFERED": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # A step's own folder must not shadow the project: it is found through the environment's installation.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])),
+    }
+    if "components.image" in sys.modules:
+        raise RuntimeError("components were imported before the launcher could name their image")
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _interrupted_by_termination() -> Iterator[None]:
+    """A polite termination is passed on to the steps, and ends the run like Ctrl-C."""
+
+    def stop(number: int, frame: Any) -> None:
+        import psutil
+
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
