@@ -26,6 +26,9 @@ TOPOLOGY_FEATURES = MAX_DEVICES * SLOT_FEATURES
 FORBIDDEN = -1e4
 """Logit of what canonical tokens never hold."""
 
+Carry = tuple[Tensor, Tensor, Tensor]
+"""What the generator knows after a slot: recurrent state (B, W), the slot (B, K + 3 N), terminals on each net (B, N)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TopologyGANConfig:
@@ -73,8 +76,25 @@ class Generator(nn.Module):
 
     def forward(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the topology that is written by always taking the likeliest choice."""
+        if torch.compiler.is_exporting():
+            return self._write_as_loop(specification, latent)
         kinds, nets, _ = self.write(specification, latent)
         return kinds, nets
+
+    def _write_as_loop(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """The same as one loop of the exported graph: unrolled, it takes minutes to export."""
+        from torch._higher_order_ops.scan import scan
+
+        context = self.context(torch.cat([specification, latent], dim=1))
+
+        def body(carry: list[Tensor], _: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+            after, logits = self._write_slot(context, (carry[0], carry[1], carry[2]), temperature=0.0)
+            # An output must not be a view of another.
+            return [tensor.clone() for tensor in after], [tensor.clone() for tensor in logits]
+
+        first = [tensor.clone() for tensor in self._before_first_slot(context)]
+        _, (kinds, nets) = scan(body, first, [context.new_zeros(MAX_DEVICES, 1)], dim=0)
+        return kinds.transpose(0, 1), nets.transpose(0, 1)
 
     def write(self, specification: Tensor, latent: Tensor, temperature: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
         """Write slot after slot.
@@ -86,33 +106,41 @@ class Generator(nn.Module):
             Kind logits (B, M, K), net logits (B, M, 3, N) and the straight-through choices (B, M, K + 3 N).
         """
         context = self.context(torch.cat([specification, latent], dim=1))  # (B, W)
-        state = self.start(context).unsqueeze(0)  # (1, B, W)
-        batch = len(context)
-        slot = context.new_zeros(batch, SLOT_FEATURES)
-        degree = context.new_zeros(batch, MAX_NETS)
+        carry = self._before_first_slot(context)
         written, kind_logits, net_logits = [], [], []
         for _ in range(MAX_DEVICES):
-            features = self._features(slot, degree, context).unsqueeze(1)  # (B, 1, F)
-            output, state = self.cell(features, state)
-            output = output.squeeze(1)  # (B, W)
-            logits = self.kind_head(output)
-            kind = _choose(logits, temperature)
-            chosen = [kind]
-            hidden = self.hidden_head(output) + self.kind_embedding(kind)
-            nets = []
-            for terminal in range(MAX_TERMINALS):
-                net_logit = self._net_logits(hidden, kind, terminal)
-                net = _choose(net_logit, temperature)
-                nets.append(net_logit)
-                chosen.append(net)
-                if terminal < MAX_TERMINALS - 1:
-                    hidden = hidden + self.net_embeddings[terminal](net)
-            slot = torch.cat(chosen, dim=1)
-            degree = degree + sum(chosen[1:])
-            written.append(slot)
-            kind_logits.append(logits)
-            net_logits.append(torch.stack(nets, dim=1))
+            carry, (kinds, nets) = self._write_slot(context, carry, temperature)
+            written.append(carry[1])
+            kind_logits.append(kinds)
+            net_logits.append(nets)
         return torch.stack(kind_logits, dim=1), torch.stack(net_logits, dim=1), torch.stack(written, dim=1)
+
+    def _before_first_slot(self, context: Tensor) -> Carry:
+        empty = torch.zeros_like(context[:, :1])
+        return self.start(context), empty.expand(-1, SLOT_FEATURES), empty.expand(-1, MAX_NETS)
+
+    def _write_slot(self, context: Tensor, carry: Carry, temperature: float) -> tuple[Carry, tuple[Tensor, Tensor]]:
+        """One slot: what is carried to the next, and the logits of its kind (B, K) and nets (B, 3, N)."""
+        state, slot, degree = carry
+        features = self._features(slot, degree, context)  # (B, F)
+        cell = self.cell  # one step of it, with the same weights
+        output = torch.gru_cell(
+            features, state, cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0
+        )  # (B, W)
+        kind_logits = self.kind_head(output)
+        kind = _choose(kind_logits, temperature)
+        chosen = [kind]
+        hidden = self.hidden_head(output) + self.kind_embedding(kind)
+        net_logits = []
+        for terminal in range(MAX_TERMINALS):
+            logits = self._net_logits(hidden, kind, terminal)
+            net = _choose(logits, temperature)
+            net_logits.append(logits)
+            chosen.append(net)
+            if terminal < MAX_TERMINALS - 1:
+                hidden = hidden + self.net_embeddings[terminal](net)
+        carry = (output, torch.cat(chosen, dim=1), degree + sum(chosen[1:]))
+        return carry, (kind_logits, torch.stack(net_logits, dim=1))
 
     def follow(self, specification: Tensor, latent: Tensor, topology: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of each slot given the slots before it in a known topology (B, M, K + 3 N), all slots at once."""
