@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from genrf.circuit.topology import GROUND, SUPPLY
 from genrf.report.chains import BASE, COLLECTOR, EMITTER, Chain, CircuitGraph
@@ -38,8 +39,10 @@ FLAT = 5.0
 """How many cells further a symbol is put to stand upright."""
 STUB = 3
 """Cells beside the base of a transistor that are kept free for a wire."""
-CANDIDATES = 8
-"""How many rows are tried with real wires before a loop is closed in one of them."""
+CANDIDATES = 16
+"""How many places are tried with real wires before a loop is closed at one of them."""
+PER_ROW = 4
+"""How many of these may lie in one row."""
 BELOW = 3.0
 """How many cells of wire longer a feedback path may be to be drawn above the signal path instead of below it."""
 
@@ -275,34 +278,33 @@ class Placement:
         points_a, points_b = self.sheet.points_of(a), self.sheet.points_of(b)
         left, bottom, right, top = self.sheet.bounds()
         span = LENGTH * len(chain.devices)
-        best_of_row: dict[tuple[int, bool], tuple[float, int]] = {}
+        candidates: list[tuple[float, int, int, bool]] = []
         for forward in (True, False):
             begin, end = (points_a, points_b) if forward else (points_b, points_a)
             for y in range(bottom - 3, top + 4):
+                extra = BELOW if y < self._floor else 0.0
                 ranked = sorted(
                     (_wiring((x, y), begin) + _wiring((x + span, y), end), x) for x in range(left - 4, right + 1)
                 )
-                for cost, x in ranked:
-                    if self.sheet.fits(self._chain_piece(self._turned(chain, forward), (x, y), "right")):
-                        best_of_row[y, forward] = (cost + (BELOW if y < self._floor else 0.0), x)
-                        break
-        if not best_of_row:
-            self._accept(self._chain_piece(chain, (left, top + 4), "right"))
-            return
-        promising = sorted(best_of_row, key=lambda row: (best_of_row[row], row))[:CANDIDATES]
-
-        def wired(row: tuple[int, bool]) -> float:
-            y, forward = row
+                pieces = ((cost, x, self._loop_piece(chain, forward, (x, y))) for cost, x in ranked)
+                fitting = ((cost + extra, x, y, forward) for cost, x, piece in pieces if self.sheet.fits(piece))
+                candidates += islice(fitting, PER_ROW)
+        best, best_cost = self._loop_piece(chain, True, (left, top + 4)), float("inf")
+        for estimate, x, y, forward in sorted(candidates)[:CANDIDATES]:
+            if estimate >= best_cost:
+                break
+            piece = self._loop_piece(chain, forward, (x, y))
             trial = self.sheet.copy()
-            trial.put(self._chain_piece(self._turned(chain, forward), (best_of_row[row][1], y), "right"))
-            return connect(trial, a) + connect(trial, b) + (BELOW if y < self._floor else 0.0)
+            trial.put(piece)
+            cost = connect(trial, a) + connect(trial, b) + (BELOW if y < self._floor else 0.0)
+            if cost < best_cost:
+                best, best_cost = piece, cost
+        self._accept(best)
 
-        y, forward = min(promising, key=wired)
-        self._accept(self._chain_piece(self._turned(chain, forward), (best_of_row[y, forward][1], y), "right"))
-
-    @staticmethod
-    def _turned(chain: Chain, forward: bool) -> Chain:
-        return chain if forward else Chain(chain.devices[::-1], chain.nets[::-1])
+    def _loop_piece(self, chain: Chain, forward: bool, start: Point) -> Piece:
+        """A chain lying on its side, its first or its last net on the left."""
+        turned = chain if forward else Chain(chain.devices[::-1], chain.nets[::-1])
+        return self._chain_piece(turned, start, "right")
 
     def _lonely(self, chain: Chain) -> None:
         """A chain between two rails: to the right of everything."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Horizontal = Literal["left", "center", "right"]
 Vertical = Literal["top", "center", "bottom"]
 
+POINTS_PER_UNIT = 36.0
+"""schemdraw draws half an inch a unit."""
 CELL = 0.5
 """schemdraw units a cell."""
 FONT_SIZE = 9
@@ -175,7 +177,7 @@ def _draw_rail(sketch: Drawing, sheet: Sheet, supply_v: float | None) -> None:
         if sheet.risers[column] < top:
             sketch.add(elements.Line().at(_xy((column, sheet.risers[column]))).to(_xy((column, top))))
     sketch.add(elements.Line(lw=2 * LINE_WIDTH).at(_xy((left, top))).to(_xy((right, top))).color(RAIL_COLOUR))
-    text = SUPPLY.upper() if supply_v is None else f"{SUPPLY.upper()}  {supply_v:g} V"
+    text = SUPPLY.upper() if supply_v is None else f"{SUPPLY.upper()} {supply_v:g} V"
     _label(sketch, _xy((left, top)), text, (0, 0.12), "left", "bottom", RAIL_COLOUR)
 
 
@@ -197,8 +199,8 @@ def _draw_symbol(sketch: Drawing, symbol: Symbol) -> None:
         sketch.add(element().endpoints(min(start, end), max(start, end)))
         middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
         if symbol.direction in ("left", "right"):
-            _label(sketch, middle, symbol.texts[0], (0, 0.3), "center", "bottom")
-            _label(sketch, middle, symbol.texts[-1], (0, -0.3), "center", "top")
+            _label(sketch, middle, symbol.texts[0], (0, 0.36), "center", "bottom")
+            _label(sketch, middle, symbol.texts[-1], (0, -0.36), "center", "top")
         else:
             _label(sketch, middle, "\n".join(symbol.texts), (0.36, 0), "left", "center")
 
@@ -239,13 +241,17 @@ def _draw_mark(sketch: Drawing, symbol: Symbol) -> None:
 
 def _label(
     sketch: Drawing, at: tuple[float, float], text: str, offset: tuple[float, float],
-    halign: Horizontal, valign: Vertical,
-    colour: str = "black", size: float = FONT_SIZE,
+    halign: Horizontal, valign: Vertical, colour: str = "black", size: float = FONT_SIZE,
 ) -> None:  # fmt: skip
+    """Lines of text, each placed by its baseline: viewers of SVG differ in what the middle or top of a text is."""
     from schemdraw import SegmentText, elements
 
+    lines = text.split("\n")
+    capital, pitch = 0.73 * size / POINTS_PER_UNIT, 1.12 * size / POINTS_PER_UNIT
+    height = capital + pitch * (len(lines) - 1)
+    top = offset[1] + {"top": 0.0, "center": height / 2, "bottom": height}[valign]
     element = elements.Element()
-    element.segments.append(
-        SegmentText((offset[0], offset[1]), text, align=(halign, valign), fontsize=size, color=colour)
-    )
+    for number, line in enumerate(lines):
+        where = (offset[0], top - capital - number * pitch)
+        element.segments.append(SegmentText(where, line, align=(halign, "base"), fontsize=size, color=colour))
     sketch.add(element.at(at).theta(0))

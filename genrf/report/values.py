@@ -26,7 +26,9 @@ def quantity_text(value: float, unit: str, digits: int = 3) -> str:
 
 
 def metric_text(metric: Metric, value: float) -> str:
-    """A metric with its unit: two decimals for decibels and pure numbers, an SI prefix for the rest."""
-    if metric.unit in ("", "dB", "dBm", "%", "dBc/Hz"):
-        return f"{value:.2f} {metric.unit}".rstrip()
+    """A metric with its unit: two decimals for decibels, three for pure numbers, an SI prefix for the rest."""
+    if not metric.unit:
+        return f"{value:.3f}"
+    if metric.unit in ("dB", "dBm", "%", "dBc/Hz"):
+        return f"{value:.2f} {metric.unit}"
     return quantity_text(value, metric.unit)
