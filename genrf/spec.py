@@ -73,19 +73,20 @@ class DesignSpec:
     name: str = "design"
 
     def __post_init__(self) -> None:
-        vocabulary = classes.get(self.circuit_class).metrics
-        seen: set[tuple[str, str]] = set()
+        bounds: dict[tuple[str, str], float] = {}
         for constraint in self.constraints:
-            if constraint.metric not in vocabulary:
-                raise InvalidInputError(
-                    f"constraints.{constraint.metric}: not a metric of class {self.circuit_class}; choose from {', '.join(vocabulary)}"
-                )
+            metric = _metric(self.circuit_class, constraint.metric)
+            where = f"constraints.{metric.name}"
             if not math.isfinite(constraint.bound):
-                raise InvalidInputError(f"constraints.{constraint.metric}: expected a finite number, got {constraint.bound!r}")
-            key = (constraint.metric, constraint.sense)
-            if key in seen:
-                raise InvalidInputError(f"constraints.{constraint.metric}: bounded twice with {constraint.sense}")
-            seen.add(key)
+                raise InvalidInputError(f"{where}: expected a finite number, got {constraint.bound!r}")
+            if metric.scale == "log" and constraint.bound <= 0.0:
+                raise InvalidInputError(f"{where}: expected a number above 0, got {constraint.bound!r}")
+            if (metric.name, constraint.sense) in bounds:
+                raise InvalidInputError(f"{where}: bounded twice with {constraint.sense}")
+            bounds[metric.name, constraint.sense] = constraint.bound
+            low, high = bounds.get((metric.name, ">="), -math.inf), bounds.get((metric.name, "<="), math.inf)
+            if low > high:
+                raise InvalidInputError(f"{where}: min {low:g} is above max {high:g}, which no circuit can meet")
 
     def meets(self, metrics: Mapping[str, float]) -> bool:
         """Whether measured metrics satisfy every constraint, with no tolerance."""
@@ -105,19 +106,18 @@ class DesignSpec:
         """Read a specification file.
 
         Raises:
-            InvalidInputError: naming the file and field, if the file is missing, is not YAML, or says something unknown.
+            InvalidInputError: naming file and field, if the file is missing, is not YAML, or says something unknown.
         """
         path = Path(path)
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+            return cls.from_dict(content, name=path.stem)
         except OSError as error:
             raise InvalidInputError(f"{path}: cannot be read: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             where = getattr(error, "problem_mark", None)
             line = f" (line {where.line + 1})" if where else ""
             raise InvalidInputError(f"{path}{line}: not valid YAML") from error
-        try:
-            return cls.from_dict(content, name=path.stem)
         except InvalidInputError as error:
             raise InvalidInputError(f"{path}: {error}") from error
 
@@ -134,29 +134,29 @@ class DesignSpec:
             if required not in content:
                 raise InvalidInputError(f"{required}: missing")
         circuit_class = content["class"]
-        vocabulary = classes.get(circuit_class).metrics
+        if not isinstance(circuit_class, str):
+            raise InvalidInputError(f"class: expected one of {', '.join(classes.names())}, got {circuit_class!r}")
+        classes.get(circuit_class)
         conditions = {
             field_name: _quantity(key, content[key], unit)
             for key, (field_name, unit) in _FIELDS.items()
             if key in content
         }
         constraints = []
-        for metric, bounds in _mapping("constraints", content.get("constraints") or {}).items():
-            if metric not in vocabulary:
-                raise InvalidInputError(
-                    f"constraints.{metric}: not a metric of class {circuit_class}; choose from {', '.join(vocabulary)}"
-                )
-            bounds = _mapping(f"constraints.{metric}", bounds)
+        listed = content.get("constraints")
+        for metric, given in _mapping("constraints", {} if listed is None else listed).items():
+            unit = _metric(circuit_class, metric).unit
+            bounds = _mapping(f"constraints.{metric}", given)
             _refuse_unknown(bounds, {"min", "max"}, f"constraints.{metric}.")
             if not bounds:
                 raise InvalidInputError(f"constraints.{metric}: give min, max or both")
             for bound, sense in (("min", ">="), ("max", "<=")):
                 if bound in bounds:
-                    value = _quantity(f"constraints.{metric}.{bound}", bounds[bound], vocabulary[metric].unit)
+                    value = _quantity(f"constraints.{metric}.{bound}", bounds[bound], unit)
                     constraints.append(Constraint(metric, sense, value))  # type: ignore[arg-type]
         return cls(
             circuit_class=circuit_class,
-            conditions=Conditions(**conditions),
+            conditions=_conditions(conditions),
             constraints=tuple(constraints),
             name=str(content.get("name", name)),
         )
@@ -177,10 +177,12 @@ class DesignSpec:
 
 def relative_slack(metric: Metric, constraint: Constraint, value: float) -> float:
     """Slack in decades for a ``log`` metric, in tenths of the metric's unit scale (10 dB, 10) for a ``linear`` one."""
-    if metric.scale == "log":
-        difference = metric.normalise(value) - metric.normalise(constraint.bound)
-        return difference if constraint.sense == ">=" else -difference
-    return constraint.slack(value) / 10.0
+    if metric.scale == "linear":
+        return constraint.slack(value) / 10.0
+    difference = metric.normalise(value) - metric.normalise(constraint.bound)
+    slack = difference if constraint.sense == ">=" else -difference
+    # The logarithm rounds: a bound that is met or missed by the last digit must not change sides.
+    return max(slack, 0.0) if constraint.slack(value) >= 0.0 else min(slack, -math.ulp(0.0))
 
 
 _FIELDS = {
@@ -192,6 +194,37 @@ _FIELDS = {
     "corner": ("corner", ""),
 }
 """Key in the file -> field of `Conditions` and its unit."""
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML in which a key that appears twice is an error, not silently the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                line = node.value[position][0].start_mark.line + 1
+                raise InvalidInputError(f"{key}: given twice, again on line {line}")
+        return super().construct_mapping(node, deep=deep)
+
+
+def _metric(circuit_class: str, name: Any) -> Metric:
+    vocabulary = classes.get(circuit_class).metrics
+    if name not in vocabulary:
+        raise InvalidInputError(
+            f"constraints.{name}: not a metric of class {circuit_class}; choose from {', '.join(vocabulary)}"
+        )
+    return vocabulary[name]
+
+
+def _conditions(values: dict[str, Any]) -> Conditions:
+    try:
+        return Conditions(**values)
+    except InvalidInputError as error:
+        # `Conditions` names its field; the reader of a file knows the key.
+        name, _, rest = str(error).partition(":")
+        keys = {field_name: key for key, (field_name, _) in _FIELDS.items()}
+        raise InvalidInputError(f"{keys.get(name, name)}:{rest}") from error
 
 
 def _mapping(where: str, value: Any) -> dict[str, Any]:
@@ -208,11 +241,15 @@ def _refuse_unknown(content: Mapping[str, Any], known: set[str], prefix: str) ->
 
 def _quantity(where: str, value: Any, unit: str) -> Any:
     if where == "corner":
-        return str(value)
+        if not isinstance(value, str):
+            raise InvalidInputError(f"{where}: expected the name of a corner, got {value!r}")
+        return value
     expected = f"a number{f' in {unit}' if unit else ''}"
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise InvalidInputError(f"{where}: expected {expected}, got {value!r}")
     if isinstance(value, str):
+        if "," in value:
+            raise InvalidInputError(f"{where}: expected {expected} with a decimal point and no comma, got {value!r}")
         try:
             quantity = Quantity(value)
         except InvalidNumber as error:

@@ -30,7 +30,9 @@ _SMALLEST_V_CE = 0.45
 _DENSITY_A = (0.12e-3, 1.8e-3)
 _LARGEST_DENSITY_A = 2.4e-3
 _EMITTERS = (2.0, 30.0)
+_LARGEST_CURRENT_A = 25e-3
 _BASE_RESISTOR_OHM = (500.0, 20e3)
+_FEED_DROP_V = 0.15
 
 
 def base_emitter_voltage(density_a: float) -> float:
@@ -102,26 +104,32 @@ class _Biasing:
         """Potential of a base that is settled already: directly, or through resistors from a bias source in use."""
         if base in self.potential:
             return self.potential[base]
-        seen, queue, found = {base}, [base], []
+        source, _ = self._feed(base)
+        return self.potential.get(source) if source is not None else None
+
+    def _feed(self, base: int) -> tuple[int | None, list[int]]:
+        """The bias source that alone feeds a base through resistors, and the resistors on the way."""
+        path: dict[int, list[int]] = {base: []}
+        queue = [base]
+        found: int | None = None
         for node in queue:
-            for _, other in self.neighbours.get(node, ()):
-                if other in seen:
+            for device, other in self.neighbours.get(node, ()):
+                if other in path:
                     continue
-                seen.add(other)
                 if other in (GROUND_NET, SUPPLY_NET):
-                    return None
-                if other in self.sources:
-                    found.append(other)
-                else:
+                    return None, []
+                path[other] = [*path[node], device]
+                if other not in self.sources:
                     queue.append(other)
-        known = [self.potential[source] for source in found if source in self.potential]
-        return known[0] if known else None
+                elif found is None:
+                    found = other
+        return found, path[found] if found is not None else []
 
     def _bias_stack(self, stack: list[int]) -> None:
         supply = self.supply_v
         height = len(stack)
-        density = self._log_uniform(*_DENSITY_A)
         emitters = round(self._log_uniform(*_EMITTERS))
+        density = min(self._log_uniform(*_DENSITY_A), _LARGEST_CURRENT_A / emitters)
         top_collector = self.transistors[stack[-1]][0]
         top = self.potential.get(top_collector)
         _, base, emitter = self.transistors[stack[0]]
@@ -136,7 +144,7 @@ class _Biasing:
                 low = max(0.02, known - base_emitter_voltage(density))
             self.potential[emitter] = low
         if known is not None:
-            density = min(current_density(known - low), _LARGEST_DENSITY_A)
+            density = self._density_for(known - low, density, emitters, fixed=base in self.potential)
         # Potential of the highest collector: given by an inductive load, chosen for a resistive one.
         if top is None:
             most = min(low + _LARGEST_V_CE * height, supply - 0.03)
@@ -148,11 +156,29 @@ class _Biasing:
                 emitters = self._stacked_emitters(emitters, current)
             _, base, emitter = self.transistors[device]
             low = self.potential.get(emitter, low)
-            self.potential.setdefault(base, low + base_emitter_voltage(current / emitters))
+            self._settle_base(base, low + base_emitter_voltage(current / emitters), current)
             self.point.values[device] = float(emitters)
             self.point.current_a[device] = current
             if level + 1 < height:
                 self._middle(stack, level, low, top, current / emitters)
+
+    def _density_for(self, voltage: float, density: float, emitters: int, *, fixed: bool) -> float:
+        """Current density nearest to the one wanted that a source `voltage` above the emitter can give.
+
+        Without a resistor (`fixed`) it is given; the largest feed resistor bounds it from below, and none from above.
+        """
+        most = min(current_density(voltage), _LARGEST_DENSITY_A)
+        if fixed:
+            return most
+        least, upper = 0.0, most
+        for _ in range(10):
+            middle = 0.5 * (least + upper)
+            drop = middle * emitters / BETA * _BASE_RESISTOR_OHM[1]
+            if base_emitter_voltage(max(middle, 1e-6)) + drop < voltage:
+                least = middle
+            else:
+                upper = middle
+        return min(max(density, least), most)
 
     def _stacked_emitters(self, below: int, current: float) -> int:
         """Emitters of a transistor that carries the current of the one below: often as many."""
@@ -176,40 +202,35 @@ class _Biasing:
         if collector != emitter:
             self.potential.setdefault(collector, self.potential[emitter] - 0.03)
 
+    def _settle_base(self, base: int, voltage: float, current: float) -> None:
+        """Give a base its potential; size the resistors of its feed, and set the source if no other base has."""
+        if base in self.potential:
+            return
+        self.potential[base] = voltage
+        source, feed = self._feed(base)
+        if source is None:
+            return
+        low, high = _BASE_RESISTOR_OHM
+        base_current = current / BETA
+        free = [device for device in feed if device not in self.point.values]
+        if source in self.potential:
+            total = min(max((self.potential[source] - voltage) / base_current, low), high)
+        else:
+            total = self._log_uniform(low, min(high, max(_FEED_DROP_V / base_current, 1.2 * low)))
+        for device in free:
+            self.point.values[device] = total / len(free)
+        drop = sum(self.point.values[device] for device in feed) * base_current
+        self.potential.setdefault(source, voltage + drop)
+
     def _bias_sources(self) -> None:
-        """Set every bias source so that the base it feeds gets its potential."""
-        drawn = self._base_currents()
         for node, source in self.sources.items():
-            if node not in self.potential:
-                self._feed(node, drawn)
-            self.point.values[source] = self.potential[node]
+            self.point.values[source] = self.potential.setdefault(node, self._uniform(0.8, 1.0))
 
     def _base_currents(self) -> dict[int, float]:
         drawn: dict[int, float] = {}
         for device, (_, base, _) in self.transistors.items():
             drawn[base] = drawn.get(base, 0.0) + self.point.current_a.get(device, 0.0) / BETA
         return drawn
-
-    def _feed(self, source: int, drawn: dict[int, float]) -> None:
-        """Choose the resistors from a bias source towards a base, and the source's voltage."""
-        drop: dict[int, float] = {source: 0.0}
-        queue = [source]
-        bases: list[int] = []
-        for node in queue:
-            for device, other in self.neighbours.get(node, ()):
-                if other in drop or other in (GROUND_NET, SUPPLY_NET):
-                    continue
-                resistance = self.point.values.setdefault(device, self._log_uniform(*_BASE_RESISTOR_OHM))
-                drop[other] = drop[node] + resistance
-                if other in drawn:
-                    bases.append(other)
-                else:
-                    queue.append(other)
-        if bases:
-            base = bases[0]
-            self.potential[source] = self.potential[base] + drawn[base] * drop[base]
-        else:
-            self.potential[source] = self._uniform(0.8, 1.0)
 
     def _free_nodes(self) -> None:
         """Potentials of nodes between resistors only: somewhere between their neighbours'."""

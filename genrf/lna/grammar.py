@@ -2,7 +2,7 @@
 
 A stage is a common emitter, a cascode or a common base. The input and output networks are ladders of up to six
 elements, the stages are coupled by one of eight networks, and each stage has its own load, degeneration, feedback and
-bias.
+bias. 100,000 draws (seed 1) gave 90,894 distinct topologies; mutation opens the rest of the legal space.
 """
 
 from __future__ import annotations

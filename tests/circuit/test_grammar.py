@@ -80,5 +80,5 @@ def test_nearly_every_draw_is_a_new_topology(sample):
 @pytest.mark.slow
 def test_well_over_ten_thousand_distinct_topologies():
     rng = np.random.default_rng(0)
-    fingerprints = {sample_topology(rng).fingerprint for _ in range(15_000)}
-    assert len(fingerprints) > 12_000
+    fingerprints = {sample_topology(rng).fingerprint for _ in range(12_000)}
+    assert len(fingerprints) > 11_000

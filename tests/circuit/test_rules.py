@@ -50,8 +50,10 @@ BROKEN = {
         changed("R b e", "Q c b e", "R e 0", without=("V bias", "R bias b", "Q c b 0")),
         ("base_bias", "Q1", "b"),
     ),
-    "base on ground": (changed("C in c", "Q c 0 e", "R e 0", without=("C in b", "V bias", "R bias b", "Q c b 0")),
-                       ("base_bias", "Q1", "0")),
+    "base on ground": (
+        changed("C in c", "Q c 0 e", "R e 0", without=("C in b", "V bias", "R bias b", "Q c b 0")),
+        ("base_bias", "Q1", "0"),
+    ),
     "base held at ground by an inductor": (changed("L b 0"), ("base_bias", "Q1", "b")),
     "base and emitter joined by an inductor": (
         changed("Q c b e", "R e 0", "L b e", without=("Q c b 0",)),
@@ -101,8 +103,8 @@ def test_a_broken_rule_names_device_and_net(name):
 
 def test_every_rule_is_broken_by_some_case():
     known = {
-        "shorted_device", "dangling_net", "shorted_source", "idle_device", "source_loop", "dc_path", "port_dc", "base_bias",
-        "collector_feed", "emitter_return", "connected", "dead_branch", "no_transistor", "signal_path",
+        "shorted_device", "dangling_net", "shorted_source", "idle_device", "source_loop", "dc_path", "port_dc",
+        "base_bias", "collector_feed", "emitter_return", "connected", "dead_branch", "no_transistor", "signal_path",
     }  # fmt: skip
     assert {rule for _, (rule, _, _) in BROKEN.values()} == known
 
@@ -117,9 +119,7 @@ def test_size_limits():
 
 
 LEGAL = {
-    "cascode with its base on a bias source": changed(
-        "Q m b 0", "Q c k m", "V k", without=("Q c b 0",)
-    ),
+    "cascode with its base on a bias source": changed("Q m b 0", "Q c k m", "V k", without=("Q c b 0",)),
     "cascode with its base on the supply": changed("Q m b 0", "Q c vdd m", without=("Q c b 0",)),
     "self-bias from the collector": changed("R c b", without=("V bias", "R bias b")),
     "divider from the supply": changed("R vdd b", "R b 0", without=("V bias", "R bias b")),
