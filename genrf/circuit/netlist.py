@@ -1,4 +1,5 @@
-"""A netlist that stands alone: run by hand with ``ngspice -b file.cir``, it prints the same metrics as the simulator pool."""
+"""A netlist that stands alone: run by hand with ``ngspice -b file.cir``, it prints the same metrics as the simulator
+pool."""
 
 from __future__ import annotations
 
@@ -34,8 +35,8 @@ def standalone_netlist(circuit: Circuit, conditions: Conditions, technology: Tec
         [
             f"{title}: {len(circuit.values)} devices in {technology.name} ({technology.version})",
             "* Run with: ngspice -b FILE",
-            f"* f0 {conditions.frequency_hz:g} Hz, supply {conditions.supply_v:g} V, source {conditions.source_ohm:g} Ohm,"
-            f" load {conditions.load_ohm:g} Ohm, corner {conditions.corner}, {conditions.temperature_c:g} degrees Celsius",
+            f"* {conditions.frequency_hz:g} Hz, {conditions.supply_v:g} V supply, source {conditions.source_ohm:g} Ohm,"
+            f" load {conditions.load_ohm:g} Ohm, corner {conditions.corner}, {conditions.temperature_c:g} Celsius",
             "* Devices as designed; the lines below are what they come to in this corner, parasitics included:",
             *_device_comments(circuit),
             "",

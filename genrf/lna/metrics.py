@@ -30,7 +30,12 @@ METRICS: dict[str, Metric] = {
             "Width of the band around the centre frequency in which the gain is within 3 dB of the centre's.",
             scale="log",
         ),
-        Metric("mu_min", "", "higher", "Smallest Edwards-Sinsky mu of both ports from a tenth to ten times the centre frequency."),
+        Metric(
+            "mu_min",
+            "",
+            "higher",
+            "Smallest Edwards-Sinsky mu of both ports from a tenth to ten times the centre frequency.",
+        ),
         Metric("power_w", "W", "lower", "Power drawn from the supply and the bias sources.", scale="log"),
     )
 }
@@ -49,7 +54,7 @@ def decibels(s: complex) -> float:
 def noise_figure_db(input_noise: float, source_ohm: float) -> float:
     """Noise figure from the circuit's own noise referred to the source's open-circuit voltage.
 
-    F = 1 + e_n^2 / (4 k T0 R_s), with T0 = 290 K (IEEE definition; Gonzalez, Microwave Transistor Amplifiers, eq. 4.1.2).
+    F = 1 + e_n^2 / (4 k T0 R_s), with T0 = 290 K (IEEE definition; Gonzalez, Microwave Transistor Amplifiers, 4.2).
 
     Args:
         input_noise: spectral density e_n of the circuit's noise without source and load, in V/sqrt(Hz).
@@ -60,10 +65,14 @@ def noise_figure_db(input_noise: float, source_ohm: float) -> float:
 
 
 def mu_minimum(s11: np.ndarray, s12: np.ndarray, s21: np.ndarray, s22: np.ndarray) -> float:
-    """Smallest of mu and mu' over frequency (Edwards and Sinsky, IEEE T-MTT 40(12), 1992); arrays of shape (points,)."""
+    """Smallest of mu and mu' over frequency (Edwards and Sinsky, IEEE T-MTT 40(12), 1992).
+
+    Arrays of shape (points,).
+    """
     determinant = s11 * s22 - s12 * s21
     loop = np.abs(s12 * s21)
-    # A zero denominator means a port that is matched and isolated: as stable as can be, so the floor only keeps mu finite.
+    # A zero denominator means a port that is matched and isolated: as stable as can be, so the floor only keeps mu
+    # finite.
     source = (1.0 - np.abs(s11) ** 2) / np.maximum(np.abs(s22 - determinant * s11.conj()) + loop, 1e-12)
     load = (1.0 - np.abs(s22) ** 2) / np.maximum(np.abs(s11 - determinant * s22.conj()) + loop, 1e-12)
     return float(min(source.min(), load.min()))

@@ -1,9 +1,9 @@
 """How a low-noise amplifier is measured: ports, sources, analyses, and metrics from their results.
 
-One deck, three analyses. S-parameters at 11 linear points from 0.75 to 1.25 f0 and at 15 logarithmic points from 0.1 to 10 f0;
-noise at f0 with ``.noise``. ngspice's ``.sp`` noise figure is wrong for active circuits and is not used. Port impedances make no noise in
-``.noise``, so its input-referred density is the circuit's own noise alone, at the circuit's temperature, referred to the
-source's open-circuit voltage. The operating point is a by-product of the first sweep.
+One deck, three analyses. S-parameters at 11 linear points from 0.75 to 1.25 f0 and at 15 logarithmic points from 0.1 to
+10 f0; noise at f0 with ``.noise``. ngspice's ``.sp`` noise figure is wrong for active circuits and is not used. Port
+impedances make no noise in ``.noise``, so its input-referred density is the circuit's own noise alone, at the circuit's
+temperature, referred to the source's open-circuit voltage. The operating point is a by-product of the first sweep.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ WIDE = (0.1, 10.0)
 CURVE_POINTS = 101
 CURVE_SPAN = (0.5, 1.5)
 LARGEST_REFLECTION = 1.0 + 1e-6
-"""A port that reflects more than it receives has negative resistance; the margin is for rounding in lossless circuits."""
+"""A port that reflects more than it receives has negative resistance; the margin is for rounding in lossless
+circuits."""
 
-# ngspice counts on where a plot of the same name exists, so the noise after two sweeps is noise2; with curves sp3 and noise3 follow.
+# ngspice counts on where a plot of the same name exists, so the noise after two sweeps is noise2; with curves sp3 and
+# noise3 follow.
 _PARAMETERS = ("S_1_1", "S_1_2", "S_2_1", "S_2_2")
 
 
@@ -54,7 +56,13 @@ class LnaTestbench:
         return Deck(
             netlist=tuple(self.netlist(circuit, conditions, technology)),
             analyses=tuple(analyses),
-            saved=(*_PARAMETERS, "inoise_spectrum", "inoise_total", "v_supply#branch", *_operating_point_vectors(circuit)),
+            saved=(
+                *_PARAMETERS,
+                "inoise_spectrum",
+                "inoise_total",
+                "v_supply#branch",
+                *_operating_point_vectors(circuit),
+            ),
         )
 
     def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
@@ -86,7 +94,9 @@ class LnaTestbench:
             raise SimulationFailure("not_measurable", "a sweep ended early")
         for port, reflection in (("input", np.abs(wide[0]).max()), ("output", np.abs(wide[3]).max())):
             if not reflection <= LARGEST_REFLECTION:
-                raise SimulationFailure("oscillation", f"negative resistance at the {port}: reflection up to {reflection:.4g}")
+                raise SimulationFailure(
+                    "oscillation", f"negative resistance at the {port}: reflection up to {reflection:.4g}"
+                )
         joined = np.concatenate((band, wide), axis=1)  # (4, 26)
         frequency, order = _joined(conditions.frequency_hz)
         gains = 20.0 * np.log10(np.maximum(np.abs(joined[2]), 1e-15))
@@ -111,9 +121,7 @@ class LnaTestbench:
         """See `genrf.simulation.testbench.Testbench.control`: `measure` again, in ngspice's own language."""
         return lna_control(circuit, conditions, self.deck(circuit, conditions, technology).analyses)
 
-    def _operating_point(
-        self, plots: Plots, circuit: Circuit, conditions: Conditions, technology: Technology
-    ) -> float:
+    def _operating_point(self, plots: Plots, circuit: Circuit, conditions: Conditions, technology: Technology) -> float:
         """Check every device against its limits; return the power drawn from supply and bias sources, in W."""
         power = -conditions.supply_v * float(plots.vector("op1", "v_supply#branch")[0])
         voltage: dict[str, float] = {GROUND: 0.0}

@@ -1,8 +1,8 @@
 """libngspice in this process, through ctypes.
 
-One process holds one library and simulates one circuit at a time. A fatal error inside ngspice can end or corrupt the process, so
-only the workers of `genrf.simulation.pool` load it. Names in commands must be lower case. Errors are reported as text on the
-output channel while the call returns 0: `Library.run` reads both.
+One process holds one library and simulates one circuit at a time. A fatal error inside ngspice can end or corrupt the
+process, so only the workers of `genrf.simulation.pool` load it. Names in commands must be lower case. Errors are
+reported as text on the output channel while the call returns 0: `Library.run` reads both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,9 @@ from genrf.simulation.testbench import Cause, Deck, SimulationFailure
 REMEDY = "install it with `apt-get install ngspice libngspice0`"
 
 CONVERGENCE_OPTIONS = "gminsteps=10 srcsteps=0 itl1=100 itl2=50 keepopinfo"
-"""Fixed-length gmin and source stepping: a circuit without an operating point fails after a bounded number of iterations, the same
-on every machine. ngspice's adaptive stepping takes up to a minute and its transient search for an operating point even longer."""
+"""Fixed-length gmin and source stepping: a circuit without an operating point fails after a bounded number of
+iterations, the same on every machine. ngspice's adaptive stepping takes up to a minute and its transient search for an
+operating point even longer."""
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -39,7 +39,9 @@ def simulator_version() -> str:
         MissingToolError: if the library is not installed.
     """
     program = "from genrf.simulation.library import Library; print(Library().version)"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": _ROOT})
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": _ROOT}
+    )
     if run.returncode != 0:
         load()
         raise MissingToolError(f"libngspice cannot start: {run.stderr.strip().splitlines()[-1]}; {REMEDY}")
@@ -85,7 +87,8 @@ def load() -> ctypes.CDLL:
 
 
 class Library:
-    """The simulator, initialised once a process. Implements `genrf.simulation.testbench.Plots` for the deck last run."""
+    """The simulator, initialised once a process. Implements `genrf.simulation.testbench.Plots` for the deck last
+    run."""
 
     def __init__(self) -> None:
         self._library = load()
@@ -179,7 +182,10 @@ class Library:
 _ERROR = re.compile(r"\berror\b|aborted|singular matrix|unknown subckt|no such|unable to find|can't find", re.I)
 _CAUSES: tuple[tuple[re.Pattern[str], Cause], ...] = (
     (re.compile(r"singular matrix|matrix is singular", re.I), "singular_matrix"),
-    (re.compile(r"timestep too small|iteration limit|no convergence|stepping failed|solution failed", re.I), "no_convergence"),
+    (
+        re.compile(r"timestep too small|iteration limit|no convergence|stepping failed|solution failed", re.I),
+        "no_convergence",
+    ),
 )
 
 
@@ -188,7 +194,8 @@ def classify(output: str, otherwise: Cause) -> SimulationFailure:
     lines = [re.sub(r"^(stdout|stderr)\s*", "", line).strip() for line in output.splitlines()]
     for pattern, cause in _CAUSES:
         for line in lines:
-            # "Singular" inside a transistor is a Newton iteration that has left the range of numbers, not a fault of the topology.
+            # "Singular" inside a transistor is a Newton iteration that has left the range of numbers, not a fault of
+            # the topology.
             if pattern.search(line) and not (cause == "singular_matrix" and "#" in line):
                 return SimulationFailure(cause, line)
     telling = [line for line in lines if _ERROR.search(line)]

@@ -1,4 +1,5 @@
-"""What pool and workers say to each other, as plain tuples: pickling the domain's classes takes a quarter of a simulation's time."""
+"""What pool and workers say to each other, as plain tuples: pickling the domain's classes takes a quarter of a
+simulation's time."""
 
 from __future__ import annotations
 

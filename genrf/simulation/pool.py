@@ -1,12 +1,13 @@
 """Simulate many circuits in watched worker processes.
 
-A crash, a hang or a fatal error of ngspice costs the one circuit that caused it. Outcomes do not depend on the number of workers,
-on the order of the circuits or on how busy the machine is: every circuit starts from a fresh deck, its time limit counts processor time,
-and circuits that were lost with a neighbour's crash are simulated again.
+A crash, a hang or a fatal error of ngspice costs the one circuit that caused it. Outcomes do not depend on the number
+of workers, on the order of the circuits or on how busy the machine is: every circuit starts from a fresh deck, its time
+limit counts processor time, and circuits that were lost with a neighbour's crash are simulated again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import mmap
 import os
@@ -17,6 +18,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
 from types import TracebackType
@@ -36,20 +38,44 @@ RECYCLE_AFTER = 20_000
 _BATCH = 16
 """Circuits a message; enough to hide the message's cost, few enough to share the work evenly."""
 _WALL_FACTOR = 12.0
-"""A worker that shows no progress for this many time limits of wall time is killed: it sleeps or waits instead of computing."""
+"""A worker that shows no progress for this many time limits of wall time is killed: it sleeps or waits instead of
+computing."""
 _POLL_S = 1.0
+_EARLY_DEATHS = 3
+"""Workers that may die in a row without a circuit to blame before the run is given up."""
 
 _ENVIRONMENT = {
     # A worker is single-threaded: threads of libraries would only fight over the cores.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # ngspice frees and allocates everything for each analysis; glibc should keep the memory instead of returning it (8 % faster).
+    # ngspice frees and allocates everything for each analysis; glibc should keep the memory instead of returning it (8
+    # % faster).
     "MALLOC_TRIM_THRESHOLD_": "500000000",
     "MALLOC_MMAP_THRESHOLD_": "500000000",
     "MALLOC_TOP_PAD_": "16777216",
 }
 
 __all__ = ["Failure", "Outcome", "Simulation", "SimulatorPool", "simulate"]
+
+
+@dataclass
+class _Run:
+    """One call of `SimulatorPool.run_iter`.
+
+    Circuits are numbered over all runs: answers to an earlier run, whose iterator was dropped half-way, are recognised
+    and ignored.
+    """
+
+    first: int
+    next_due: int
+    """Number of the outcome to hand out next."""
+    waiting: deque[Task] = field(default_factory=deque)
+    done: dict[int, Outcome] = field(default_factory=dict)
+
+    def finish(self, number: int, outcome: Outcome) -> None:
+        """Keep an outcome until it is its turn."""
+        if number >= self.first:
+            self.done[number] = outcome
 
 
 class _Worker:
@@ -65,7 +91,15 @@ class _Worker:
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
         environment = os.environ | {"PYTHONPATH": path} | _ENVIRONMENT
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "genrf.simulation.worker", str(theirs.fileno()), str(memory), technology, str(timeout_s)],
+            [
+                sys.executable,
+                "-m",
+                "genrf.simulation.worker",
+                str(theirs.fileno()),
+                str(memory),
+                technology,
+                str(timeout_s),
+            ],
             pass_fds=(theirs.fileno(), memory),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -114,6 +148,9 @@ class SimulatorPool:
         self._timeout_s = timeout_s
         self._recycle_after = recycle_after
         self._workers: list[_Worker] = []
+        self._run: _Run | None = None
+        self._next_number = 0
+        self._early_deaths = 0
 
     def __enter__(self) -> SimulatorPool:
         self._workers = [self._start() for _ in range(self._count)]
@@ -129,6 +166,11 @@ class SimulatorPool:
         for worker in self._workers:
             worker.close()
         self._workers = []
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """Process identifiers of the current workers."""
+        return tuple(worker.process.pid for worker in self._workers)
 
     def _start(self) -> _Worker:
         return _Worker(self._technology, self._timeout_s)
@@ -151,49 +193,48 @@ class SimulatorPool:
         """
         if not self._workers:
             raise RuntimeError("SimulatorPool is used outside its `with` block")
-        source = enumerate(simulations)
-        waiting: deque[Task] = deque()
-        done: dict[int, Outcome] = {}
-        first_unfinished, exhausted = 0, False
+        run = self._run = _Run(first=self._next_number, next_due=self._next_number)
+        source = iter(simulations)
+        exhausted = False
         ahead = self._count * _BATCH * 8
         while True:
-            while not exhausted and len(waiting) + len(done) + sum(len(w.pending) for w in self._workers) < ahead:
-                number, simulation = next(source, (-1, None))
+            if self._run is not run:
+                raise RuntimeError("SimulatorPool: another run was started before this one ended")
+            while not exhausted and self._next_number - run.next_due < ahead:
+                simulation = next(source, None)
                 if simulation is None:
                     exhausted = True
                     break
-                waiting.append((number, simulation, curves))
-            self._assign(waiting, exhausted)
-            while first_unfinished in done:
-                yield done.pop(first_unfinished)
-                first_unfinished += 1
-            if not any(worker.pending for worker in self._workers):
-                if exhausted and not waiting and not done:
-                    return
-                if not waiting:
-                    continue
-            self._collect(waiting, done)
+                run.waiting.append((self._next_number, simulation, curves))
+                self._next_number += 1
+            self._assign(run, exhausted)
+            while run.next_due in run.done:
+                yield run.done.pop(run.next_due)
+                run.next_due += 1
+            if run.next_due < self._next_number:
+                self._collect(run)
+            elif exhausted:
+                return
 
-    def _assign(self, waiting: deque[Task], exhausted: bool) -> None:
+    def _assign(self, run: _Run, exhausted: bool) -> None:
         """Give every worker that is nearly idle a batch; small ones at the end, so that all workers end together."""
         for index, worker in enumerate(self._workers):
             if worker.simulated >= self._recycle_after and not worker.pending:
                 worker.close()
                 worker = self._workers[index] = self._start()
-            # A second batch lies ready in the socket while the first is simulated, unless the worker is due for replacement.
+            # A second batch lies ready in the socket while the first is simulated, unless the worker is due for
+            # replacement.
             room = worker.simulated + len(worker.pending) < self._recycle_after
-            if not waiting or not room or len(worker.pending) > _BATCH // 2:
+            if not run.waiting or not room or len(worker.pending) > _BATCH // 2:
                 continue
-            size = _BATCH if not exhausted else max(1, min(_BATCH, len(waiting) // (2 * self._count)))
-            batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
+            size = _BATCH if not exhausted else max(1, min(_BATCH, len(run.waiting) // (2 * self._count)))
+            batch = [run.waiting.popleft() for _ in range(min(size, len(run.waiting)))]
             worker.pending.update((task[0], task) for task in batch)
-            try:
+            # A worker that has died is found by `_collect`, which sends its circuits elsewhere.
+            with contextlib.suppress(OSError):
                 worker.connection.send_bytes(pack_tasks(batch))
-            except OSError:
-                # It has died; `_collect` sees its closed connection, finds the cause and sends its circuits elsewhere.
-                continue
 
-    def _collect(self, waiting: deque[Task], done: dict[int, Outcome]) -> None:
+    def _collect(self, run: _Run) -> None:
         """Wait for a message or a death, and deal with it."""
         by_connection = {worker.connection: worker for worker in self._workers}
         for ready in connection.wait(list(by_connection), timeout=_POLL_S):
@@ -201,54 +242,50 @@ class SimulatorPool:
             try:
                 message = worker.connection.recv_bytes()
             except (EOFError, OSError):
-                self._bury(worker, waiting, done, killed=False)
+                self._bury(worker, run, killed=False)
                 continue
             answers = unpack_answers(message)
             if answers is None:
                 worker.ready = True
                 continue
+            self._early_deaths = 0
             for number, outcome in answers:
-                if worker.pending.pop(number, None) is not None:
-                    done[number] = outcome
-                    worker.simulated += 1
-        self._watch(waiting, done)
+                worker.pending.pop(number)
+                worker.simulated += 1
+                run.finish(number, outcome)
+        self._watch(run)
 
-    def _watch(self, waiting: deque[Task], done: dict[int, Outcome]) -> None:
+    def _watch(self, run: _Run) -> None:
         """Kill workers that make no progress although their processor-time limit has not ended them."""
         now = time.monotonic()
         for worker in list(self._workers):
             current = read_progress(worker.shared)
-            if current != worker.seen[0] or not worker.pending:
+            if current != worker.seen[0] or not worker.pending or not worker.ready:
                 worker.seen = (current, now)
             elif now - worker.seen[1] > _WALL_FACTOR * self._timeout_s:
                 worker.process.kill()
-                self._bury(worker, waiting, done, killed=True)
+                self._bury(worker, run, killed=True)
 
-    def _bury(self, worker: _Worker, waiting: deque[Task], done: dict[int, Outcome], killed: bool) -> None:
+    def _bury(self, worker: _Worker, run: _Run, killed: bool) -> None:
         """Replace a dead worker, blame the circuit it died of, and put its other circuits back in the queue."""
         culprit = read_progress(worker.shared)
-        started = worker.ready
         status = worker.close()
         self._workers[self._workers.index(worker)] = self._start()
-        lost = worker.pending
-        if culprit in lost:
-            task = lost.pop(culprit)
-            timed_out = killed or status == -signal.SIGVTALRM
-            failure = (
-                Failure("timeout", f"more than {self._timeout_s:g} s of processor time")
-                if timed_out
-                else Failure("crash", f"the simulator ended with status {status}")
-            )
-            log.debug("circuit %d: %s", task[0], failure)
-            done[task[0]] = Outcome(None, failure)
-        elif not started:
-            raise RuntimeError(f"a simulation worker ended with status {status} before it was ready")
-        waiting.extendleft(reversed(list(lost.values())))
+        if worker.pending.pop(culprit, None):
+            if killed or status == -signal.SIGVTALRM:
+                failure = Failure("timeout", f"more than {self._timeout_s:g} s of processor time")
+            else:
+                failure = Failure("crash", f"the simulator ended with status {status}")
+            log.debug("circuit %d: %s", culprit, failure)
+            run.finish(culprit, Outcome(None, failure))
+        else:
+            self._early_deaths += 1
+            if self._early_deaths > _EARLY_DEATHS:
+                raise RuntimeError(f"simulation workers end with status {status} before they simulate anything")
+        run.waiting.extendleft(task for task in reversed(worker.pending.values()) if task[0] >= run.first)
 
 
-def simulate(
-    circuit: Circuit, conditions: Conditions, *, curves: bool = False, technology: str = "sg13g2"
-) -> Outcome:
+def simulate(circuit: Circuit, conditions: Conditions, *, curves: bool = False, technology: str = "sg13g2") -> Outcome:
     """Simulate one circuit in a worker of its own; use `SimulatorPool` for more than one."""
     with SimulatorPool(workers=1, technology=technology) as pool:
         return pool.run([Simulation(circuit, conditions)], curves=curves)[0]

@@ -60,7 +60,8 @@ class Deck:
     analyses: tuple[str, ...]
     """Interactive ngspice commands, in lower case, run in this order."""
     saved: tuple[str, ...]
-    """Vectors to keep, spelt as ngspice spells them (``S_2_1``, ``v_supply#branch``, ``n4``): keeping all takes as long as simulating."""
+    """Vectors to keep, spelt as ngspice spells them (``S_2_1``, ``v_supply#branch``, ``n4``): keeping all takes as long
+    as simulating."""
 
 
 class Plots(Protocol):

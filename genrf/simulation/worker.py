@@ -1,9 +1,10 @@
 """The process that holds libngspice: reads circuits from a socket, simulates them one by one, writes the outcomes back.
 
-Started by `genrf.simulation.pool` as ``python -m genrf.simulation.worker SOCKET SHARED TECHNOLOGY LIMIT``, so that it inherits no
-state of its parent and needs no guard in the parent's main module. Before each circuit it writes the circuit's number to shared
-memory: if the process dies, the parent knows which circuit it died of. The limit is processor time, not wall time, so that
-results do not depend on how busy the machine is; the kernel ends the process when a circuit exceeds it.
+Started by `genrf.simulation.pool` as ``python -m genrf.simulation.worker SOCKET SHARED TECHNOLOGY LIMIT``, so that it
+inherits no state of its parent and needs no guard in the parent's main module. Before each circuit it writes the
+circuit's number to shared memory: if the process dies, the parent knows which circuit it died of. The limit is
+processor time, not wall time, so that results do not depend on how busy the machine is; the kernel ends the process
+when a circuit exceeds it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 from multiprocessing.connection import Connection
 
 from genrf.errors import GenRFError
-from genrf.simulation.engine import Outcome, measure
+from genrf.simulation.engine import Failure, Outcome, measure
 from genrf.simulation.messages import READY, pack_answers, pack_error, unpack_tasks
 
 SHARED_BYTES = 8
@@ -42,8 +43,8 @@ def read_progress(shared: mmap.mmap) -> int:
 def serve(connection: Connection, shared: mmap.mmap, technology: str, limit_s: float) -> None:
     """Answer requests until the parent closes the connection.
 
-    Says first that the simulator is ready, then answers each request with one or more lists of outcomes. If something is missing
-    that no circuit is to blame for, says so and ends.
+    Says first that the simulator is ready, then answers each request with one or more lists of outcomes. If something
+    is missing that no circuit is to blame for, says so and ends.
     """
     from genrf.simulation.library import Library
 
@@ -71,6 +72,9 @@ def serve(connection: Connection, shared: mmap.mmap, technology: str, limit_s: f
             except GenRFError as error:
                 connection.send_bytes(pack_error(error))
                 return
+            except Exception as error:
+                # A defect of a testbench is no reason to lose the other circuits; it shows in the count of causes.
+                outcome = Outcome(None, Failure("crash", f"{type(error).__name__}: {error}"))
             signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
             if library.unusable:
                 # ngspice asked to exit: the parent counts this circuit as a crash and starts a fresh process.
@@ -87,9 +91,12 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
-    with Connection(int(socket)) as connection, mmap.mmap(int(shared_file), SHARED_BYTES) as shared:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            serve(connection, shared, technology, float(limit))
+    with (
+        Connection(int(socket)) as connection,
+        mmap.mmap(int(shared_file), SHARED_BYTES) as shared,
+        contextlib.suppress(BrokenPipeError, ConnectionResetError),
+    ):
+        serve(connection, shared, technology, float(limit))
     # libngspice's exit handlers are slow and have nothing to save.
     os._exit(0)
 

@@ -11,11 +11,13 @@
 
 symbol    unit  figure                          why
 r_dc      Ohm   1.94 Ohm/nH * L                 3 um thick top metal, a few turns
-r_p       Ohm   902 Ohm * (L / 200 pH)^(1/4)    with r_dc gives Q = 10 at 5 GHz for 2 nH, 20 at 28 GHz for 200 pH, 20 at 60 GHz for 100 pH
+r_p       Ohm   902 Ohm * (L / 200 pH)^(1/4)    with r_dc: Q = 10 at 5 GHz for 2 nH, 20 at 28 GHz for
+                                                200 pH, 20 at 60 GHz for 100 pH
 c_side    F     6 fF + 14 fF/nH * L             one end grounded, 2 nH resonates at 19 GHz, 200 pH at 120 GHz
 
-The series resistance r_dc + (w L)^2 r_p / (r_p^2 + (w L)^2) rises with frequency, so Q = w L / r peaks and falls as measured
-spirals do (for example Niknejad and Meyer, IEEE JSSC 33(10), 1998). r_p and r_dc are real resistors, so they also make noise.
+The series resistance r_dc + (w L)^2 r_p / (r_p^2 + (w L)^2) rises with frequency, so Q = w L / r peaks and falls as
+measured spirals do (for example Niknejad and Meyer, IEEE JSSC 33(10), 1998). r_p and r_dc are real resistors, so they
+also make noise.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Parasitics of a MIM capacitor, evaluated from the PDK's own ``cap_rfcmim`` subcircuit.
 
-A capacitor is drawn as square plates of at most 75 um (the model's limit), several in parallel above that. Of the subcircuit the
-series resistance (``rmim_val`` plus the skin resistance ``rskin_val``) and the bottom plate's capacitance ``cox_val`` are kept;
-its few pH of plate and feed inductance depend on the layout and are left out, and the substrate below the oxide counts as ground.
-A schematic capacitor has no orientation, so the bottom plate is shared equally between both ends (two halves, connected
-anti-parallel), unless one end is ground: then the bottom plate is at that end and costs nothing.
+A capacitor is drawn as square plates of at most 75 um (the model's limit), several in parallel above that. Of the
+subcircuit the series resistance (``rmim_val`` plus the skin resistance ``rskin_val``) and the bottom plate's
+capacitance ``cox_val`` are kept; its few pH of plate and feed inductance depend on the layout and are left out, and the
+substrate below the oxide counts as ground. A schematic capacitor has no orientation, so the bottom plate is shared
+equally between both ends (two halves, connected anti-parallel), unless one end is ground: then the bottom plate is at
+that end and costs nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def mim_capacitor(nominal_f: float, corner: str, temperature_c: float) -> MimCap
     side_m = plate_m / math.sqrt(units)
     inside_m = max(side_m, SMALLEST_PLATE_M)
     shape = {"l": inside_m, "w": inside_m, "wfeed": min(inside_m - _FEED_MARGIN_M, LARGEST_FEED_M), "sf": 1e-6}
-    series = model_cards.evaluate(_expression("rmim_val"), shape) + model_cards.evaluate(_expression("rskin_val"), shape)
+    series = sum(model_cards.evaluate(_expression(name), shape) for name in ("rmim_val", "rskin_val"))
     shape = {"l": side_m, "w": side_m, "wfeed": min(side_m, LARGEST_FEED_M), "sf": 1e-6}
     bottom = model_cards.evaluate(_expression("cox_val"), shape)
     return MimCapacitor(nominal_f * density * drift, series / units, units * bottom * parasitic)

@@ -1,8 +1,8 @@
 """The PDK's own SPICE text, read at run time and reduced to what one circuit needs.
 
-Loading the whole corner file takes ngspice longer than simulating an amplifier. Here the text of one subcircuit is parsed, its
-expressions are evaluated for the given parameters, corner and temperature, and a flat numeric ``.model`` card is left.
-Nothing of the PDK is copied into this repository: the installed package's files are the only source.
+Loading the whole corner file takes ngspice longer than simulating an amplifier. Here the text of one subcircuit is
+parsed, its expressions are evaluated for the given parameters, corner and temperature, and a flat numeric ``.model``
+card is left. Nothing of the PDK is copied into this repository: the installed package's files are the only source.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def models_version() -> str:
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
-        raise MissingToolError(f"SG13G2 models: the Python package {DISTRIBUTION} is not installed; {_REMEDY}") from None
+        raise MissingToolError(
+            f"SG13G2 models: the Python package {DISTRIBUTION} is not installed; {_REMEDY}"
+        ) from None
 
 
 @cache
@@ -139,7 +141,8 @@ _ARITHMETIC = (
 
 
 def evaluate(expression: str, names: Mapping[str, float]) -> float:
-    """Evaluate a SPICE arithmetic expression (numbers with scale factors, names in lower case, + - * / ** and brackets).
+    """Evaluate a SPICE arithmetic expression (numbers with scale factors, names in lower case, + - * / ** and
+    brackets).
 
     Raises:
         ValueError: for anything else, calls and attributes included: a model file is data, not a program.
@@ -160,6 +163,8 @@ def _compiled(expression: str) -> CodeType:
     except SyntaxError as error:
         raise ValueError(f"cannot evaluate SPICE expression {expression!r}: {error.msg}") from error
     for node in ast.walk(tree):
-        if not isinstance(node, _ARITHMETIC) or (isinstance(node, ast.Constant) and not isinstance(node.value, (int, float))):
+        if not isinstance(node, _ARITHMETIC) or (
+            isinstance(node, ast.Constant) and not isinstance(node.value, (int, float))
+        ):
             raise ValueError(f"cannot evaluate SPICE expression {expression!r}: only arithmetic is allowed")
     return compile(tree, "<SPICE expression>", "eval")

@@ -1,14 +1,15 @@
 """IHP SG13G2: a 130 nm SiGe BiCMOS process with 350 GHz HBTs, as far as ngspice can simulate it without plug-ins.
 
 device          model
-hbt             the PDK's npn13G2 (VBIC), cards derived from its text; more than 10 emitters are several transistors in parallel
+hbt             the PDK's npn13G2 (VBIC), cards derived from its text; above 10 emitters several in parallel
 capacitor       MIM with the PDK's series resistance and bottom plate (`genrf.technology.mim_capacitor`)
 inductor        a model of ours (`genrf.technology.inductor`): the PDK has none
 resistor        ideal, with the corner and temperature coefficient of the PDK's rppd (its own model needs a plug-in)
 bias_voltage    ideal
 
-Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage (the slope of ln I_C over V_BE
-stays at its 27 degree value), so currents rise too steeply with temperature: treat such results as a trend.
+Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage (the slope of
+ln I_C over V_BE stays at its 27 degree value), so currents rise too steeply with temperature: treat such results as a
+trend.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class SG13G2:
     """The process, read from the installed PDK package at first use."""
 
     name = "sg13g2"
-    corners = ("typ", "bcs", "wcs")
+    corners: tuple[str, ...] = ("typ", "bcs", "wcs")
 
     @property
     def version(self) -> str:
@@ -58,7 +59,8 @@ class SG13G2:
         return _RANGES[kind]
 
     def snap(self, kind: str, value: float) -> float:
-        """The nearest legal value: 4 significant digits for R, L and C, 1 mV for a bias, whole transistors for emitters."""
+        """The nearest legal value: 4 significant digits for R, L and C, 1 mV for a bias, whole transistors for
+        emitters."""
         low, high = _RANGES[kind]
         value = min(max(float(value), low), high)
         if kind == "bias_voltage":
@@ -71,8 +73,8 @@ class SG13G2:
     def instances(self, circuit: Circuit, corner: str = "typ", temperature_c: float = 27.0) -> list[str]:
         """SPICE lines of every device with its parasitics, named by its designator in lower case.
 
-        Nets keep their names; internal nodes contain an underscore, which nets may not. Shunt parasitics of all devices at a net
-        are one capacitor ``cpar_<net>``.
+        Nets keep their names; internal nodes contain an underscore, which nets may not. Shunt parasitics of all devices
+        at a net are one capacitor ``cpar_<net>``.
 
         Raises:
             InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net.
@@ -105,7 +107,10 @@ class SG13G2:
             else:
                 a, b = device.nets
                 mim = _mim(value, corner, temperature_c)
-                lines += [f"{name} {a} {name}_r {mim.capacitance_f:.7g}", f"rs_{name} {name}_r {b} {mim.series_ohm:.7g}"]
+                lines += [
+                    f"{name} {a} {name}_r {mim.capacitance_f:.7g}",
+                    f"rs_{name} {name}_r {b} {mim.series_ohm:.7g}",
+                ]
                 if GROUND not in (a, b):
                     for net in (a, b):
                         shunt[net] = shunt.get(net, 0.0) + mim.bottom_plate_f / 2.0
@@ -141,19 +146,25 @@ class SG13G2:
         if not abs(vce) <= limit_v:
             broken.append(f"|V_CE| = {abs(vce):.3f} V above {limit_v:g} V")
         if not abs(current) <= LARGEST_EMITTER_CURRENT_A * value:
-            broken.append(f"I_C = {abs(current) / value * 1e3:.2f} mA an emitter above {LARGEST_EMITTER_CURRENT_A * 1e3:g} mA")
+            broken.append(
+                f"I_C = {abs(current) / value * 1e3:.2f} mA an emitter above {LARGEST_EMITTER_CURRENT_A * 1e3:g} mA"
+            )
         return broken
 
     def _check_corner(self, corner: str) -> None:
         if corner not in self.corners:
-            raise InvalidInputError(f"corner: {self.name} has no corner {corner!r}; choose from {', '.join(self.corners)}")
+            raise InvalidInputError(
+                f"corner: {self.name} has no corner {corner!r}; choose from {', '.join(self.corners)}"
+            )
 
 
 def _check(designator: str, device: Device, value: float) -> None:
     low, high = _RANGES[device.kind]
     kind = KINDS[device.kind]
     if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
-        raise InvalidInputError(f"{designator}: {kind.value} must be from {low:g} to {high:g} {kind.unit}, got {value!r}")
+        raise InvalidInputError(
+            f"{designator}: {kind.value} must be from {low:g} to {high:g} {kind.unit}, got {value!r}"
+        )
     if device.kind == "hbt":
         transistors, emitters = _split_emitters(value)
         if transistors * emitters != value:
@@ -163,7 +174,9 @@ def _check(designator: str, device: Device, value: float) -> None:
             )
     for net in device.nets:
         if not _NET.match(net) or net == "gnd":
-            raise InvalidInputError(f"{designator}: net {net!r} must be 0 or lower-case letters and digits, letter first")
+            raise InvalidInputError(
+                f"{designator}: net {net!r} must be 0 or lower-case letters and digits, letter first"
+            )
 
 
 def _split_emitters(value: float) -> tuple[int, int]:
@@ -196,7 +209,8 @@ def _hbt_card(emitters: int, corner: str, temperature_c: float) -> str:
 
 @cache
 def _hbt_parasitics(emitters: int) -> tuple[float, float, float]:
-    """Substrate resistance and capacitance and the thermal node's leak; they depend on neither corner nor temperature."""
+    """Substrate resistance and capacitance and the thermal node's leak; they depend on neither corner nor
+    temperature."""
     environment = _hbt_environment(emitters, "typ", 27.0)
     parasitics = _hbt().parasitics
     rsub, csub, rt = (model_cards.evaluate(parasitics[key], environment) for key in ("rsub", "csub", "rt"))

@@ -35,7 +35,8 @@ def test_anything_but_arithmetic_is_refused(expression: str) -> None:
 
 def test_corner_sections_are_read_separately() -> None:
     emitter_capacitance = {
-        corner: model_cards.corner_parameters("cornerHBT.lib", f"hbt_{corner}")["vbic_cje"] for corner in ("typ", "bcs", "wcs")
+        corner: model_cards.corner_parameters("cornerHBT.lib", f"hbt_{corner}")["vbic_cje"]
+        for corner in ("typ", "bcs", "wcs")
     }
     assert emitter_capacitance == {"typ": 1.0, "bcs": 0.83, "wcs": 1.17}
 
@@ -47,7 +48,7 @@ def test_unknown_section_names_file_and_section() -> None:
 
 def test_card_has_every_parameter_as_a_number() -> None:
     transistor = model_cards.Subcircuit("sg13g2_hbt_mod.lib", "npn13G2")
-    environment = transistor.environment({name: 1.0 for name in _corner_names()}, 27.0, nx=4.0)
+    environment = transistor.environment(dict.fromkeys(_corner_names(), 1.0), 27.0, nx=4.0)
     card = transistor.model_card("npn_x4", environment)
     assert card.startswith(".model npn_x4 npn level=9 ")
     assert "re=7.13 " in card

@@ -74,9 +74,12 @@ def test_derived_model_is_the_pdk_subcircuit(library: Library, tmp_path: Path, c
     deck.write_text(
         f'pdk\n.lib "{corner_file}" hbt_{corner}\n'
         "vc c 0 1.1\nvb b 0 0.7 ac 1\nxq1 c b 0 0 npn13G2 Nx=6\n.options temp=50\n.control\nset numdgt=10\n"
-        f"ac lin 1 {FREQUENCY_HZ} {FREQUENCY_HZ}\nprint real(vc#branch/vb#branch) imag(vc#branch/vb#branch)\nquit\n.endc\n.end\n"
+        f"ac lin 1 {FREQUENCY_HZ} {FREQUENCY_HZ}\nprint real(vc#branch/vb#branch) imag(vc#branch/vb#branch)\n"
+        "quit\n.endc\n.end\n"
     )
-    output = subprocess.run(["ngspice", "-b", str(deck)], capture_output=True, text=True, timeout=60, check=False).stdout
+    output = subprocess.run(
+        ["ngspice", "-b", str(deck)], capture_output=True, text=True, timeout=60, check=False
+    ).stdout
     real, imaginary = (float(line.split("=")[1]) for line in output.splitlines() if "branch)" in line)
     h21, _ = current_gain(library, [*transistor(6, corner, 50.0), ".options temp=50"], 1.1, 0.7)
     assert h21 == pytest.approx(complex(real, imaginary), rel=1e-6)
