@@ -39,6 +39,8 @@ from training.steps import LAUNCHER, WORK
 from training.summary import SUMMARY, tables
 from training.tracking import PIPELINE_RUN
 
+CODE = "GENRF_CODE"
+"""Environment variable: keeps finished steps while code is edited that cannot change them; the default is a hash."""
 RUNS = Path("runs")
 SOURCES = ("genrf", "training", "components", "pipelines")
 RESULTS = ("evaluation", "bundle", "quantised", "promotion", "summary")
@@ -72,7 +74,7 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
         "data_hash": recorded_hash(config),
     }
     with _only_run():
-        code = code_hash()
+        code = os.environ.get(CODE) or code_hash()
         identity = _Identity(config, arguments, code)
         log = RUNS / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         with _environment(code, identity.run), Terminal(log, console) as terminal, _interrupted_by_termination():

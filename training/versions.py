@@ -7,6 +7,7 @@ reached and simulates it again where it cannot.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -53,7 +54,13 @@ def recorded(root: Path = Path()) -> RecordedData | None:
 def recorded_hash(config: Config, root: Path = Path()) -> str:
     """Hash of the recorded dataset if it was simulated with this configuration, else an empty string."""
     known = recorded(root)
-    return known.hash if known is not None and known.config == config.digest("data") else ""
+    return known.hash if known is not None and known.config == simulation_digest(config) else ""
+
+
+def simulation_digest(config: Config) -> str:
+    """Identity of what decides the dataset's content: all of section ``data`` but the number of workers."""
+    data = dataclasses.replace(config.data, workers=0)
+    return dataclasses.replace(config, data=data).digest("data")
 
 
 def sources(config: Config, data_hash: str, root: Path = Path()) -> list[str]:
@@ -106,7 +113,7 @@ def add(folder: Path, config: Config, root: Path = Path()) -> RecordedData:
     run_dvc(["add", "--quiet", str(folder)], root)
     path = root / RECORD
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    content["meta"] = {"recipe": config.recipe, CONFIG_KEY: config.digest("data")}
+    content["meta"] = {"recipe": config.recipe, CONFIG_KEY: simulation_digest(config)}
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     result = recorded(root)
     assert result is not None

@@ -1,7 +1,7 @@
 """Stand-ins for the functions that the steps call: same signatures, same files, milliseconds instead of minutes.
 
-Each depends on its inputs and its configuration, so that a test sees whether a step was given the right ones. A function counts up
-and saves where it is, as real training does. Environment variables make it slow or let it fail:
+Each depends on its inputs and its configuration, so that a test sees whether a step was given the right ones. A
+function counts up and saves where it is, as real training does. Environment variables make it slow or let it fail:
 
 ``QUICK_SLOW``  name of the function that takes its time
 ``QUICK_FAIL``  name of the function that raises, and what: ``NAME:user``, ``NAME:bug``, ``NAME:disk``

@@ -1,0 +1,156 @@
+"""The steps one by one, for DVC and for people: ``python -m training STEP --recipe smoke``.
+
+They call the same functions as the pipeline's components and read and write below ``artifacts/``; ``data`` simulates
+the dataset into ``data/`` and records its hash.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from genrf.errors import GenRFError
+from training.config import DEFAULT_PATH, DEFAULT_RECIPE, Config, load_config
+from training.plan import SECTIONS
+from training.steps import REPORT, step
+from training.tracking import PIPELINE_RUN
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
+
+DATA = Path("data")
+ARTIFACTS = Path("artifacts")
+METRICS = ARTIFACTS / "metrics"
+
+
+@app.command()
+def data(
+    recipe: Recipe = DEFAULT_RECIPE,
+    accept: Annotated[bool, typer.Option(help="Record a hash that differs without failing.")] = False,
+) -> None:
+    """Simulate the dataset into data/ and say whether its hash is the recorded one."""
+    from training.versions import add, recorded, simulation_digest
+
+    try:
+        config = load_config(DEFAULT_PATH, recipe)
+        before = recorded()
+        _simulate_all(config)
+        after = add(DATA, config)
+    except GenRFError as error:
+        _fail(str(error), error.exit_code)
+    if before is None:
+        typer.echo(f"data.dvc: recorded {after.hash}")
+    elif before.hash == after.hash:
+        typer.echo(f"data.dvc: the same as recorded, {after.hash}")
+    else:
+        same = before.config == simulation_digest(config)
+        reason = "though the configuration is the same" if same else "as the configuration is another"
+        message = f"data.dvc: was {before.hash}, is {after.hash}, {reason}"
+        if not accept and same:
+            _fail(f"{message}; if simulator or code changed, keep it with --accept", 1)
+        typer.echo(message)
+
+
+@app.command()
+def prepare(recipe: Recipe = DEFAULT_RECIPE) -> None:
+    """Split the rows and choose the held-out specifications."""
+    from training.prepare import prepare_data
+
+    _run("prepare", recipe, "prepared", lambda config, output: prepare_data(config, [DATA], output), DATA)
+
+
+@app.command()
+def train_gan(recipe: Recipe = DEFAULT_RECIPE) -> None:
+    """Train the Cycle-GAN that proposes topologies."""
+    _train("topology_gan", recipe)
+
+
+@app.command()
+def train_diffusion(recipe: Recipe = DEFAULT_RECIPE) -> None:
+    """Train the diffusion model that draws component values."""
+    _train("sizing_diffusion", recipe)
+
+
+@app.command()
+def train_surrogate(recipe: Recipe = DEFAULT_RECIPE) -> None:
+    """Train the model that ranks candidates."""
+    _train("surrogate", recipe)
+
+
+@app.command()
+def evaluate(recipe: Recipe = DEFAULT_RECIPE) -> None:
+    """Judge the generator and its baselines in SPICE."""
+    from training.evaluate import evaluate as judge
+
+    _run("evaluate", recipe, "evaluation", lambda config, output: judge(config, *_models(), output))
+
+
+@app.command()
+def export_onnx(recipe: Recipe = DEFAULT_RECIPE) -> None:
+    """Export the models as the bundle that is served."""
+    from training.export_onnx import export_onnx as export
+
+    _run("export", recipe, "bundle", lambda config, output: export(config, *_models(), output))
+
+
+@app.command()
+def quantize(recipe: Recipe = DEFAULT_RECIPE) -> None:
+    """Make smaller variants of the bundle and keep those that still design circuits."""
+    from training.quantize import quantize as quantise
+
+    folders = [ARTIFACTS / "prepared", ARTIFACTS / "bundle"]
+    _run("quantise", recipe, "quantised", lambda config, output: quantise(config, *folders, output))
+
+
+def _simulate_all(config: Config) -> None:
+    """Simulate every shard beside ``data/``, then put the whole in its place: a kill leaves no mixture."""
+    from training.simulate import simulate_shard
+    from training.versions import simulation_digest
+
+    work = ARTIFACTS / f"data-{simulation_digest(config)}"
+    for shard in range(config.data.shards):
+        simulate_shard(config, shard, work)
+    shutil.rmtree(DATA, ignore_errors=True)
+    os.replace(work, DATA)
+
+
+def _models() -> list[Path]:
+    return [ARTIFACTS / name for name in ("prepared", "topology_gan", "sizing_diffusion", "surrogate")]
+
+
+def _train(name: str, recipe: str) -> None:
+    import training.train
+
+    function = getattr(training.train, f"train_{name}")
+    _run(name, recipe, name, lambda config, output: function(config, ARTIFACTS / "prepared", output))
+
+
+def _run(
+    name: str, recipe: str, output: str, function: Callable[[Config, Path], dict[str, Any]], *inputs: Path
+) -> None:
+    """Run one step as the pipeline would, and leave what it reported as a metrics file."""
+    try:
+        config = load_config(DEFAULT_PATH, recipe)
+    except GenRFError as error:
+        _fail(str(error), error.exit_code)
+    # The stages of one configuration belong to one run.
+    os.environ.setdefault(PIPELINE_RUN, f"stages-{config.digest()}")
+    folder = ARTIFACTS / output
+    with step(name, config.select(*SECTIONS[name], "tracking"), folder, *inputs) as current:
+        current.finish(function(current.config, current.folder))
+    METRICS.mkdir(parents=True, exist_ok=True)
+    os.replace(folder / REPORT, METRICS / f"{name}.json")
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    app()
