@@ -42,7 +42,7 @@ def mutate(topology: Topology, rng: np.random.Generator) -> Topology:
     If no legal change is found in `ATTEMPTS` tries, the topology itself in canonical form.
     """
     changed = _mutated(topology, rng)
-    return canonical(changed[0] if changed else topology)[0]
+    return changed[0] if changed else canonical(topology)[0]
 
 
 def mutate_circuit(circuit: Circuit, rng: np.random.Generator, technology: Technology) -> Circuit:
@@ -58,7 +58,7 @@ def mutate_circuit(circuit: Circuit, rng: np.random.Generator, technology: Techn
             continue
         before = (circuit.topology.devices[origin].kind, circuit.values[origin]) if origin is not None else None
         values.append(_legal(technology, device.kind, _new_value(device, before, circuit, rng)))
-    return canonical_circuit(Circuit(topology, tuple(values)))
+    return Circuit(topology, tuple(values))
 
 
 def vary(circuit: Circuit, rng: np.random.Generator, spread: float, technology: Technology) -> Circuit:
@@ -108,12 +108,12 @@ def _legal(technology: Technology, kind: str, value: float) -> float:
 
 
 def _mutated(topology: Topology, rng: np.random.Generator) -> tuple[Topology, list[int | None]] | None:
-    """A changed legal topology, not canonical, and each device's index in the old one; None if none was found."""
+    """A changed legal topology, canonical, and each device's index in the old one; None if none was found."""
     before, order = canonical(topology)
     original = [_Part(device.kind, device.nets, index) for device, index in zip(before.devices, order, strict=True)]
     for _ in range(ATTEMPTS):
         parts: _Parts | None = original
-        for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
+        for _ in range((1, 1, 1, 2, 3)[_pick(rng, 5)]):
             change = _CHANGES[int(np.searchsorted(_CUMULATIVE, rng.random(), side="right"))]
             parts = change(parts, rng, _names(parts)) if parts else None
         if not parts:
@@ -122,8 +122,11 @@ def _mutated(topology: Topology, rng: np.random.Generator) -> tuple[Topology, li
         if len(parts) > MAX_DEVICES or _has_twins(parts):
             continue
         changed = Topology(topology.circuit_class, tuple([Device(part.kind, part.nets) for part in parts]))
-        if is_legal(changed) and canonical(changed)[0] != before:
-            return changed, [part.origin for part in parts]
+        if not is_legal(changed):
+            continue
+        form, places = canonical(changed)
+        if form != before:
+            return form, [parts[place].origin for place in places]
     return None
 
 
