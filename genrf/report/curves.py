@@ -45,7 +45,7 @@ def plot_performance(
     others = [name for name in curves if name not in scattering]
     ratios = ([3.0] if scattering else []) + [1.4] * len(others)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "genrf", "font.size": 9}):
-        figure = Figure(figsize=(7.2, 1.2 + 1.15 * sum(ratios)), layout="none")
+        figure = Figure(figsize=(7.2, 1.2 + 1.15 * sum(ratios)))
         height = figure.get_figheight()
         # Fixed margins: finding them by layout takes longer than drawing everything.
         margins = {"left": 0.09, "right": 0.985, "bottom": 0.45 / height, "top": 1.0 - 0.5 / height, "hspace": 0.06}

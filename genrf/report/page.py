@@ -98,9 +98,7 @@ def write_page(path: Path, result: DesignResult, pictures: Sequence[Pictures], s
 
     spec = result.spec
     definition = classes.get(spec.circuit_class)
-    columns = (
-        metric_columns(spec, result.designs[0].metrics) if result.designs else [c.metric for c in spec.constraints]
-    )
+    columns = metric_columns(spec)
     met = sum(design.met for design in result.designs)
     if met:
         verdict = f"{met} of {len(result.designs)} simulated designs meet the specification."

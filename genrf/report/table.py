@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from genrf.simulation.engine import Outcome, Simulation
 
 
-def metric_columns(spec: DesignSpec, metrics: Metrics) -> list[str]:
-    """Metrics worth a column: those that the specification bounds, then those of the class, as far as measured."""
+def metric_columns(spec: DesignSpec) -> list[str]:
+    """Metrics worth a column: those that describe the class, then others that the specification bounds."""
     definition = classes.get(spec.circuit_class)
     bounded = [constraint.metric for constraint in spec.constraints]
     required = [constraint.metric for constraint in definition.requirements]
-    return [name for name in dict.fromkeys([*definition.specification_metrics, *bounded, *required]) if name in metrics]
+    return list(dict.fromkeys([*definition.specification_metrics, *bounded, *required]))
 
 
 def constraints_on(spec: DesignSpec, metric: str) -> list[Constraint]:
@@ -45,7 +45,7 @@ def design_table(designs: Sequence[Design], spec: DesignSpec, title: str = "") -
 
     table = Table(title=title or None, title_justify="left", header_style="bold")
     table.add_column("", justify="right")
-    columns = metric_columns(spec, designs[0].metrics) if designs else [c.metric for c in spec.constraints]
+    columns = metric_columns(spec)
     for name in columns:
         table.add_column(name, justify="right")
     table.add_column("met", justify="center")
@@ -66,8 +66,7 @@ def simulation_table(jobs: Sequence[tuple[Path, DesignSpec, Simulation]], outcom
     from rich.table import Table
 
     spec = jobs[0][1]
-    measured = [outcome.metrics for outcome in outcomes if outcome.metrics is not None]
-    columns = metric_columns(spec, measured[0]) if measured else []
+    columns = metric_columns(spec)
     table = Table(header_style="bold")
     for heading in ("design", "corner", "temperature", "supply"):
         table.add_column(heading)
@@ -82,7 +81,7 @@ def simulation_table(jobs: Sequence[tuple[Path, DesignSpec, Simulation]], outcom
         where = (str(path), conditions.corner, f"{conditions.temperature_c:g} °C", f"{conditions.supply_v:g} V")
         if outcome.metrics is None:
             cause = outcome.failure.cause if outcome.failure else "failed"
-            table.add_row(*where, *([f"[red]{cause}[/]"] + [""] * (len(columns) - 1) if columns else []), "[red]no[/]")
+            table.add_row(*where, f"[red]{cause}[/]", *[""] * (len(columns) - 1), "[red]no[/]")
             continue
         verdict = "[green]yes[/]" if its_spec.meets(outcome.metrics) else "[red]no[/]"
         table.add_row(*where, *[_coloured(its_spec, name, outcome.metrics) for name in columns], verdict)
