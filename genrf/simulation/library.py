@@ -7,12 +7,14 @@ reported as text on the output channel while the call returns 0: `Library.run` r
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ import numpy as np
 from genrf.errors import MissingToolError
 from genrf.simulation.testbench import Cause, Deck, SimulationFailure
 
+NAME = "libngspice.so.0"
 REMEDY = "install it with `apt-get install ngspice libngspice0`"
 
 CONVERGENCE_OPTIONS = "gminsteps=10 srcsteps=0 itl1=100 itl2=50 keepopinfo"
@@ -38,7 +41,7 @@ def simulator_version() -> str:
     Raises:
         MissingToolError: if the library is not installed.
     """
-    program = "from genrf.simulation.library import Library; print(Library().version)"
+    program = "from genrf.simulation.library import library; print(library().version)"
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": _ROOT}
     )
@@ -77,18 +80,26 @@ def load() -> ctypes.CDLL:
     Raises:
         MissingToolError: if it is not installed.
     """
-    for name in ("libngspice.so.0", ctypes.util.find_library("ngspice")):
-        if name:
-            try:
-                return ctypes.CDLL(name)
-            except OSError:
-                continue
-    raise MissingToolError(f"libngspice.so.0: the ngspice library is not installed; {REMEDY}")
+    with contextlib.suppress(OSError):
+        return ctypes.CDLL(NAME)
+    # Asking the linker's cache takes longer than loading, so only if the usual name is not there.
+    with contextlib.suppress(OSError):
+        return ctypes.CDLL(ctypes.util.find_library("ngspice") or NAME)
+    raise MissingToolError(f"{NAME}: the ngspice library is not installed; {REMEDY}")
+
+
+@cache
+def library() -> Library:
+    """This process's simulator: ngspice keeps its state in global variables, so there is only one.
+
+    Raises:
+        MissingToolError: if it is not installed.
+    """
+    return Library()
 
 
 class Library:
-    """The simulator, initialised once a process. Implements `genrf.simulation.testbench.Plots` for the deck last
-    run."""
+    """The simulator; get it from `library`. Implements `genrf.simulation.testbench.Plots` for the deck last run."""
 
     def __init__(self) -> None:
         self._library = load()
@@ -136,8 +147,6 @@ class Library:
         array = (ctypes.c_char_p * (len(lines) + 1))(*lines, None)
         self._loaded = True
         if self._library.ngSpice_Circ(array) or self._failed():
-            # A deck that was refused leaves no circuit behind; removing it would end the process.
-            self._loaded = "circuit not parsed" not in self.output.lower()
             raise classify(self.output, "netlist_error")
         for command in (f"save {' '.join(deck.saved)}", *deck.analyses):
             if self._library.ngSpice_Command(command.encode("ascii")) or self._failed():
@@ -179,7 +188,8 @@ class Library:
         return float(ctypes.c_double.from_address(found.contents.real).value)
 
 
-_ERROR = re.compile(r"\berror\b|aborted|singular matrix|unknown subckt|no such|unable to find|can't find", re.I)
+_ERROR = re.compile(r"\berror\b|aborted|unknown subckt|unable to find|can't find", re.I)
+"""Said only when a deck or an analysis has failed; a singular matrix on the way to an operating point can be overcome."""
 _CAUSES: tuple[tuple[re.Pattern[str], Cause], ...] = (
     (re.compile(r"singular matrix|matrix is singular", re.I), "singular_matrix"),
     (

@@ -46,10 +46,10 @@ def serve(connection: Connection, shared: mmap.mmap, technology: str, limit_s: f
     Says first that the simulator is ready, then answers each request with one or more lists of outcomes. If something
     is missing that no circuit is to blame for, says so and ends.
     """
-    from genrf.simulation.library import Library
+    from genrf.simulation.library import library
 
     try:
-        library = Library()
+        simulator = library()
     except GenRFError as error:
         connection.send_bytes(pack_error(error))
         return
@@ -68,7 +68,7 @@ def serve(connection: Connection, shared: mmap.mmap, technology: str, limit_s: f
             write_progress(shared, number)
             signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
             try:
-                outcome = measure(library, simulation, technology, curves)
+                outcome = measure(simulator, simulation, technology, curves)
             except GenRFError as error:
                 connection.send_bytes(pack_error(error))
                 return
@@ -76,7 +76,7 @@ def serve(connection: Connection, shared: mmap.mmap, technology: str, limit_s: f
                 # A defect of a testbench is no reason to lose the other circuits; it shows in the count of causes.
                 outcome = Outcome(None, Failure("crash", f"{type(error).__name__}: {error}"))
             signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
-            if library.unusable:
+            if simulator.unusable:
                 # ngspice asked to exit: the parent counts this circuit as a crash and starts a fresh process.
                 connection.send_bytes(pack_answers(answers))
                 os._exit(1)
@@ -89,6 +89,9 @@ def main(arguments: list[str]) -> None:
     """Entry point of the worker process."""
     socket, shared_file, technology, limit = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # ngspice reads .spiceinit from the working and the home folder; a user's settings must not change results.
+    os.chdir("/")
+    os.environ["HOME"] = "/nonexistent"
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     with (

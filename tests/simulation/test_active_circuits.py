@@ -12,6 +12,7 @@ from genrf import technology
 from genrf.circuit.netlist import parse_metrics, run_standalone, standalone_netlist
 from genrf.errors import InvalidInputError, MissingToolError
 from genrf.simulation.library import Library
+from genrf.simulation.library import library as library_of_this_process
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import Deck, SimulationFailure
 from genrf.spec import Conditions
@@ -23,7 +24,7 @@ BOLTZMANN = 1.380649e-23
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return Library()
+    return library_of_this_process()
 
 
 def common_emitter(base_v: float, supply_resistor: float = 20.0) -> Simulation:
