@@ -189,24 +189,21 @@ class Library:
 
 
 _ERROR = re.compile(r"\berror\b|aborted|unknown subckt|unable to find|can't find", re.I)
-"""Said only when a deck or an analysis has failed; a singular matrix on the way to an operating point can be overcome."""
-_CAUSES: tuple[tuple[re.Pattern[str], Cause], ...] = (
-    (re.compile(r"singular matrix|matrix is singular", re.I), "singular_matrix"),
-    (
-        re.compile(r"timestep too small|iteration limit|no convergence|stepping failed|solution failed", re.I),
-        "no_convergence",
-    ),
-)
+"""Said only when a deck or an analysis has failed; a singular matrix may be overcome by stepping."""
+_SINGULAR = re.compile(r"singular matrix: *check nodes? *(.*)", re.I)
+_NO_CONVERGENCE = re.compile(r"timestep too small|iteration limit|no convergence|stepping failed|solution failed", re.I)
 
 
 def classify(output: str, otherwise: Cause) -> SimulationFailure:
     """The failure that ngspice's output tells of, with its telling line as the detail."""
     lines = [re.sub(r"^(stdout|stderr)\s*", "", line).strip() for line in output.splitlines()]
-    for pattern, cause in _CAUSES:
-        for line in lines:
-            # "Singular" inside a transistor is a Newton iteration that has left the range of numbers, not a fault of
-            # the topology.
-            if pattern.search(line) and not (cause == "singular_matrix" and "#" in line):
-                return SimulationFailure(cause, line)
+    singular = next((found for line in lines if (found := _SINGULAR.search(line))), None)
+    # A node inside a transistor ("q1#collCI") tells of an iteration that has left the range of numbers, not of a topology
+    # that has no solution.
+    if singular and "#" not in singular[1]:
+        return SimulationFailure("singular_matrix", singular[0])
+    for line in lines:
+        if _NO_CONVERGENCE.search(line):
+            return SimulationFailure("no_convergence", line)
     telling = [line for line in lines if _ERROR.search(line)]
     return SimulationFailure(otherwise, telling[0] if telling else (lines[-1] if lines else "no message"))
