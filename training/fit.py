@@ -81,7 +81,11 @@ def fit(
     if not (last.exists() and _is_finished(_read_checkpoint(last), settings)):
         with _quiet():
             trainer = _trainer(module, settings, checkpoints, history, KeepRowsOnDevice(train, validation), description)
-            trainer.fit(module, train, validation, ckpt_path=last if last.exists() else None, weights_only=True)
+            try:
+                trainer.fit(module, train, validation, ckpt_path=last if last.exists() else None, weights_only=True)
+            except SystemExit as error:
+                # Lightning turns an interrupt into an exit; whoever called must see the interrupt.
+                raise KeyboardInterrupt from error
 
     best = _read_checkpoint(checkpoints / "best.ckpt")
     prefix = "model."

@@ -1,0 +1,76 @@
+"""Random circuits as model inputs, a prepared folder made of them, and small training settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from genrf.conditioning import Conditioning
+from training.config import Config, SizingDiffusionConfig, load_config
+from training.dataset import Batch
+from training.models.backbone import BackboneConfig
+
+TINY = BackboneConfig(width=16, layers=2, heads=2, message_width=8)
+TERMINALS = np.array([0, 2, 2, 2, 3, 1])
+"""Terminals of each kind, the empty slot first."""
+
+
+def random_rows(count: int, seed: int = 0, slots: int = 28) -> dict[str, np.ndarray]:
+    """Circuits with five to fourteen devices; the metrics are smooth functions of the values, so there is something to learn."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(5, 15, count)
+    kinds = rng.integers(1, 6, (count, slots))
+    kinds[np.arange(slots) >= lengths[:, None]] = 0
+    nets = rng.integers(1, 14, (count, slots, 3))
+    nets[np.arange(3) >= TERMINALS[kinds][..., None]] = 0
+    values = rng.standard_normal((count, slots)) * (kinds > 0)
+    metrics = np.stack([np.tanh(values * (kinds == 1 + i % 5)).sum(axis=1) * 0.5 for i in range(8)], axis=1)
+    conditions = np.concatenate([np.ones((count, 1)), rng.standard_normal((count, 4))], axis=1)
+    return {
+        "kinds": kinds.astype(np.int8),
+        "nets": nets.astype(np.int8),
+        "values": values.astype(np.float32),
+        "metrics": metrics.astype(np.float32),
+        "conditions": conditions.astype(np.float32),
+        "weight": rng.uniform(0.1, 1.0, count).astype(np.float32),
+    }
+
+
+def random_batch(count: int, seed: int = 0, slots: int = 14) -> Batch:
+    """The same as a batch of tensors."""
+    rows = random_rows(count, seed, slots)
+    return Batch(
+        kinds=torch.from_numpy(rows["kinds"]).long(),
+        nets=torch.from_numpy(rows["nets"]).long(),
+        values=torch.from_numpy(rows["values"]),
+        metrics=torch.from_numpy(rows["metrics"]),
+        conditions=torch.from_numpy(rows["conditions"]),
+    )
+
+
+def conditioning() -> Conditioning:
+    """How the random circuits' metrics are standardised: not at all."""
+    names = ("gain_db", "nf_db", "s11_db", "s22_db", "s12_db", "bandwidth_hz", "mu_min", "power_w")
+    return Conditioning(classes=("lna",), metrics=names, mean=(0.0,) * 8, deviation=(1.0,) * 8)
+
+
+def prepared_folder(folder: Path, rows: int = 400) -> Path:
+    """A folder as `prepare_data` leaves it, less what only evaluation reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    conditioning().save(folder)
+    for seed, (name, count) in enumerate({"train": rows, "validation": 60, "test": 60}.items()):
+        np.savez(folder / f"{name}.npz", **random_rows(count, seed))  # type: ignore[arg-type]
+    return folder
+
+
+def tiny_config(**training: object) -> Config:
+    """The shipped configuration with networks and trainings of a few seconds."""
+    small = {"width": 16, "layers": 1, "heads": 2, "batch_size": 16, "max_steps": 12, "validate_every": 4, **training}
+    return load_config(overrides={"sizing_diffusion": small, "surrogate": small})
+
+
+def tiny_settings(**training: object) -> SizingDiffusionConfig:
+    """Settings of a training of a few steps."""
+    return tiny_config(**training).sizing_diffusion
