@@ -170,7 +170,7 @@ def _remote(config: Path) -> dict[str, str]:
     local = config.with_name("config.local")
     if local.is_file():
         content.merge(configobj.ConfigObj(str(local)))
-    remote = dict(content[f"'remote \"{content['core']['remote']}\"'"])
+    remote = dict(content[f'remote "{content["core"]["remote"]}"'])
     if "://" not in remote["url"]:
         # DVC takes a relative URL from the folder that holds the configuration.
         remote["url"] = str((config.parent / remote["url"]).resolve())
