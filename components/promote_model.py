@@ -28,4 +28,4 @@ def promote_model(
 
     folders = [Path(artifact.path) for artifact in (prepared, bundle, quantised, evaluation)]
     with step("promote_model", config, promotion.path, *folders) as current:
-        current.finish(promote(current.config, *folders[1:], current.folder))
+        current.finish(promote(current.config, *folders, current.folder))

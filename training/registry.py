@@ -67,21 +67,23 @@ class Score:
 
 def promote(
     config: Config,
+    prepared: Path,
     bundle: Path,
     quantised: Path,
     evaluation: Path,
     output: Path,
-    judge: Callable[[Path], Score] | None = None,
+    judge: Callable[[Config, Path, Path], Score] | None = None,
 ) -> dict[str, Any]:
     """Register a bundle as challenger and, if it beats the champion, make it the champion.
 
     Args:
+        prepared: folder with the held-out specifications of the evaluation.
         bundle: folder of ONNX models with their manifest.
         quantised: folder of the smaller variants that passed their gate.
         evaluation: folder of the bundle's evaluation.
         output: folder to write ``promotion.json`` into.
-        judge: evaluates a champion's bundle on the challenger's held-out specifications; used where the champion's own
-            evaluation was made on others.
+        judge: evaluates a champion's bundle on the challenger's held-out specifications, where its own evaluation was
+            made on others; by default `judge_bundle`.
 
     Returns:
         ``version``, ``promoted``, ``reason``, and the figures of both.
@@ -99,14 +101,15 @@ def promote(
     elif int(champion.version) == int(version.version):
         promoted, reason = True, "is the champion already"
     else:
-        score = Score.of_tags(champion.tags)
-        if score.specifications != challenger.specifications:
-            score = _judge_again(client, champion, judge, output)
         result["champion_version"] = int(champion.version)
-        result.update({f"champion_{key}": value for key, value in zip(CRITERIA, score.figures, strict=True)})
-        if score.specifications != challenger.specifications:
-            promoted, reason = False, "the champion was judged on other held-out specifications"
+        try:
+            score = Score.of_tags(champion.tags)
+            if score.specifications != challenger.specifications:
+                score = _judge_again(config, prepared, champion, judge or judge_bundle, output)
+        except CheckpointError as error:
+            promoted, reason = True, f"version {champion.version} cannot be used any more: {error}"
         else:
+            result.update({f"champion_{key}": value for key, value in zip(CRITERIA, score.figures, strict=True)})
             promoted = challenger.figures > score.figures
             reason = _compare(challenger, score, champion.version)
     if promoted:
@@ -115,6 +118,28 @@ def promote(
     result.update(promoted=promoted, reason=reason)
     _write_json(output / "promotion.json", result)
     return result
+
+
+def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
+    """Let a bundle try the held-out specifications, in SPICE.
+
+    Raises:
+        CheckpointError: if this version of the code cannot use the bundle.
+    """
+    from genrf.generation.backend import OnnxBackend
+    from genrf.generation.bundle import Bundle
+    from genrf.generation.generate import Designer
+    from training.evaluate import generator_trials, summarise
+    from training.specifications import SPECIFICATIONS_FILE, read_specifications, specifications_hash
+
+    loaded = Bundle.load(bundle)
+    path = prepared / SPECIFICATIONS_FILE
+    specifications = [item for item in read_specifications(path) if item.level == LEVEL]
+    with Designer(
+        OnnxBackend(loaded), loaded.conditioning, loaded.sampler, seed=config.seed, technology_name=config.technology
+    ) as designer:
+        trials = generator_trials(designer, specifications, config.evaluation.calls, CHAMPION)
+    return Score(specifications_hash(path), _average(summarise(trials, config)))
 
 
 def _average(methods: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
@@ -175,11 +200,13 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
 
 
 def _judge_again(
-    client: MlflowClient, champion: ModelVersion, judge: Callable[[Path], Score] | None, output: Path
+    config: Config,
+    prepared: Path,
+    champion: ModelVersion,
+    judge: Callable[[Config, Path, Path], Score],
+    output: Path,
 ) -> Score:
-    """The champion's score on the challenger's specifications; its old score if there is no judge."""
-    if judge is None:
-        return Score.of_tags(champion.tags)
+    """The champion's score on the challenger's specifications."""
     from mlflow.artifacts import download_artifacts
 
     folder = output / "champion"
@@ -187,7 +214,7 @@ def _judge_again(
     folder.mkdir()
     download_artifacts(artifact_uri=champion.source, dst_path=str(folder))
     try:
-        return judge(next(folder.rglob("bundle")))
+        return judge(config, prepared, next(folder.rglob("bundle")))
     finally:
         shutil.rmtree(folder)
 

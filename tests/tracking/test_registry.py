@@ -40,9 +40,8 @@ class Registry:
         (folder / "evaluation" / "evaluation.json").write_text(json.dumps(content))
         with step_run(self.config, "promote_model") as run:
             run.set_tags({tracking.DATASET_TAG: "abc"}, parent=True)
-            return promote(
-                self.config, folder / "bundle", folder / "quantised", folder / "evaluation", folder / "out", judge
-            )
+            inputs = [folder / name for name in ("prepared", "bundle", "quantised", "evaluation")]
+            return promote(self.config, *inputs, folder / "out", judge)
 
     def version(self, alias: str) -> Any:
         client, _ = open_store(self.config)
@@ -90,18 +89,32 @@ def test_only_a_better_challenger_is_promoted(
     assert registry.number(CHAMPION) == (second if promoted else first)["version"]
 
 
-def test_other_specifications_do_not_compare(registry: Registry) -> None:
+def test_a_champion_that_cannot_be_used_any_more_is_replaced(registry: Registry) -> None:
     registry.offer((0.2, 0.4, 0.6))
-    result = registry.offer((1.0, 1.0, 1.0), specifications="set-2")
-    assert not result["promoted"]
-    assert "other held-out specifications" in result["reason"]
+
+    def judge(config: Config, prepared: Path, bundle: Path) -> Score:
+        raise CheckpointError("manifest.json: format 1, expected 2")
+
+    result = registry.offer((0.1, 0.1, 0.1), specifications="set-2", judge=judge)
+    assert result["promoted"]
+    assert "expected 2" in result["reason"]
+
+
+def test_a_champion_of_other_specifications_that_is_still_better_stays(registry: Registry) -> None:
+    first = registry.offer((0.2, 0.4, 0.6))
+
+    def judge(config: Config, prepared: Path, bundle: Path) -> Score:
+        return Score("set-2", (0.8, 0.4, 0.2))
+
+    assert not registry.offer((0.9, 0.9, 0.7), specifications="set-2", judge=judge)["promoted"]
+    assert registry.number(CHAMPION) == first["version"]
 
 
 def test_a_champion_of_other_specifications_is_judged_again_on_the_challengers(registry: Registry) -> None:
     registry.offer((0.2, 0.4, 0.6))
     judged: list[str] = []
 
-    def judge(bundle: Path) -> Score:
+    def judge(config: Config, prepared: Path, bundle: Path) -> Score:
         judged.append((bundle / "content.txt").read_text())
         return Score("set-2", (0.65, 0.4, 0.2))
 
