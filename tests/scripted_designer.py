@@ -19,6 +19,10 @@ class ScriptedDesigner:
         self._circuits = list(circuits)
         self._pool = SimulatorPool(workers=workers)
 
+    @property
+    def circuit_classes(self) -> tuple[str, ...]:
+        return tuple({circuit.topology.circuit_class for circuit in self._circuits})
+
     def __enter__(self) -> ScriptedDesigner:
         self._pool.__enter__()
         return self

@@ -120,6 +120,11 @@ class Designer:
     ) -> None:
         self._pool.__exit__(kind, error, trace)
 
+    @property
+    def circuit_classes(self) -> tuple[str, ...]:
+        """Classes that the models were trained on."""
+        return self._conditioning.classes
+
     def design(
         self,
         spec: DesignSpec,
