@@ -85,7 +85,7 @@ def generate(
     ] = DEFAULT_BUNDLE,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder to write; by default designs/NAME.", show_default=False),
+        typer.Option("--output", "-o", help="Folder to write; by default designs/SPEC.", show_default=False),
     ] = None,
     calls: Annotated[int, typer.Option("--calls", "-k", min=1, help="SPICE calls to spend.")] = 64,
     seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="All randomness comes from it.")] = 0,
@@ -107,7 +107,7 @@ def generate(
     from genrf.spec import DesignSpec
 
     spec = DesignSpec.from_yaml(spec_file)
-    folder = output if output is not None else Path("designs") / spec.name
+    folder = output if output is not None else Path("designs") / spec_file.stem
     check_free(folder, overwrite=force)
     with PlotWorker() as plots:
         with _designer(bundle, workers, seed) as designer:

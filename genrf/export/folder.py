@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from genrf import __version__, technology
@@ -39,7 +41,8 @@ class PlotWorker:
 
     def __init__(self) -> None:
         self._executor = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
-        self._warm = self._executor.submit(_load_matplotlib)
+        with _without_interrupts():
+            self._executor.submit(_load_matplotlib)
 
     def __enter__(self) -> PlotWorker:
         return self
@@ -52,6 +55,19 @@ class PlotWorker:
     ) -> Future[None]:
         """Draw one design's plot into files."""
         return self._executor.submit(_plot, dict(curves), spec, metrics, list(paths), title)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes started meanwhile ignore Ctrl-C, which a terminal sends to all: this one ends them in good order."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _load_matplotlib() -> None:
@@ -184,6 +200,9 @@ def written_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
                 raise
         else:
             os.replace(temporary, folder)
+    except OSError as error:
+        # A write that fails, unlike an open, does not say of which file.
+        raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

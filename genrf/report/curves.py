@@ -93,7 +93,7 @@ def plot_performance(
         for path in paths:
             # A date in the file would make two runs of one seed differ.
             metadata = {"Date": None} if path.suffix == ".svg" else {}
-            figure.savefig(path, dpi=150, metadata=metadata)
+            figure.savefig(path, dpi=110, metadata=metadata)
 
 
 def _curve_of(metric: str, curves: Mapping[str, Curve]) -> str | None:

@@ -104,6 +104,8 @@ class _Worker:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=environment,
+            # Ctrl-C in a terminal is for the parent, which ends its workers; they would only print tracebacks.
+            start_new_session=True,
         )
         theirs.close()
         os.close(memory)
