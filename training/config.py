@@ -91,9 +91,6 @@ class TrainingConfig:
 
     width: int
     """Width of the network's hidden layers."""
-    layers: int
-    heads: int
-    """Attention heads; divides the width."""
     batch_size: int
     max_steps: int
     """Optimiser steps at most."""
@@ -115,14 +112,12 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         section = self.section
-        _at_least(section, self, 1, "width", "layers", "heads", "batch_size", "max_steps", "validate_every", "devices")
+        _at_least(section, self, 1, "width", "batch_size", "max_steps", "validate_every", "devices")
         _at_least(section, self, 1, "early_stopping_patience")
         _at_least(section, self, 0, "weight_decay", "gradient_clip")
         _positive(section, self, "learning_rate")
         if not 0 <= self.ema_decay < 1:
             _refuse(section, self, "ema_decay", "at least 0 and below 1")
-        if self.width % self.heads:
-            _refuse(section, self, "heads", f"a divisor of width, which is {self.width}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,9 +126,37 @@ class TopologyGANConfig(TrainingConfig):
 
     section: ClassVar[str] = "topology_gan"
 
+    critic_width: int
+    """Width of the critics; the encoder has twice that."""
+    style_size: int
+    """Length of the part of the latent that the cycle carries."""
+    temperature: float
+    """Of the distribution that a topology's parts are drawn from; lower is more often legal and less varied."""
+
+    def __post_init__(self) -> None:
+        # A dataclass with slots is a new class, which super() without arguments does not know.
+        TrainingConfig.__post_init__(self)
+        _at_least(self.section, self, 1, "critic_width", "style_size")
+        _positive(self.section, self, "temperature")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SizingDiffusionConfig(TrainingConfig):
+class TransformerConfig(TrainingConfig):
+    """What the two models on the set transformer share."""
+
+    layers: int
+    heads: int
+    """Attention heads; divides the width."""
+
+    def __post_init__(self) -> None:
+        TrainingConfig.__post_init__(self)
+        _at_least(self.section, self, 1, "layers", "heads")
+        if self.width % self.heads:
+            _refuse(self.section, self, "heads", f"a divisor of width, which is {self.width}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SizingDiffusionConfig(TransformerConfig):
     """The conditional diffusion model of device values."""
 
     section: ClassVar[str] = "sizing_diffusion"
@@ -144,14 +167,13 @@ class SizingDiffusionConfig(TrainingConfig):
     """Weight of the specification in sampling; 1 is plain conditioning."""
 
     def __post_init__(self) -> None:
-        # A dataclass with slots is a new class, which super() without arguments does not know.
-        TrainingConfig.__post_init__(self)
+        TransformerConfig.__post_init__(self)
         _at_least(self.section, self, 2, "sampling_steps")
         _at_least(self.section, self, 0, "guidance")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SurrogateConfig(TrainingConfig):
+class SurrogateConfig(TransformerConfig):
     """The model that predicts metrics, to rank candidates before they are simulated."""
 
     section: ClassVar[str] = "surrogate"

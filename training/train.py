@@ -18,8 +18,47 @@ from training.config import Config, TrainingConfig
 from training.dataset import PreparedData, TrainingBatches, ValidationBatches
 
 SAMPLER = "sampler.json"
+GAN_VALIDATION_ROWS = 500
+"""Topologies written at a validation of the GAN."""
 VALIDATION_ROWS = 2048
 """Rows on which a validation is done; more would cost training time and change nothing."""
+
+
+def train_topology_gan(config: Config, prepared: Path, output: Path) -> dict[str, Any]:
+    """Train the topology Cycle-GAN; writes ``model.pt``, ``losses.csv`` and ``report.json``.
+
+    Args:
+        prepared: folder written by `training.prepare.prepare_data`.
+        output: folder to write; a killed training goes on there.
+    """
+    from training.conditioning import RowConditions
+    from training.fit import fit
+    from training.models.topology_gan import TopologyGAN, TopologyGANConfig
+    from training.topology_gan_training import TopologyGANTraining, topology_rows
+
+    section = config.topology_gan
+    conditioning = Conditioning.load(prepared)
+    seed = config.seed + 2
+    torch.manual_seed(seed)
+    model = TopologyGAN(
+        TopologyGANConfig(
+            specification_size=conditioning.specification_size,
+            style_size=section.style_size,
+            temperature=section.temperature,
+            width=section.width,
+            critic_width=section.critic_width,
+        )
+    )
+    rows = topology_rows(prepared)
+    module = TopologyGANTraining(
+        model, section, seed, condition=RowConditions(conditioning), pool=rows, class_names=conditioning.classes
+    )
+    train = TrainingBatches(
+        rows, batch_size=section.batch_size, batches=section.validate_every, seed=seed, weighted=True
+    )
+    validation = ValidationBatches(rows.sample(GAN_VALIDATION_ROWS, seed, weighted=True), batch_size=GAN_VALIDATION_ROWS)
+    identity = config.digest("topology_gan") + dataset_identity(prepared)
+    return fit(module, train, validation, section, output, identity=identity, description="training the topology GAN")
 
 
 def train_sizing_diffusion(config: Config, prepared: Path, output: Path) -> dict[str, Any]:
@@ -105,7 +144,7 @@ def dataset_identity(prepared: Path) -> str:
 
 def _batches(section: TrainingConfig, prepared: Path, seed: int, *, weighted: bool) -> tuple[TrainingBatches, ValidationBatches]:
     train = PreparedData.load(prepared / "train.npz")
-    validation = PreparedData.load(prepared / "validation.npz").first(VALIDATION_ROWS, seed)
+    validation = PreparedData.load(prepared / "validation.npz").sample(VALIDATION_ROWS, seed, weighted=weighted)
     return (
         TrainingBatches(
             train, batch_size=section.batch_size, batches=section.validate_every, seed=seed, weighted=weighted

@@ -9,6 +9,7 @@ M device slots, K kinds including the empty one, N net categories, D specificati
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,17 +18,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genrf.circuit.devices import KINDS, MAX_TERMINALS
-from genrf.circuit.tokens import FIRST_INTERNAL_TOKEN, MAX_DEVICES, MAX_NETS, TERMINAL_COUNTS
+from genrf.circuit.tokens import FIRST_INTERNAL_TOKEN, MAX_DEVICES, MAX_NETS
 from training.models.base import BaseCircuitModel
 
 N_KINDS = len(KINDS) + 1
 SLOT_FEATURES = N_KINDS + MAX_TERMINALS * MAX_NETS
+N_ROLES = sum(1 if kind.interchangeable else len(kind.terminals) for kind in KINDS.values())
+"""Ways to be connected to a net: a passive's terminal, or a transistor's collector, base or emitter."""
 TOPOLOGY_FEATURES = MAX_DEVICES * SLOT_FEATURES
 FORBIDDEN = -1e4
 """Logit of what canonical tokens never hold."""
 
 Carry = tuple[Tensor, Tensor, Tensor]
 """What the generator knows after a slot: recurrent state (B, W), the slot (B, K + 3 N), terminals on each net (B, N)."""
+
+Carry = tuple[Tensor, Tensor, Tensor]
+"""What the generator knows after a slot: memory (B, W), the slot (B, K + 3 N), connections to each net (B, N, roles)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,158 +42,212 @@ class TopologyGANConfig:
 
     specification_size: int = 1
     """D, from the dataset."""
-    latent_size: int = 32
-    """Z."""
-    width: int = 256
+    style_size: int = 32
+    """Z, the part of the latent that the cycle carries."""
+    temperature: float = 0.5
+    """Of the distribution that choices are drawn from; lower is likelier and less varied."""
+    width: int = 128
     """Hidden width of the generator's recurrent cell and of the encoder."""
-    embedding: int = 96
-    """Width of a slot's embedding and of the heads that read a slot's nets."""
-    critic_width: int = 256
-    """Hidden width of both critics."""
+    embedding: int = 48
+    """Width of a slot's embedding and of the heads that choose its nets."""
+    net_embedding: int = 16
+    """Width of what a net looks like to those heads; there are B M N of them."""
+    critic_width: int = 128
+    """Hidden width of encoder and critics."""
+
+    @property
+    def latent_size(self) -> int:
+        """L, the style and the noise of every choice."""
+        return self.style_size + MAX_DEVICES * (1 + MAX_TERMINALS)
 
 
 class Generator(nn.Module):
-    """(specification (B, D), latent (B, Z)) -> kind logits (B, M, K) and net logits (B, M, 3, N).
+    """(specification (B, D), latent (B, L)) -> kind logits (B, M, K) and net logits (B, M, 3, N).
 
     Slots are written one after another, as canonical tokens list a circuit along its signal path: a recurrent cell reads the
-    slot just written and how many terminals each net has so far; then the slot's kind and its nets follow, each seeing what was
-    chosen before. A choice is a straight-through one-hot, so that gradients reach through the whole circuit.
+    slot just written and what is connected to each net so far; then the slot's kind and its nets follow, each seeing what was
+    chosen before, and each net is scored by what is connected to it. A choice is a one-hot drawn from the logits with noise that
+    is part of the latent, and passes gradients straight through (as the hard Gumbel-softmax does), so that the generator is one
+    deterministic, differentiable function of its inputs.
     """
 
     def __init__(self, config: TopologyGANConfig) -> None:
         super().__init__()
         width, embedding = config.width, config.embedding
+        self.style_size = config.style_size
+        self.temperature = config.temperature
         self.context = nn.Sequential(
-            nn.Linear(config.specification_size + config.latent_size, width),
+            nn.Linear(config.specification_size + config.style_size, width),
             nn.GELU(),
             nn.Linear(width, width),
         )
         self.start = nn.Linear(width, width)
         self.slot = nn.Linear(SLOT_FEATURES, embedding, bias=False)
-        self.degree = nn.Linear(2 * MAX_NETS, embedding)
+        self.state = nn.Linear(MAX_NETS * N_ROLES, embedding)
         self.cell = nn.GRU(2 * embedding + width, width, batch_first=True)
         self.kind_head = nn.Linear(width, N_KINDS)
+        self.hidden = nn.Linear(width, embedding)
         self.kind_embedding = nn.Linear(N_KINDS, embedding, bias=False)
-        self.hidden_head = nn.Linear(width, embedding)
-        self.net_embeddings = nn.ModuleList(nn.Linear(MAX_NETS, embedding, bias=False) for _ in range(MAX_TERMINALS - 1))
-        self.net_mixers = nn.ModuleList(nn.Linear(embedding, embedding) for _ in range(MAX_TERMINALS))
-        self.net_heads = nn.ModuleList(nn.Linear(embedding, MAX_NETS) for _ in range(MAX_TERMINALS))
-        self.register_buffer("unused", _unused_terminals(), persistent=False)
+        self.net_state = nn.Linear(N_ROLES, config.net_embedding, bias=False)
+        self.net_embedding = nn.Parameter(0.3 * torch.randn(MAX_NETS, config.net_embedding))
+        self.queries = nn.ModuleList(nn.Linear(embedding, config.net_embedding) for _ in range(MAX_TERMINALS))
+        self.net_bias = nn.ModuleList(nn.Linear(embedding, MAX_NETS) for _ in range(MAX_TERMINALS))
+        self.chosen = nn.ModuleList(nn.Linear(config.net_embedding, embedding, bias=False) for _ in range(MAX_TERMINALS))
+        self.register_buffer("roles", _roles(), persistent=False)
+        self.register_buffer("always", (torch.arange(MAX_NETS) <= FIRST_INTERNAL_TOKEN).float(), persistent=False)
 
     def forward(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the topology that is written by always taking the likeliest choice."""
-        if torch.compiler.is_exporting():
-            return self._write_as_loop(specification, latent)
-        kinds, nets, _ = self.write(specification, latent)
-        return kinds, nets
+        """Logits in which what was chosen is the largest, so that ``argmax`` reads the topology."""
+        slots = self.write(specification, latent)
+        kinds, nets = slots.split([N_KINDS, MAX_TERMINALS * MAX_NETS], dim=2)
+        return kinds, nets.unflatten(2, (MAX_TERMINALS, MAX_NETS))
 
-    def _write_as_loop(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+    def write(self, specification: Tensor, latent: Tensor) -> Tensor:
+        """Straight-through one-hot slots, (B, M, K + 3 N).
+
+        Args:
+            latent: style (Z) and the noise of the 4 M choices, all unit normal, (B, Z + 4 M).
+        """
+        style, noise = latent.split([self.style_size, latent.shape[1] - self.style_size], dim=1)
+        # Quantiles of the choices, slot by slot, (M, B, 4).
+        uniform = 0.5 * (1.0 + torch.erf(noise / 2**0.5)).unflatten(1, (MAX_DEVICES, 1 + MAX_TERMINALS)).transpose(0, 1)
+        context = self.context(torch.cat([specification, style], dim=1))  # (B, W)
+        empty = torch.zeros_like(context[:, :1])
+        carry = (
+            self.start(context),
+            empty.expand(-1, SLOT_FEATURES),
+            empty.unsqueeze(2).expand(-1, MAX_NETS, N_ROLES),
+        )
+        if torch.compiler.is_exporting():
+            return self._write_as_loop(context, carry, uniform)
+        written = []
+        for quantiles in uniform.unbind():
+            carry = self._write_slot(context, carry, quantiles)
+            written.append(carry[1])
+        return torch.stack(written, dim=1)
+
+    def _write_as_loop(self, context: Tensor, carry: Carry, uniform: Tensor) -> Tensor:
         """The same as one loop of the exported graph: unrolled, it takes minutes to export."""
         from torch._higher_order_ops.scan import scan
 
-        context = self.context(torch.cat([specification, latent], dim=1))
-
-        def body(carry: list[Tensor], _: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-            after, logits = self._write_slot(context, (carry[0], carry[1], carry[2]), temperature=0.0)
+        def body(before: list[Tensor], quantiles: Tensor) -> tuple[list[Tensor], Tensor]:
+            after = self._write_slot(context, (before[0], before[1], before[2]), quantiles)
             # An output must not be a view of another.
-            return [tensor.clone() for tensor in after], [tensor.clone() for tensor in logits]
+            return [tensor.clone() for tensor in after], after[1].clone()
 
-        first = [tensor.clone() for tensor in self._before_first_slot(context)]
-        _, (kinds, nets) = scan(body, first, [context.new_zeros(MAX_DEVICES, 1)], dim=0)
-        return kinds.transpose(0, 1), nets.transpose(0, 1)
+        _, written = scan(body, [tensor.clone() for tensor in carry], uniform.clone(), dim=0)
+        return written.transpose(0, 1)
 
-    def write(self, specification: Tensor, latent: Tensor, temperature: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
-        """Write slot after slot.
-
-        Args:
-            temperature: of the Gumbel-softmax that makes each choice; 0 takes the likeliest, without noise.
-
-        Returns:
-            Kind logits (B, M, K), net logits (B, M, 3, N) and the straight-through choices (B, M, K + 3 N).
-        """
-        context = self.context(torch.cat([specification, latent], dim=1))  # (B, W)
-        carry = self._before_first_slot(context)
-        written, kind_logits, net_logits = [], [], []
-        for _ in range(MAX_DEVICES):
-            carry, (kinds, nets) = self._write_slot(context, carry, temperature)
-            written.append(carry[1])
-            kind_logits.append(kinds)
-            net_logits.append(nets)
-        return torch.stack(kind_logits, dim=1), torch.stack(net_logits, dim=1), torch.stack(written, dim=1)
-
-    def _before_first_slot(self, context: Tensor) -> Carry:
-        empty = torch.zeros_like(context[:, :1])
-        return self.start(context), empty.expand(-1, SLOT_FEATURES), empty.expand(-1, MAX_NETS)
-
-    def _write_slot(self, context: Tensor, carry: Carry, temperature: float) -> tuple[Carry, tuple[Tensor, Tensor]]:
-        """One slot: what is carried to the next, and the logits of its kind (B, K) and nets (B, 3, N)."""
-        state, slot, degree = carry
-        features = self._features(slot, degree, context)  # (B, F)
+    def _write_slot(self, context: Tensor, carry: Carry, quantiles: Tensor) -> Carry:
+        """What is carried to the next slot, given the quantiles (B, 4) of this one's choices."""
+        memory, slot, state = carry
         cell = self.cell  # one step of it, with the same weights
-        output = torch.gru_cell(
-            features, state, cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0
+        memory = torch.gru_cell(
+            self._features(slot, state, context),
+            memory,
+            cell.weight_ih_l0,
+            cell.weight_hh_l0,
+            cell.bias_ih_l0,
+            cell.bias_hh_l0,
         )  # (B, W)
-        kind_logits = self.kind_head(output)
-        kind = _choose(kind_logits, temperature)
-        chosen = [kind]
-        hidden = self.hidden_head(output) + self.kind_embedding(kind)
-        net_logits = []
+        degree = state.sum(dim=-1)
+        kind = self._choose(self._kind_logits(memory, slot, degree), quantiles[:, 0])
+        hidden = self.hidden(memory) + self.kind_embedding(kind)
+        candidates = self._candidates(state)
+        nets: list[Tensor] = []
         for terminal in range(MAX_TERMINALS):
-            logits = self._net_logits(hidden, kind, terminal)
-            net = _choose(logits, temperature)
-            net_logits.append(logits)
-            chosen.append(net)
-            if terminal < MAX_TERMINALS - 1:
-                hidden = hidden + self.net_embeddings[terminal](net)
-        carry = (output, torch.cat(chosen, dim=1), degree + sum(chosen[1:]))
-        return carry, (kind_logits, torch.stack(net_logits, dim=1))
+            net = self._choose(self._net_logits(hidden, candidates, kind, degree, nets), quantiles[:, 1 + terminal])
+            hidden = hidden + self._chosen(net, candidates, terminal)
+            degree = degree + net
+            nets.append(net)
+        return memory, torch.cat([kind, *nets], dim=1), state + self._connections(kind, nets)
 
-    def follow(self, specification: Tensor, latent: Tensor, topology: Tensor) -> tuple[Tensor, Tensor]:
+    def follow(self, specification: Tensor, style: Tensor, topology: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of each slot given the slots before it in a known topology (B, M, K + 3 N), all slots at once."""
-        context = self.context(torch.cat([specification, latent], dim=1))
-        before = F.pad(topology[:, :-1], (0, 0, 1, 0))  # the slot just written, (B, M, K + 3 N)
+        slots = topology.shape[1]
+        context = self.context(torch.cat([specification, style], dim=1))
         kind, *nets = topology.split([N_KINDS, *[MAX_NETS] * MAX_TERMINALS], dim=2)
-        degree = F.pad(sum(nets)[:, :-1], (0, 0, 1, 0)).cumsum(dim=1)  # (B, M, N)
-        features = self._features(before, degree, context.unsqueeze(1).expand(-1, MAX_DEVICES, -1))
+        before = F.pad(topology[:, :-1], (0, 0, 1, 0))  # the slot just written, (B, M, K + 3 N)
+        state = F.pad(self._connections(kind, nets)[:, :-1], (0, 0, 0, 0, 1, 0)).cumsum(dim=1)  # (B, M, N, roles)
+        features = self._features(before, state, context.unsqueeze(1).expand(-1, slots, -1))
         output, _ = self.cell(features, self.start(context).unsqueeze(0))  # (B, M, W)
-        hidden = self.hidden_head(output) + self.kind_embedding(kind)
+        hidden = self.hidden(output) + self.kind_embedding(kind)
+        candidates = self._candidates(state)
+        degree = state.sum(dim=-1)
         logits = []
-        for terminal in range(MAX_TERMINALS):
-            logits.append(self._net_logits(hidden, kind, terminal))
-            if terminal < MAX_TERMINALS - 1:
-                hidden = hidden + self.net_embeddings[terminal](nets[terminal])
-        return self.kind_head(output), torch.stack(logits, dim=2)
+        for terminal, net in enumerate(nets):
+            logits.append(self._net_logits(hidden, candidates, kind, degree, nets[:terminal]))
+            hidden = hidden + self._chosen(net, candidates, terminal)
+            degree = degree + net
+        return self._kind_logits(output, before, state.sum(dim=-1)), torch.stack(logits, dim=2)
 
-    def _features(self, slot: Tensor, degree: Tensor, context: Tensor) -> Tensor:
-        # Which nets still want a second terminal, and which exist at all, decide most of what may follow.
-        open_ends = torch.cat([degree.clamp(max=1.0), (degree - 1.0).clamp(0.0, 1.0)], dim=-1)
-        return torch.cat([self.slot(slot), self.degree(open_ends), context], dim=-1)
+    def _kind_logits(self, output: Tensor, before: Tensor, degree: Tensor) -> Tensor:
+        """Scores of the kinds, (..., K): no end while an internal net hangs on one terminal, and nothing after the end."""
+        hanging = (1.0 - (degree.detach()[..., FIRST_INTERNAL_TOKEN:] - 1.0).abs()).clamp_min(0.0).amax(dim=-1, keepdim=True)
+        started = before.detach()[..., :N_KINDS].sum(dim=-1, keepdim=True)
+        ended = before.detach()[..., :1]
+        empty = torch.maximum(hanging * (1.0 - ended), 1.0 - started)
+        forbidden = torch.cat([empty, ended.expand(*ended.shape[:-1], N_KINDS - 1)], dim=-1)
+        return self.kind_head(output) + forbidden * FORBIDDEN
 
-    def _net_logits(self, hidden: Tensor, kind: Tensor, terminal: int) -> Tensor:
-        logits = self.net_heads[terminal](F.gelu(self.net_mixers[terminal](hidden)))
-        # A kind with fewer terminals has net 0 there, a kind that has the terminal never does.
-        unused = kind.detach() @ self.unused[:, terminal : terminal + 1]  # (..., 1)
-        mask = torch.cat([(1.0 - unused) * FORBIDDEN, (unused * FORBIDDEN).expand(*unused.shape[:-1], MAX_NETS - 1)], dim=-1)
-        return logits + mask
+    def _features(self, slot: Tensor, state: Tensor, context: Tensor) -> Tensor:
+        return torch.cat([self.slot(slot), self.state(state.clamp(max=2.0).flatten(-2)), context], dim=-1)
+
+    def _candidates(self, state: Tensor) -> Tensor:
+        """What each net looks like from what is connected to it, (..., N, E)."""
+        return F.gelu(self.net_state(state.clamp(max=2.0)) + self.net_embedding)
+
+    def _net_logits(self, hidden: Tensor, candidates: Tensor, kind: Tensor, degree: Tensor, earlier: Sequence[Tensor]) -> Tensor:
+        """Scores of the nets at the terminal after the earlier ones, (..., N), without what canonical tokens never hold."""
+        terminal = len(earlier)
+        query = self.queries[terminal](F.gelu(hidden)).unsqueeze(-1)  # (..., E, 1)
+        logits = (candidates @ query).squeeze(-1) / candidates.shape[-1] ** 0.5 + self.net_bias[terminal](F.gelu(hidden))
+        # Canonical tokens number internal nets as they appear, so only the first unused one can be new.
+        used = degree.detach().clamp(max=1.0)
+        allowed = (used + F.pad(used[..., :-1], (1, 0)) + self.always).clamp(max=1.0)
+        if earlier:
+            allowed = allowed * (1.0 - sum(net.detach() for net in earlier)).clamp_min(0.0)
+        # A kind with fewer terminals has net 0 there; a kind that has the terminal never does.
+        has = (kind.detach() @ self.roles[:, terminal].sum(dim=-1)).unsqueeze(-1)  # (..., 1)
+        allowed = torch.cat([1.0 - has, allowed[..., 1:] * has], dim=-1)
+        return logits + (1.0 - allowed) * FORBIDDEN
+
+    def _chosen(self, net: Tensor, candidates: Tensor, terminal: int) -> Tensor:
+        return self.chosen[terminal]((net.unsqueeze(-2) @ candidates).squeeze(-2))
+
+    def _connections(self, kind: Tensor, nets: Sequence[Tensor]) -> Tensor:
+        """How a slot adds to what is connected to each net, (..., N, roles)."""
+        return sum(
+            net.unsqueeze(-1) * (kind @ self.roles[:, terminal]).unsqueeze(-2) for terminal, net in enumerate(nets)
+        )
+
+    def _choose(self, logits: Tensor, uniform: Tensor) -> Tensor:
+        """One-hot of the choice at a quantile (B,) of the tempered distribution, with the gradient of its probabilities."""
+        probability = (logits / self.temperature).softmax(dim=-1)
+        passed = (probability.cumsum(dim=-1) < uniform.unsqueeze(-1).clamp(max=1.0 - 1e-6)).sum(dim=-1)
+        hard = F.one_hot(passed.clamp(max=logits.shape[-1] - 1), logits.shape[-1]).to(logits.dtype)
+        if not torch.is_grad_enabled():
+            return hard
+        return hard - probability.detach() + probability
 
 
 class Encoder(nn.Module):
-    """Topology (B, M, K + 3 N) -> specification (B, D) and latent (B, Z)."""
+    """Topology (B, M, K + 3 N) -> specification (B, D) and style (B, Z)."""
 
     def __init__(self, config: TopologyGANConfig) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            nn.Linear(TOPOLOGY_FEATURES, config.width),
+            nn.Linear(TOPOLOGY_FEATURES, 2 * config.critic_width),
             nn.GELU(),
-            nn.Linear(config.width, config.width),
+            nn.Linear(2 * config.critic_width, 2 * config.critic_width),
             nn.GELU(),
         )
-        self.specification = nn.Linear(config.width, config.specification_size)
-        self.latent = nn.Linear(config.width, config.latent_size)
+        self.specification = nn.Linear(2 * config.critic_width, config.specification_size)
+        self.style = nn.Linear(2 * config.critic_width, config.style_size)
 
     def forward(self, topology: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.trunk(topology.flatten(1))
-        return self.specification(hidden), self.latent(hidden)
+        return self.specification(hidden), self.style(hidden)
 
 
 class Critic(nn.Module):
@@ -219,7 +279,7 @@ class TopologyGAN(BaseCircuitModel):
         self.generator = Generator(config)
         self.encoder = Encoder(config)
         self.topology_critic = Critic(TOPOLOGY_FEATURES + config.specification_size, config.critic_width)
-        self.specification_critic = Critic(config.specification_size + config.latent_size, config.critic_width)
+        self.specification_critic = Critic(config.specification_size + config.style_size, config.critic_width)
 
     def forward(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Kind logits (B, M, K) and net logits (B, M, 3, N)."""
@@ -265,13 +325,15 @@ def validity_loss(topology: Tensor) -> Tensor:
     return (dangling + shorted.sum(dim=1)).mean()
 
 
-def _choose(logits: Tensor, temperature: float) -> Tensor:
-    """Straight-through one-hot of logits (B, n): Gumbel-softmax at a temperature, or the likeliest at temperature 0."""
-    if temperature == 0.0:
-        return F.one_hot(logits.argmax(dim=-1), logits.shape[-1]).to(logits.dtype)
-    return F.gumbel_softmax(logits, tau=temperature, hard=True)
-
-
-def _unused_terminals() -> Tensor:
-    """1 where a kind (K) has no such terminal (3)."""
-    return torch.tensor([[float(terminal >= count) for terminal in range(MAX_TERMINALS)] for count in TERMINAL_COUNTS])
+def _roles() -> Tensor:
+    """Which role (role) a terminal (3) of a kind (K) plays; interchangeable terminals play the same."""
+    roles = torch.zeros(N_KINDS, MAX_TERMINALS, N_ROLES)
+    role = 0
+    for index, kind in enumerate(KINDS.values()):
+        for terminal in range(len(kind.terminals)):
+            roles[1 + index, terminal, role] = 1.0
+            if not kind.interchangeable:
+                role += 1
+        if kind.interchangeable:
+            role += 1
+    return roles
