@@ -81,11 +81,11 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
             outputs = _execute(arguments, terminal)
         summary = _publish(outputs)
         identity.done()
-    for table in tables(summary):
-        console.print(table)
     reused = f", {len(terminal.cached)} steps reused" if terminal.cached else ""
     done = f"Done in {time.monotonic() - start:.0f} s{reused}."
     console.print(f"{done} Summary: {RUNS / 'latest' / SUMMARY}. Look at the run: make ui", highlight=False)
+    for table in tables(summary):
+        console.print(table)
     return summary
 
 
