@@ -10,6 +10,7 @@ F       factor          noise factor, source at T0 = 290 K          1
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,7 +41,7 @@ METRICS: dict[str, Metric] = {
     )
 }
 
-_SMALLEST_MAGNITUDE = 1e-15
+SMALLEST_MAGNITUDE = 1e-15
 """-300 dB: the floor for a transmission that is exactly zero."""
 BOLTZMANN = 1.380649e-23
 REFERENCE_TEMPERATURE_K = 290.0
@@ -48,7 +49,7 @@ REFERENCE_TEMPERATURE_K = 290.0
 
 def decibels(s: complex) -> float:
     """20 log10 of a magnitude, not below -300 dB."""
-    return 20.0 * math.log10(max(abs(s), _SMALLEST_MAGNITUDE))
+    return 20.0 * math.log10(max(abs(s), SMALLEST_MAGNITUDE))
 
 
 def noise_figure_db(input_noise: float, source_ohm: float) -> float:
@@ -69,36 +70,37 @@ def mu_minimum(s11: np.ndarray, s12: np.ndarray, s21: np.ndarray, s22: np.ndarra
 
     Arrays of shape (points,).
     """
-    determinant = s11 * s22 - s12 * s21
-    loop = np.abs(s12 * s21)
-    # A zero denominator means a port that is matched and isolated: as stable as can be, so the floor only keeps mu
-    # finite.
-    source = (1.0 - np.abs(s11) ** 2) / np.maximum(np.abs(s22 - determinant * s11.conj()) + loop, 1e-12)
-    load = (1.0 - np.abs(s22) ** 2) / np.maximum(np.abs(s11 - determinant * s22.conj()) + loop, 1e-12)
-    return float(min(source.min(), load.min()))
+    reverse = s12 * s21
+    near = np.stack((s11, s22))  # (2, points): mu of the source port, then mu' of the load port
+    far = near[::-1]
+    distance = np.abs(far - (s11 * s22 - reverse) * near.conj()) + np.abs(reverse)
+    # A zero distance means a port that is matched and isolated: as stable as can be; the floor only keeps mu finite.
+    return float(((1.0 - near.real**2 - near.imag**2) / np.maximum(distance, 1e-12)).min())
 
 
-def bandwidth_hz(frequency_hz: np.ndarray, gain_db: np.ndarray, centre_hz: float, drop_db: float = 3.0) -> float:
+def bandwidth_hz(
+    frequency_hz: Sequence[float], gain_db: Sequence[float], centre_hz: float, drop_db: float = 3.0
+) -> float:
     """Width of the contiguous band around the centre with gain no more than ``drop_db`` below the centre's.
 
     Linear interpolation in dB over log frequency; a band that reaches the end of the sweep ends there.
 
     Args:
-        frequency_hz: ascending, shape (points,); must contain the centre (within 1 ppm).
-        gain_db: shape (points,).
+        frequency_hz: ascending; must contain the centre.
+        gain_db: as many.
         centre_hz: centre frequency.
         drop_db: in dB.
     """
-    centre = int(np.argmin(np.abs(frequency_hz - centre_hz)))
-    excess = gain_db - (gain_db[centre] - drop_db)
+    centre = min(range(len(frequency_hz)), key=lambda index: abs(frequency_hz[index] - centre_hz))
+    level = gain_db[centre] - drop_db
     edges = []
     for step, end in ((-1, -1), (1, len(frequency_hz))):
         edge = frequency_hz[0 if step < 0 else -1]
         for index in range(centre, end, step):
-            if excess[index] < 0.0:
-                inside, outside = excess[index - step], excess[index]
+            if gain_db[index] < level:
+                inside, outside = gain_db[index - step], gain_db[index]
                 ratio = frequency_hz[index] / frequency_hz[index - step]
-                edge = frequency_hz[index - step] * ratio ** (inside / (inside - outside))
+                edge = frequency_hz[index - step] * ratio ** ((inside - level) / (inside - outside))
                 break
-        edges.append(float(edge))
+        edges.append(edge)
     return edges[1] - edges[0]

@@ -16,7 +16,7 @@ import numpy as np
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit
 from genrf.errors import InvalidInputError
 from genrf.lna.control import lna_control
-from genrf.lna.metrics import bandwidth_hz, decibels, mu_minimum, noise_figure_db
+from genrf.lna.metrics import SMALLEST_MAGNITUDE, bandwidth_hz, decibels, mu_minimum, noise_figure_db
 from genrf.metrics import Metrics
 from genrf.simulation.testbench import Curve, Deck, Measurement, Plots, SimulationFailure
 from genrf.spec import Conditions
@@ -87,20 +87,19 @@ class LnaTestbench:
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.measure`."""
         power = self._operating_point(plots, circuit, conditions, technology)
-        band = np.array([plots.vector("sp1", name) for name in _PARAMETERS])  # (4, 11)
-        wide = np.array([plots.vector("sp2", name) for name in _PARAMETERS])  # (4, 15)
-        frequency_band, frequency_wide = _frequencies(conditions.frequency_hz)
-        if band.shape[1] != len(frequency_band) or wide.shape[1] != len(frequency_wide):
+        scattering = np.concatenate([plots.vector(plot, name) for name in _PARAMETERS for plot in ("sp1", "sp2")])
+        frequency, order = _joined(conditions.frequency_hz)
+        if scattering.size != 4 * (len(frequency) + 1):
             raise SimulationFailure("not_measurable", "a sweep ended early")
-        for port, reflection in (("input", np.abs(wide[0]).max()), ("output", np.abs(wide[3]).max())):
+        scattering = scattering.reshape(4, -1)  # (4, 26): band sweep, then wide sweep
+        magnitude = np.abs(scattering)
+        for port, reflection in (("input", magnitude[0].max()), ("output", magnitude[3].max())):
             if not reflection <= LARGEST_REFLECTION:
                 raise SimulationFailure(
                     "oscillation", f"negative resistance at the {port}: reflection up to {reflection:.4g}"
                 )
-        joined = np.concatenate((band, wide), axis=1)  # (4, 26)
-        frequency, order = _joined(conditions.frequency_hz)
-        gains = 20.0 * np.log10(np.maximum(np.abs(joined[2]), 1e-15))
-        s11, s12, s21, s22 = (complex(value) for value in band[:, BAND_POINTS // 2])
+        gains = 20.0 * np.log10(np.maximum(magnitude[2], SMALLEST_MAGNITUDE))
+        s11, s12, s21, s22 = scattering[:, BAND_POINTS // 2].tolist()
         noise = float(plots.vector("noise2", "inoise_spectrum")[0])
         values = {
             "gain_db": decibels(s21),
@@ -108,8 +107,8 @@ class LnaTestbench:
             "s11_db": decibels(s11),
             "s22_db": decibels(s22),
             "s12_db": decibels(s12),
-            "bandwidth_hz": bandwidth_hz(frequency, gains[order], conditions.frequency_hz),
-            "mu_min": mu_minimum(joined[0], joined[1], joined[2], joined[3]),
+            "bandwidth_hz": bandwidth_hz(frequency, gains[order].tolist(), conditions.frequency_hz),
+            "mu_min": mu_minimum(*scattering),
             "power_w": power,
         }
         for name, value in values.items():
@@ -177,11 +176,11 @@ def _frequencies(centre_hz: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=1024)
-def _joined(centre_hz: float) -> tuple[np.ndarray, np.ndarray]:
+def _joined(centre_hz: float) -> tuple[list[float], np.ndarray]:
     """Distinct frequencies of both sweeps, ascending, and where each is in the joined sweeps."""
     band, wide = _frequencies(centre_hz)
     joined = np.concatenate([band, wide])
     # The centre is in both sweeps; the band sweep's copy counts.
     keep = np.delete(np.arange(len(joined)), len(band) + len(wide) // 2)
     order = keep[np.argsort(joined[keep], kind="stable")]
-    return joined[order], order
+    return joined[order].tolist(), order

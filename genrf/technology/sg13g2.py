@@ -160,8 +160,8 @@ class SG13G2:
 
 def _check(designator: str, device: Device, value: float) -> None:
     low, high = _RANGES[device.kind]
-    kind = KINDS[device.kind]
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
+    if not (isinstance(value, (int, float)) and low <= value <= high):
+        kind = KINDS[device.kind]
         raise InvalidInputError(
             f"{designator}: {kind.value} must be from {low:g} to {high:g} {kind.unit}, got {value!r}"
         )
@@ -173,12 +173,18 @@ def _check(designator: str, device: Device, value: float) -> None:
                 f" the nearest that can is {transistors * emitters}"
             )
     for net in device.nets:
-        if not _NET.match(net) or net == "gnd":
+        if not _is_net(net):
             raise InvalidInputError(
                 f"{designator}: net {net!r} must be 0 or lower-case letters and digits, letter first"
             )
 
 
+@lru_cache(maxsize=4096)
+def _is_net(name: str) -> bool:
+    return _NET.match(name) is not None and name != "gnd"
+
+
+@lru_cache(maxsize=4096)
 def _split_emitters(value: float) -> tuple[int, int]:
     """Number of equal transistors, and emitters of each, nearest to a total number of emitters."""
     total = max(1, round(value))

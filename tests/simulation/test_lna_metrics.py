@@ -53,12 +53,14 @@ def test_bandwidth_of_a_resonator_is_its_centre_over_its_quality() -> None:
     detuning = frequency / centre - centre / frequency
     gain_db = 20 - 10 * np.log10(1 + (quality * detuning) ** 2)
     half_power = 10 * math.log10(2)
-    assert bandwidth_hz(frequency, gain_db, centre, half_power) == pytest.approx(centre / quality, rel=1e-4)
+    assert bandwidth_hz(frequency.tolist(), gain_db.tolist(), centre, half_power) == pytest.approx(
+        centre / quality, rel=1e-4
+    )
 
 
 def test_bandwidth_is_the_band_around_the_centre_only() -> None:
-    frequency = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
-    gain = np.array([0.0, -20.0, -1.0, 0.0, -1.0, -20.0, 5.0])
+    frequency = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    gain = [0.0, -20.0, -1.0, 0.0, -1.0, -20.0, 5.0]
     width = bandwidth_hz(frequency, gain, 4.0)
     assert 2.0 < width < 4.0
 
