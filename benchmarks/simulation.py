@@ -26,7 +26,9 @@ import os
 import platform
 import re
 import resource
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -41,7 +43,7 @@ from genrf import classes, technology
 from genrf.circuit.topology import Circuit
 from genrf.lna.metrics import noise_figure_db
 from genrf.simulation.engine import Simulation
-from genrf.simulation.library import library, simulator_version
+from genrf.simulation.library import REMEDY, library, simulator_version
 from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import Deck
 from genrf.spec import Conditions
@@ -182,6 +184,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes at once (default 2)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    if shutil.which("ngspice") is None:
+        sys.exit(f"ngspice: the program is not installed; {REMEDY}")
 
     drawn = draw_circuits(arguments.circuits, arguments.seed)
     with SimulatorPool(arguments.workers) as pool:

@@ -236,7 +236,7 @@ def _hbt_lines(name: str, nets: tuple[str, ...], value: float) -> list[str]:
     ]
 
 
-_mim = lru_cache(maxsize=65536)(mim_capacitor)
+_mim = lru_cache(maxsize=8192)(mim_capacitor)
 
 
 @cache
