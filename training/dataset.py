@@ -61,7 +61,7 @@ class PreparedData:
         """
         names = ("kinds", "nets", "values", "metrics", "conditions", "weight")
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 data = cls(*(torch.from_numpy(archive[name]) for name in names))
         except OSError as error:
             raise InvalidInputError(f"{path}: cannot be read ({error.strerror or error}); run prepare_data first") from error
@@ -75,11 +75,13 @@ class PreparedData:
         """The same rows on a device."""
         return type(self)(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
-    def first(self, count: int, seed: int) -> Self:
-        """At most ``count`` rows, chosen at random."""
-        if count >= len(self):
-            return self
-        index = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:count].sort().values
+    def sample(self, count: int, seed: int, *, weighted: bool = False) -> Self:
+        """About ``count`` rows: without weights each at most once, with weights as often as their weight says."""
+        generator = torch.Generator().manual_seed(seed)
+        if weighted:
+            index = draw_by_weight(self.weight, min(count, len(self)), generator)
+        else:
+            index = torch.randperm(len(self), generator=generator)[:count].sort().values
         return type(self)(**{name: tensor[index] for name, tensor in vars(self).items()})
 
     def batch(self, index: Tensor, slots: int) -> Batch:
@@ -108,8 +110,7 @@ class TrainingBatches:
 
     def __init__(self, data: PreparedData, *, batch_size: int, batches: int, seed: int, weighted: bool) -> None:
         self._data, self._batch_size, self._batches, self._seed = data, batch_size, batches, seed
-        weight = data.weight.double() if weighted else torch.ones(len(data), dtype=torch.float64)
-        self._cumulative = weight.cumsum(0) / weight.sum()
+        self._weight = data.weight if weighted else torch.ones(len(data))
         self._lengths = (data.kinds > 0).sum(dim=1).cpu()
         self._epoch = 0
 
@@ -139,10 +140,7 @@ class TrainingBatches:
     def _epoch_index(self, generator: torch.Generator) -> Tensor:
         """Rows of one epoch in order, (batches * batch_size,)."""
         count = self._batches * self._batch_size
-        # Evenly spaced quantiles with one random shift: every row comes up as often as its weight says, within one.
-        quantile = (torch.arange(count, dtype=torch.float64) + torch.rand(1, generator=generator, dtype=torch.float64)) / count
-        rows = torch.searchsorted(self._cumulative, quantile).clamp(max=len(self._lengths) - 1)
-        rows = rows[torch.randperm(count, generator=generator)]
+        rows = draw_by_weight(self._weight, count, generator)[torch.randperm(count, generator=generator)]
         group = LENGTH_GROUP * self._batch_size
         parts = [part[self._lengths[part].argsort(stable=True)] for part in rows.split(group)]
         batches = [batch for part in parts for batch in part.split(self._batch_size)]
@@ -173,6 +171,15 @@ class ValidationBatches:
             # Too small a batch goes to every process whole: its share could be empty.
             share = index[rank::world] if len(index) >= world else index
             yield self._data.batch(share.to(self._data.kinds.device), int(self._lengths[index].max()))
+
+
+def draw_by_weight(weight: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Indices (count,) in order: each comes up as often as its weight (N,) says, within one."""
+    cumulative = weight.double().cumsum(0)
+    # Evenly spaced quantiles with one random shift.
+    shift = torch.rand(1, generator=generator, dtype=torch.float64)
+    quantile = (torch.arange(count, dtype=torch.float64) + shift) / count
+    return torch.searchsorted(cumulative / cumulative[-1], quantile).clamp(max=len(weight) - 1)
 
 
 def step_seed(*parts: int) -> int:

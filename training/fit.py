@@ -17,14 +17,16 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from pytorch_lightning.callbacks.weight_averaging import EMAWeightAveraging
+from pytorch_lightning.callbacks.weight_averaging import WeightAveraging
 from rich.progress import Progress, TaskID
+from torch import Tensor
 
 from genrf.errors import CheckpointError
 from training.config import TrainingConfig
@@ -106,6 +108,19 @@ def fit(
     _write_json(report_path, report)
     shutil.rmtree(checkpoints)
     return report
+
+
+class MovingAverage(WeightAveraging):
+    """Exponential moving average of the weights, which is validated and kept. Young averages forget faster."""
+
+    def __init__(self, decay: float) -> None:
+        # Lightning's own average is a local function, which cannot travel to the processes of DDP.
+        super().__init__(use_buffers=False, multi_avg_fn=partial(_move_average, decay))
+
+
+def _move_average(decay: float, averages: list[Tensor], weights: list[Tensor], count: Tensor | int) -> None:
+    young = (1.0 + float(count)) / (10.0 + float(count))
+    torch._foreach_lerp_(averages, weights, 1.0 - min(decay, young))
 
 
 class LossHistory(Callback):
@@ -202,20 +217,22 @@ def _trainer(
 ) -> Trainer:
     epochs = math.ceil(settings.max_steps / settings.validate_every)
     callbacks: list[Callback] = [
-        EMAWeightAveraging(decay=settings.ema_decay, use_buffers=False),
+        MovingAverage(settings.ema_decay),
         EarlyStopping(monitor=_MONITOR, patience=settings.early_stopping_patience, check_on_train_epoch_end=False),
         history,
         rows,
         StepProgress(description, epochs * settings.validate_every),
-        # Last, so that a checkpoint holds what the others learnt from the same validation.
+        # At the end, so that a checkpoint holds what the others learnt from the same validation. One is the best so far; the
+        # other, from which an interrupted training goes on, is written at every validation.
         ModelCheckpoint(
             dirpath=checkpoints,
             filename="best",
             monitor=_MONITOR,
-            save_top_k=1,
-            save_last=True,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
+        ),
+        ModelCheckpoint(
+            dirpath=checkpoints, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
         ),
     ]
     return Trainer(

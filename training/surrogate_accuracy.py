@@ -20,7 +20,7 @@ def accuracy(model: Surrogate, data: PreparedData, conditioning: Conditioning, r
     """
     model = model.eval()
     errors, deviations = [], []
-    for batch in ValidationBatches(data.first(rows, seed=0), batch_size=512):
+    for batch in ValidationBatches(data.sample(rows, seed=0), batch_size=512):
         mean, log_variance = model(batch.values, batch.kinds, batch.nets, batch.conditions)
         errors.append((batch.metrics - mean).abs())
         deviations.append(torch.exp(0.5 * log_variance))

@@ -1,0 +1,252 @@
+"""Training is reproducible, survives a kill, stops early, keeps the best averaged weights, and works over processes."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genrf.errors import CheckpointError
+from tests.models.circuits import TINY, prepared_folder, tiny_config, tiny_settings
+from training import train
+from training.config import TrainingConfig
+from training.dataset import PreparedData, TrainingBatches, ValidationBatches
+from training.fit import fit
+from training.lightning_modules import SurrogateTraining
+from training.models.surrogate import Surrogate, SurrogateConfig
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing of what comes after it runs."""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepared_folder(tmp_path_factory.mktemp("prepared"))
+
+
+def train_surrogate(
+    prepared: Path, output: Path, *, kill_at: int | None = None, identity: str = "a", **overrides: Any
+) -> dict[str, Any]:
+    settings: TrainingConfig = tiny_settings(**overrides)
+
+    class Training(SurrogateTraining):
+        def training_step(self, batch: Any, batch_index: int) -> torch.Tensor:
+            if self.global_step == kill_at:
+                raise Killed
+            return super().training_step(batch, batch_index)
+
+    torch.manual_seed(0)
+    names = tuple(f"m{i}" for i in range(8))
+    module = Training(Surrogate(SurrogateConfig(conditions_size=5, metrics=names, backbone=TINY)), settings, seed=3)
+    data = PreparedData.load(prepared / "train.npz")
+    batches = TrainingBatches(
+        data, batch_size=settings.batch_size, batches=settings.validate_every, seed=3, weighted=True
+    )
+    validation = ValidationBatches(PreparedData.load(prepared / "validation.npz"), batch_size=32)
+    return fit(module, batches, validation, settings, output, identity=identity)
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    return Surrogate.load_checkpoint(output / "model.pt").state_dict()
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    ours, theirs = weights(first), weights(second)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def losses(output: Path) -> list[dict[str, str]]:
+    with (output / "losses.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("uninterrupted")
+    train_surrogate(prepared, output)
+    return output
+
+
+def test_the_folder_holds_model_losses_and_report_and_nothing_half_done(uninterrupted: Path) -> None:
+    assert {path.name for path in uninterrupted.iterdir()} == {"model.pt", "losses.csv", "report.json", "run.json"}
+    assert [int(row["step"]) for row in losses(uninterrupted)] == [4, 8, 12]
+    report = json.loads((uninterrupted / "report.json").read_text())
+    assert report["steps"] == 12
+    best = min(float(row["validation_loss"]) for row in losses(uninterrupted))
+    assert report["best_validation_loss"] == pytest.approx(best, rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights(prepared: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    train_surrogate(prepared, tmp_path)
+    assert_same_weights(uninterrupted, tmp_path)
+
+
+@pytest.mark.parametrize("kill_at", [2, 4, 10])
+def test_killed_and_run_again_it_ends_in_the_same_weights(
+    prepared: Path, uninterrupted: Path, tmp_path: Path, kill_at: int
+) -> None:
+    with pytest.raises(Killed):
+        train_surrogate(prepared, tmp_path, kill_at=kill_at)
+    assert not (tmp_path / "model.pt").exists()
+    assert train_surrogate(prepared, tmp_path) == json.loads((uninterrupted / "report.json").read_text())
+    assert_same_weights(uninterrupted, tmp_path)
+    assert losses(tmp_path) == losses(uninterrupted)
+
+
+def test_killed_twice_it_still_does(prepared: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    for kill_at in (6, 9):
+        with pytest.raises(Killed):
+            train_surrogate(prepared, tmp_path, kill_at=kill_at)
+    train_surrogate(prepared, tmp_path)
+    assert_same_weights(uninterrupted, tmp_path)
+
+
+def test_killed_after_the_last_step_it_does_not_train_again(
+    prepared: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Surrogate, "save_checkpoint", die)
+        with pytest.raises(Killed):
+            train_surrogate(prepared, tmp_path)
+    train_surrogate(prepared, tmp_path, kill_at=0)
+    assert_same_weights(uninterrupted, tmp_path)
+
+
+def test_what_is_finished_is_read_back(prepared: Path, uninterrupted: Path) -> None:
+    before = weights(uninterrupted)
+    report = train_surrogate(prepared, uninterrupted, kill_at=0)
+    assert report["steps"] == 12
+    assert all(torch.equal(before[name], tensor) for name, tensor in weights(uninterrupted).items())
+
+
+def test_another_configuration_starts_over(prepared: Path, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train_surrogate(prepared, tmp_path, kill_at=6, identity="another")
+    with pytest.raises(Killed):
+        train_surrogate(prepared, tmp_path, kill_at=0)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_damaged_checkpoint_is_said_in_one_line(prepared: Path, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train_surrogate(prepared, tmp_path, kill_at=6)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged; delete .*checkpoints to start over"):
+        train_surrogate(prepared, tmp_path)
+
+
+def test_it_stops_when_validation_no_longer_improves(prepared: Path, tmp_path: Path) -> None:
+    """With a learning rate of nothing nothing improves, so it ends after the patience is used up."""
+    stubborn = {"learning_rate": 1e-30, "max_steps": 40, "early_stopping_patience": 2}
+    assert train_surrogate(prepared, tmp_path, **stubborn)["steps"] == 12
+
+
+def test_stopped_early_and_killed_it_stays_stopped(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stubborn = {"learning_rate": 1e-30, "max_steps": 40, "early_stopping_patience": 2}
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Surrogate, "save_checkpoint", die)
+        with pytest.raises(Killed):
+            train_surrogate(prepared, tmp_path, **stubborn)
+    assert train_surrogate(prepared, tmp_path, kill_at=12, **stubborn)["steps"] == 12
+
+
+def test_what_is_kept_are_averaged_weights(prepared: Path, tmp_path: Path) -> None:
+    """Averaging changes what is kept, not what is trained: the training loss is the same with and without."""
+    for name, decay in (("raw", 0.0), ("averaged", 0.9)):
+        train_surrogate(prepared, tmp_path / name, ema_decay=decay)
+    raw, averaged = losses(tmp_path / "raw"), losses(tmp_path / "averaged")
+    assert [row["train_loss"] for row in raw] == [row["train_loss"] for row in averaged]
+    assert [row["validation_loss"] for row in raw] != [row["validation_loss"] for row in averaged]
+    kept = weights(tmp_path / "averaged")
+    assert not all(torch.equal(kept[name], tensor) for name, tensor in weights(tmp_path / "raw").items())
+
+
+def test_the_pipelines_steps_leave_what_the_next_ones_read(prepared: Path, tmp_path: Path) -> None:
+    config = tiny_config()
+    report = train.train_sizing_diffusion(config, prepared, tmp_path / "diffusion")
+    assert report["steps"] == 12
+    sampler = json.loads((tmp_path / "diffusion" / "sampler.json").read_text())
+    assert sampler["steps"] == config.sizing_diffusion.sampling_steps
+    assert sampler["conditions_size"] == 5
+    report = train.train_surrogate(config, prepared, tmp_path / "surrogate")
+    assert report["gain_db_mae"] > 0
+    changed = dataclasses.replace(config, seed=config.seed + 1)
+    assert train.train_surrogate(changed, prepared, tmp_path / "surrogate") != report
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.models.circuits import tiny_config
+from training.train import train_surrogate
+
+if __name__ == "__main__":
+    print(train_surrogate(tiny_config(**eval(sys.argv[3])), Path(sys.argv[1]), Path(sys.argv[2])))
+"""
+
+
+def launch(tmp_path: Path, prepared: Path, output: Path, **overrides: Any) -> subprocess.Popen[str]:
+    script = tmp_path / "launch.py"
+    script.write_text(SCRIPT)
+    return subprocess.Popen(
+        [sys.executable, script, prepared, output, repr(overrides)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_continued_by_the_next(prepared: Path, tmp_path: Path) -> None:
+    process = launch(tmp_path, prepared, tmp_path / "killed", max_steps=400, early_stopping_patience=100)
+    deadline = time.monotonic() + 200
+    while not (tmp_path / "killed" / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "killed" / "model.pt").exists()
+    for name in ("killed", "whole"):
+        out, err = launch(
+            tmp_path, prepared, tmp_path / name, max_steps=400, early_stopping_patience=100
+        ).communicate(timeout=250)
+        assert "'steps': 400" in out, err
+    assert_same_weights(tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(prepared: Path, tmp_path: Path) -> None:
+    """DDP over two CPU processes sees the same rows as one process, so the losses agree."""
+    for devices in (1, 2):
+        process = launch(tmp_path, prepared, tmp_path / str(devices), devices=devices)
+        out, err = process.communicate(timeout=280)
+        assert "'steps': 12" in out, err
+    one, two = losses(tmp_path / "1"), losses(tmp_path / "2")
+    for ours, theirs in zip(one, two, strict=True):
+        assert float(ours["validation_loss"]) == pytest.approx(float(theirs["validation_loss"]), rel=0.02)
+    assert weights(tmp_path / "2").keys() == weights(tmp_path / "1").keys()
