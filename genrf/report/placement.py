@@ -39,7 +39,7 @@ FLAT = 5.0
 """How many cells further a symbol is put to stand upright."""
 STUB = 3
 """Cells beside the base of a transistor that are kept free for a wire."""
-CANDIDATES = 16
+CANDIDATES = 12
 """How many places are tried with real wires before a loop is closed at one of them."""
 PER_ROW = 4
 """How many of these may lie in one row."""
@@ -296,7 +296,10 @@ class Placement:
             piece = self._loop_piece(chain, forward, (x, y))
             trial = self.sheet.copy()
             trial.put(piece)
-            cost = connect(trial, a) + connect(trial, b) + (BELOW if y < self._floor else 0.0)
+            cost = BELOW if y < self._floor else 0.0
+            cost += connect(trial, a, limit=best_cost - cost)
+            if cost < best_cost:
+                cost += connect(trial, b, limit=best_cost - cost)
             if cost < best_cost:
                 best, best_cost = piece, cost
         self._accept(best)

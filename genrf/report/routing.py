@@ -7,14 +7,15 @@ net's pin.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import defaultdict
+from collections.abc import Iterator
 
-from genrf.report.sheet import STEP, Direction, Point, Sheet, move
+from genrf.report.sheet import STEP, Direction, Point, Sheet
 
 BEND = 3.0
 CROSSING = 4.0
 THROUGH_TEXT = 30.0
-IMPOSSIBLE = 1000.0
 MARGIN = 6
 
 
@@ -33,27 +34,28 @@ def route(sheet: Sheet, rails: set[str]) -> list[tuple[Point, Point]]:
     return failures
 
 
-def connect(sheet: Sheet, net: str, failures: list[tuple[Point, Point]] | None = None) -> float:
+def connect(
+    sheet: Sheet, net: str, failures: list[tuple[Point, Point]] | None = None, limit: float = math.inf
+) -> float:
     """Connect all of a net's points.
 
     Args:
         failures: gets a pair of points for every two parts that no path could connect.
+        limit: cost above which paths are not looked for any longer.
 
     Returns:
-        Cost of the wires that were added: cells, and more for bends and crossings.
+        Cost of the wires that were added: cells, and more for bends and crossings; infinite if it is above the limit.
     """
-    left, bottom, right, top = sheet.bounds()
-    bounds = (left - MARGIN, bottom - MARGIN, right + MARGIN, top + MARGIN)
     total = 0.0
     parts = _parts(sheet, net)
     while len(parts) > 1:
         parts.sort(key=lambda part: (len(part), min(part)))
         others = set().union(*parts[1:])
-        found = _path(sheet, net, parts[0], others, bounds)
+        found = _Search(sheet, net).path(parts[0], others, limit - total)
         if found is None:
-            total += IMPOSSIBLE
-            if failures is not None:
-                failures.append((min(parts[0]), min(others)))
+            if failures is None:
+                return math.inf
+            failures.append((min(parts[0]), min(others)))
             parts = parts[1:]
             continue
         cost, path = found
@@ -83,82 +85,82 @@ def _parts(sheet: Sheet, net: str) -> list[set[Point]]:
     return parts
 
 
-def _path(
-    sheet: Sheet, net: str, sources: set[Point], targets: set[Point], bounds: tuple[int, int, int, int]
-) -> tuple[float, list[Point]] | None:
-    """Cost and points of the cheapest path from any source to any target."""
-    left, bottom, right, top = bounds
-    target_columns = {x for x, _ in targets}
-    target_rows = {y for _, y in targets}
-    low_x, high_x, low_y, high_y = min(target_columns), max(target_columns), min(target_rows), max(target_rows)
+class _Search:
+    """A* for one net on the sheet as it is."""
 
-    def estimate(point: Point) -> float:
+    def __init__(self, sheet: Sheet, net: str) -> None:
+        left, bottom, right, top = sheet.bounds()
+        self._low, self._high = (left - MARGIN, bottom - MARGIN), (right + MARGIN, top + MARGIN)
+        self._blocked = sheet.body | {point for point, name in sheet.pins.items() if name != net}
+        self._across = {point for point, name in sheet.across.items() if name != net}
+        self._along = {point for point, name in sheet.along.items() if name != net}
+        self._text = sheet.text
+        self._risers = sheet.risers
+
+    def path(self, sources: set[Point], targets: set[Point], limit: float) -> tuple[float, list[Point]] | None:
+        """Cost and points of the cheapest path from any source to any target that costs no more than the limit."""
+        low_x, high_x = min(x for x, _ in targets), max(x for x, _ in targets)
+        low_y, high_y = min(y for _, y in targets), max(y for _, y in targets)
+
+        def estimate(point: Point) -> float:
+            x, y = point
+            return max(low_x - x, 0, x - high_x) + max(low_y - y, 0, y - high_y)
+
+        best = {(point, ""): 0.0 for point in sources}
+        came: dict[tuple[Point, str], tuple[Point, str]] = {}
+        heap = [(estimate(point), 0.0, point, "") for point in sources]
+        heapq.heapify(heap)
+        while heap:
+            rank, cost, point, heading = heapq.heappop(heap)
+            if rank > limit:
+                return None
+            if cost > best[point, heading]:
+                continue
+            if point in targets:
+                state = (point, heading)
+                path = [point]
+                while state in came:
+                    state = came[state]
+                    path.append(state[0])
+                return cost, path[::-1]
+            for direction, following, step in self._steps(point, heading):
+                if following in sources:
+                    continue
+                # Ending on another net's wire would look like a connection to it.
+                if following in targets and (following in self._across or following in self._along):
+                    continue
+                total = cost + step
+                if total < best.get((following, direction), math.inf):
+                    best[following, direction] = total
+                    came[following, direction] = (point, heading)
+                    heapq.heappush(heap, (total + estimate(following), total, following, direction))
+        return None
+
+    def _steps(self, point: Point, heading: str) -> Iterator[tuple[Direction, Point, float]]:
+        """Allowed steps from a point that was reached in a direction, and their costs."""
         x, y = point
-        return max(low_x - x, 0, x - high_x) + max(low_y - y, 0, y - high_y)
-
-    State = tuple[Point, Direction | None]
-    best: dict[State, float] = {}
-    came: dict[State, State] = {}
-    heap: list[tuple[float, float, Point, str]] = []
-    for point in sorted(sources):
-        best[point, None] = 0.0
-        heapq.heappush(heap, (estimate(point), 0.0, point, ""))
-    while heap:
-        _, cost, point, heading = heapq.heappop(heap)
-        state: State = (point, heading or None)  # type: ignore[assignment]
-        if cost > best[state]:
-            continue
-        if point in targets:
-            path = [point]
-            while state in came:
-                state = came[state]
-                path.append(state[0])
-            return cost, path[::-1]
-        for direction in STEP:
-            nxt = move(point, direction)
-            if not (left <= nxt[0] <= right and bottom <= nxt[1] <= top) or nxt in sources:
+        crosses_riser = x in self._risers and y >= self._risers[x]
+        on_foreign_wire = crosses_riser or point in self._across or point in self._along
+        for direction, (dx, dy) in STEP.items():
+            # Turning, or setting out, on another net's wire would look like a connection to it.
+            turns = direction != heading
+            if on_foreign_wire and turns:
                 continue
-            step = _step_cost(sheet, net, point, nxt, direction, heading, nxt in targets)
-            if step is None:
+            following = (x + dx, y + dy)
+            if following in self._blocked:
                 continue
-            following: State = (nxt, direction)
-            total = cost + step
-            if total < best.get(following, float("inf")):
-                best[following] = total
-                came[following] = state
-                heapq.heappush(heap, (total + estimate(nxt), total, nxt, direction))
-    return None
-
-
-def _step_cost(
-    sheet: Sheet, net: str, point: Point, nxt: Point, direction: Direction, heading: str, arrives: bool
-) -> float | None:
-    """Cost of one step, or none if it is not allowed."""
-    vertical = direction in ("up", "down")
-    same, other = (sheet.along, sheet.across) if vertical else (sheet.across, sheet.along)
-    if nxt in sheet.body or sheet.pins.get(nxt, net) != net or same.get(nxt, net) != net:
-        return None
-    turns = heading not in ("", direction)
-    # Turning, or leaving a source, on another net's wire would look like a connection to it.
-    if (turns or not heading) and (sheet.across.get(point, net) != net or sheet.along.get(point, net) != net):
-        return None
-    if same.get(point, net) != net:
-        return None
-    for x, y in (point, nxt):
-        if vertical and x in sheet.risers and y >= sheet.risers[x]:
-            return None
-        if turns and (x, y) == point and x in sheet.risers and y >= sheet.risers[x]:
-            return None
-    cost = 1.0 + (BEND if turns else 0.0)
-    if other.get(nxt, net) != net:
-        if arrives:
-            return None
-        cost += CROSSING
-    if nxt[0] in sheet.risers and nxt[1] >= sheet.risers[nxt[0]]:
-        cost += CROSSING
-    if nxt in sheet.text:
-        cost += THROUGH_TEXT
-    return cost
+            if not (self._low[0] <= following[0] <= self._high[0] and self._low[1] <= following[1] <= self._high[1]):
+                continue
+            same, other = (self._along, self._across) if dy else (self._across, self._along)
+            if point in same or following in same:
+                continue
+            under_riser = following[0] in self._risers and following[1] >= self._risers[following[0]]
+            if dy and (crosses_riser or under_riser):
+                continue
+            step = 1.0 + (BEND if turns and heading else 0.0)
+            step += CROSSING if following in other or under_riser else 0.0
+            step += THROUGH_TEXT if following in self._text else 0.0
+            yield direction, following, step
 
 
 def _prune(sheet: Sheet, net: str) -> None:
