@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kserve import ModelRepository, ModelServer, model_server
+from kserve.utils.utils import cpu_count
 
 from genrf.errors import GenRFError
 from genrf.generation.opening import open_designer
@@ -66,7 +67,8 @@ def main() -> int:
     default = os.environ.get("GENRF_BUNDLE", "runs/latest/bundle")
     parser.add_argument("--bundle", type=Path, default=Path(default), help="folder of the models, or GENRF_BUNDLE")
     parser.add_argument("--model_name", default="genrf", help="name under which clients address the model")
-    parser.add_argument("--simulators", type=int, default=None, help="simulator processes; one a core if not given")
+    parser.add_argument("--simulators", type=int, default=cpu_count(), help="simulator processes")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models run")
     parser.add_argument("--most_waiting", type=int, default=16, help="requests that may wait before more are refused")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds after which a request is given up")
     parser.add_argument("--help", "-h", action="help", help="show this and exit")
@@ -75,7 +77,7 @@ def main() -> int:
         parser.error("--workers: one server process holds one designer; run more replicas instead")
     model = DesignModel(
         arguments.model_name,
-        lambda: open_designer(arguments.bundle, workers=arguments.simulators),
+        lambda: open_designer(arguments.bundle, workers=arguments.simulators, device=arguments.device),
         most_waiting=arguments.most_waiting,
         patience_s=arguments.patience,
     )

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from genrf.generation.backend import OnnxBackend
 from genrf.generation.bundle import Bundle
 from genrf.generation.generate import Designer
 
 
-def open_designer(folder: Path, *, workers: int | None = None, threads: int | None = None, seed: int = 0) -> Designer:
+def open_designer(
+    folder: Path,
+    *,
+    workers: int | None = None,
+    threads: int | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
+    seed: int = 0,
+) -> Designer:
     """Verify a bundle, load its models, and make a designer of them; enter it to start its simulators.
 
     Args:
         workers: simulator processes; by default one a core.
         threads: threads of ONNX Runtime; by default one a core.
+        device: where the models run.
 
     Raises:
         CheckpointError: if the bundle is missing, corrupt or of another format.
-        MissingToolError: if ONNX Runtime is not installed.
+        MissingToolError: if ONNX Runtime or, for ``cuda``, its GPU provider is not installed.
     """
     bundle = Bundle.load(folder)
     return Designer(
-        OnnxBackend(bundle, threads=threads),
+        OnnxBackend(bundle, threads=threads, device=device),
         bundle.conditioning,
         bundle.sampler,
         workers=workers,
