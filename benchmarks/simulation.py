@@ -44,7 +44,7 @@ from genrf.circuit.topology import Circuit
 from genrf.lna.metrics import noise_figure_db
 from genrf.simulation.engine import Simulation
 from genrf.simulation.library import REMEDY, library, simulator_version
-from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.pool import WORKER_ENVIRONMENT, SimulatorPool
 from genrf.simulation.testbench import Deck
 from genrf.spec import Conditions
 from genrf.technology import model_cards
@@ -99,6 +99,7 @@ def band_process(
 
 def time_band(simulations: list[Simulation], workers: int) -> tuple[float, float]:
     """Circuits a second over all workers, and processor milliseconds a circuit."""
+    os.environ.update(WORKER_ENVIRONMENT)
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(workers), context.SimpleQueue()
     processes = [

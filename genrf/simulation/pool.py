@@ -44,7 +44,7 @@ _POLL_S = 1.0
 _EARLY_DEATHS = 3
 """Workers that may die in a row without a circuit to blame before the run is given up."""
 
-_ENVIRONMENT = {
+WORKER_ENVIRONMENT = {
     # A worker is single-threaded: threads of libraries would only fight over the cores.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -89,7 +89,7 @@ class _Worker:
         write_progress(self.shared, -1)
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
-        environment = os.environ | {"PYTHONPATH": path} | _ENVIRONMENT
+        environment = os.environ | {"PYTHONPATH": path} | WORKER_ENVIRONMENT
         self.process = subprocess.Popen(
             [
                 sys.executable,

@@ -10,7 +10,6 @@ when a circuit exceeds it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import mmap
 import os
 import signal
@@ -26,8 +25,6 @@ from genrf.simulation.messages import READY, pack_answers, pack_error, unpack_ta
 SHARED_BYTES = 8
 """Number of the circuit in progress, as a signed 64-bit integer; -1 when idle."""
 _FLUSH_AFTER_S = 0.1
-_PARENT_DEATH_SIGNAL = 1
-"""``PR_SET_PDEATHSIG`` of ``prctl(2)``."""
 
 
 def write_progress(shared: mmap.mmap, number: int) -> None:
@@ -92,8 +89,6 @@ def main(arguments: list[str]) -> None:
     # ngspice reads .spiceinit from the working and the home folder; a user's settings must not change results.
     os.chdir("/")
     os.environ["HOME"] = "/nonexistent"
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     with (
         Connection(int(socket)) as connection,
         mmap.mmap(int(shared_file), SHARED_BYTES) as shared,
