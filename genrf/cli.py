@@ -109,8 +109,10 @@ def generate(
     spec = DesignSpec.from_yaml(spec_file)
     folder = output if output is not None else Path("designs") / spec_file.stem
     check_free(folder, overwrite=force)
+    # Before the plot worker starts: whatever is wrong with the bundle is said at once.
+    opened = _designer(bundle, workers, seed)
     with PlotWorker() as plots:
-        with _designer(bundle, workers, seed) as designer:
+        with opened as designer:
             with _progress(calls) as advance:
                 result = designer.design(spec, calls=calls, seed=seed, progress=advance)
             curves = _curves(designer, result, designs)
