@@ -198,8 +198,8 @@ def classify(output: str, otherwise: Cause) -> SimulationFailure:
     """The failure that ngspice's output tells of, with its telling line as the detail."""
     lines = [re.sub(r"^(stdout|stderr)\s*", "", line).strip() for line in output.splitlines()]
     singular = next((found for line in lines if (found := _SINGULAR.search(line))), None)
-    # A node inside a transistor ("q1#collCI") tells of an iteration that has left the range of numbers, not of a topology
-    # that has no solution.
+    # A node inside a transistor ("q1#collCI") tells of an iteration that has left the range of numbers, not of a
+    # topology that has no solution.
     if singular and "#" not in singular[1]:
         return SimulationFailure("singular_matrix", singular[0])
     for line in lines:
