@@ -145,7 +145,9 @@ class Conditioning:
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if content["format"] != FORMAT:
-                raise CheckpointError(f"{path}: format {content['format']}, this version reads {FORMAT}; run the pipeline again")
+                raise CheckpointError(
+                    f"{path}: format {content['format']}, this version reads {FORMAT}; run the pipeline again"
+                )
             return cls(**{key: tuple(content[key]) for key in ("classes", "metrics", "mean", "deviation")})
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be read ({error.strerror}); run the pipeline again") from error
@@ -160,11 +162,15 @@ def fit(class_names: Sequence[str], rows: Mapping[str, Mapping[str, NDArray[np.f
         class_names: the circuit classes in the dataset.
         rows: class name -> metric name -> values of that metric over the class's training rows, (N,).
     """
-    metric_names = tuple(dict.fromkeys(name for circuit_class in class_names for name in classes.get(circuit_class).metrics))
+    metric_names = tuple(
+        dict.fromkeys(name for circuit_class in class_names for name in classes.get(circuit_class).metrics)
+    )
     mean, deviation = [], []
     for name in metric_names:
         parts = [
-            np.log10(np.maximum(values[name], 1e-30)) if classes.get(circuit_class).metrics[name].scale == "log" else values[name]
+            np.log10(np.maximum(values[name], 1e-30))
+            if classes.get(circuit_class).metrics[name].scale == "log"
+            else values[name]
             for circuit_class, values in rows.items()
             if name in values
         ]

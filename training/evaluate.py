@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from genrf import classes, technology
-from genrf.circuit.topology import Circuit, Topology
+from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
+from genrf.files import write_json
 from genrf.generation.design import goodness
 from genrf.generation.generate import Designer
-from genrf.files import write_json
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import DesignSpec
@@ -34,6 +34,7 @@ from training.specifications import (
     read_specifications,
     specifications_hash,
 )
+from training.topology_quality import topology_quality
 
 SUCCESS_AT = (1, 8, 64)
 GENERATOR = "generator"
@@ -75,7 +76,9 @@ def evaluate(
     train = Rows.load(prepared / "train.npz")
     backend = TorchBackend.load(topology_gan, sizing_diffusion, surrogate)
     trials: list[Trial] = []
-    with Designer(backend, conditioning, backend.sampler, seed=config.seed, technology_name=config.technology) as designer:
+    with Designer(
+        backend, conditioning, backend.sampler, seed=config.seed, technology_name=config.technology
+    ) as designer:
         trials += generator_trials(designer, specifications, config.evaluation.calls)
         topologies = topology_quality(designer, config, specifications, train)
     trials += baseline_trials(config, specifications, train, conditioning)
@@ -135,7 +138,12 @@ def baseline_trials(
 
 
 def _trial(
-    method: str, item: HeldOutSpecification, circuits: Iterable[Circuit], calls: int, pool: SimulatorPool, batch: int = 16
+    method: str,
+    item: HeldOutSpecification,
+    circuits: Iterable[Circuit],
+    calls: int,
+    pool: SimulatorPool,
+    batch: int = 16,
 ) -> Trial:
     trial = Trial(method, item.spec.circuit_class, item.level, item.spec.name, None, 0, {}, 0.0)
     start = time.perf_counter()
@@ -154,37 +162,6 @@ def _trial(
                 trial.first_met = trial.simulated
     trial.seconds = time.perf_counter() - start
     return trial
-
-
-def topology_quality(
-    designer: Designer, config: Config, specifications: Sequence[HeldOutSpecification], train: Rows
-) -> dict[str, dict[str, float]]:
-    """How good the generator's topologies are, a class, before any repair.
-
-    Valid: pass the electrical rules. Simulates: of the valid ones sized by the sizing model, at least one sizing simulates.
-    Unique: distinct fingerprints. Novel: distinct fingerprints that are not in the training set. All as shares of what was drawn,
-    but novel, which is a share of the unique ones.
-    """
-    rng = np.random.default_rng((config.seed, 17))
-    known = set(train.fingerprint.tolist())
-    quality = {}
-    for name in config.classes:
-        specs = [item.spec for item in specifications if item.spec.circuit_class == name and item.level == "exact"]
-        each = -(-config.evaluation.topologies // max(1, len(specs)))
-        drawn: list[tuple[DesignSpec, Topology | None]] = []
-        for spec in specs:
-            drawn += [(spec, topology) for _, topology in designer.topologies(spec, each, rng)]
-        drawn = drawn[: config.evaluation.topologies]
-        valid = [(spec, topology) for spec, topology in drawn if topology is not None]
-        fingerprints = {topology.fingerprint for _, topology in valid}
-        quality[name] = {
-            "drawn": len(drawn),
-            "valid": len(valid) / max(1, len(drawn)),
-            "simulates": designer.count_simulating(valid, rng) / max(1, len(drawn)),
-            "unique": len(fingerprints) / max(1, len(drawn)),
-            "novel": len(fingerprints - known) / max(1, len(fingerprints)),
-        }
-    return quality
 
 
 def summarise(trials: Sequence[Trial], config: Config) -> list[dict[str, Any]]:
@@ -232,14 +209,19 @@ def hypervolumes(
         definition = classes.get(name)
         useful = (train.circuit_class == name) & train.useful
         columns = [conditioning.metrics.index(metric) for metric in definition.specification_metrics]
-        own = [Metrics(dict(zip(definition.specification_metrics, row, strict=True))) for row in train.measured[useful][:, columns]]
+        own = [
+            Metrics(dict(zip(definition.specification_metrics, row, strict=True)))
+            for row in train.measured[useful][:, columns]
+        ]
         reference = goodness(name, own)
         if len(reference) == 0:
             continue
         low, high = np.percentile(reference, [1, 99], axis=0)
         points = np.random.default_rng(0).uniform(0.0, 1.25, size=(20_000, len(columns)))
 
-        def share(gains: np.ndarray, low: np.ndarray = low, high: np.ndarray = high, points: np.ndarray = points) -> float:
+        def share(
+            gains: np.ndarray, low: np.ndarray = low, high: np.ndarray = high, points: np.ndarray = points
+        ) -> float:
             scaled = (gains - low) / np.maximum(high - low, 1e-12)
             scaled = scaled[(scaled > 0).all(axis=1)]
             covered = np.zeros(len(points), dtype=bool)

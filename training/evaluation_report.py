@@ -15,7 +15,10 @@ def write_report(result: dict[str, Any], folder: Path) -> None:
     """Write ``evaluation.csv`` and ``success.png``: success@K a class and level, with 95 % intervals."""
     entries = result["methods"]
     columns = [key for key in entries[0] if not key.endswith("_interval") and key != "failed"]
-    with written_whole(folder / "evaluation.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        written_whole(folder / "evaluation.csv") as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(entries)
@@ -43,7 +46,13 @@ def _plot(entries: list[dict[str, Any]], path: Path) -> None:
             [max(0.0, 100 * high - s) for s, (_, high) in zip(success, intervals, strict=True)],
         ]
         axis.errorbar(
-            calls, success, yerr=errors, marker="o", capsize=3, label=entry["method"], color=COLOURS.get(entry["method"])
+            calls,
+            success,
+            yerr=errors,
+            marker="o",
+            capsize=3,
+            label=entry["method"],
+            color=COLOURS.get(entry["method"]),
         )
         axis.set(title=f"{entry['class']}, {entry['level']}", xscale="log", ylim=(-3, 103))
         axis.set_xticks(calls, [str(k) for k in calls])

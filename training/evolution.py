@@ -77,7 +77,9 @@ class SearchSpace:
 
     def band(self, frequency_hz: float) -> int:
         """Index of the band a frequency lies in."""
-        position = math.log(frequency_hz / self.frequency_min_hz) / math.log(self.frequency_max_hz / self.frequency_min_hz)
+        position = math.log(frequency_hz / self.frequency_min_hz) / math.log(
+            self.frequency_max_hz / self.frequency_min_hz
+        )
         return min(self.bands - 1, max(0, int(position * self.bands)))
 
     def clip(self, frequency_hz: float) -> float:
@@ -195,9 +197,7 @@ def snap(circuit: Circuit, technology: Technology) -> Circuit:
     return circuit.with_values(values)
 
 
-def _quality(
-    circuit_class: str, population: Sequence[Individual]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _quality(circuit_class: str, population: Sequence[Individual]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Standardised goodness of each specification metric, (N, n), and total shortfall from usefulness, (N,)."""
     definition = classes.get(circuit_class)
     columns = []

@@ -57,6 +57,9 @@ def export_onnx(
         CheckpointError: if an exported model differs from PyTorch by more than the configured tolerance.
     """
     backend = TorchBackend.load(topology_gan, sizing_diffusion, surrogate)
+    for model in (backend.topology_gan, backend.sizing_diffusion, backend.surrogate):
+        # The exporter would otherwise keep what a backward pass through the generator's loop needs.
+        model.requires_grad_(False)
     data = PreparedData.load(prepared / "test.npz")
     work = output.with_name(f".{output.name}.tmp")
     shutil.rmtree(work, ignore_errors=True)

@@ -132,7 +132,9 @@ def _read(shards: Sequence[Path], circuit_class: str) -> pa.Table:
         (path for shard in shards for path in (Path(shard) / circuit_class).glob("*.parquet")), key=lambda p: p.name
     )
     if not paths:
-        raise InvalidInputError(f"no simulated rows of class {circuit_class} below {', '.join(map(str, shards)) or 'nothing'}")
+        raise InvalidInputError(
+            f"no simulated rows of class {circuit_class} below {', '.join(map(str, shards)) or 'nothing'}"
+        )
     table = pa.concat_tables([pq.read_table(path).replace_schema_metadata(None) for path in paths])
     return table.sort_by("row")
 
@@ -179,7 +181,8 @@ def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning) -> Ro
                 circuit_class, Conditions(frequency_hz=f, supply_v=v, source_ohm=s, load_ohm=load)
             )
             for f, v, s, load in zip(
-                *(table[name].to_pylist() for name in ("frequency_hz", "supply_v", "source_ohm", "load_ohm")), strict=True
+                *(table[name].to_pylist() for name in ("frequency_hz", "supply_v", "source_ohm", "load_ohm")),
+                strict=True,
             )
         ]
     )
@@ -226,7 +229,10 @@ def _shortfall(table: pa.Table, circuit_class: str) -> NDArray[np.float64]:
     definition = classes.get(circuit_class)
     total = np.zeros(len(table))
     for constraint in definition.useful:
-        slack = [relative_slack(definition.metrics[constraint.metric], constraint, v) for v in table[constraint.metric].to_pylist()]
+        slack = [
+            relative_slack(definition.metrics[constraint.metric], constraint, v)
+            for v in table[constraint.metric].to_pylist()
+        ]
         total += np.maximum(0.0, -np.array(slack))
     return total
 
@@ -243,7 +249,9 @@ def _digest(shards: Sequence[Path], class_names: Sequence[str]) -> str:
     """One hash over all Parquet files, independent of where the shards lie."""
     digest = hashlib.sha256()
     for name in class_names:
-        paths = sorted((path for shard in shards for path in (Path(shard) / name).glob("*.parquet")), key=lambda p: p.name)
+        paths = sorted(
+            (path for shard in shards for path in (Path(shard) / name).glob("*.parquet")), key=lambda p: p.name
+        )
         for path in paths:
             digest.update(path.name.encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -254,7 +262,9 @@ def _simulation_counts(shards: Sequence[Path], class_names: Sequence[str]) -> di
     """How many circuits were simulated, and how many failed of which cause."""
     counts: dict[str, Any] = {"simulated": 0}
     last_round: dict[str, int] = {"simulated": 0, "useful": 0}
-    for path in sorted({path for shard in shards for name in class_names for path in (Path(shard) / name).glob("*.json")}):
+    for path in sorted(
+        {path for shard in shards for name in class_names for path in (Path(shard) / name).glob("*.json")}
+    ):
         report = json.loads(path.read_text(encoding="utf-8"))
         counts["simulated"] += report["simulated"]
         for cause, count in report["failed"].items():

@@ -193,7 +193,9 @@ def _table(individuals: Sequence[Individual], circuit_class: str, number: int, s
         "round": pa.array([number] * len(individuals), pa.int16()),
         "fingerprint": pa.array([i.circuit.topology.fingerprint for i in individuals], pa.string()),
         "kinds": pa.array([t.kinds[:n].tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())),
-        "nets": pa.array([t.nets[:n].ravel().tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())),
+        "nets": pa.array(
+            [t.nets[:n].ravel().tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())
+        ),
         "values": pa.array([list(i.circuit.values) for i in individuals], pa.list_(pa.float64())),
     }
     for name in _CONDITIONS:
@@ -207,7 +209,9 @@ def _individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
     metric_names = tuple(classes.get(circuit_class).metrics)
     individuals = []
     for row in table.to_pylist():
-        tokens = Tokens(np.array(row["kinds"], dtype=np.int8), np.array(row["nets"], dtype=np.int8).reshape(-1, MAX_TERMINALS))
+        tokens = Tokens(
+            np.array(row["kinds"], dtype=np.int8), np.array(row["nets"], dtype=np.int8).reshape(-1, MAX_TERMINALS)
+        )
         parents = (*row["parents"], -1, -1)[:2]
         individuals.append(
             Individual(

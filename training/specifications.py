@@ -84,9 +84,7 @@ def read_specifications(path: Path) -> list[HeldOutSpecification]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return [
-            HeldOutSpecification(
-                level=item["level"], row=item["row"], spec=DesignSpec.from_dict(item["specification"])
-            )
+            HeldOutSpecification(level=item["level"], row=item["row"], spec=DesignSpec.from_dict(item["specification"]))
             for item in content
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:

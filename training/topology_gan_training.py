@@ -79,7 +79,9 @@ class TopologyGANTraining(CircuitTraining):
             return rising * max(falling, 0.01)
 
         optimisers = [
-            torch.optim.AdamW(builders, lr=settings.learning_rate, betas=(0.5, 0.99), weight_decay=settings.weight_decay),
+            torch.optim.AdamW(
+                builders, lr=settings.learning_rate, betas=(0.5, 0.99), weight_decay=settings.weight_decay
+            ),
             torch.optim.AdamW(critics, lr=CRITIC_LEARNING_RATE, betas=(0.5, 0.99), weight_decay=settings.weight_decay),
         ]
         return optimisers, [torch.optim.lr_scheduler.LambdaLR(optimiser, scale) for optimiser in optimisers]

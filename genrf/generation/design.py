@@ -68,9 +68,7 @@ def ranked(designs: Sequence[Design], spec: DesignSpec) -> tuple[Design, ...]:
 def pareto_front(circuit_class: str, metrics: Sequence[Metrics]) -> NDArray[np.bool_]:
     """Which of the circuits no other one dominates in the class's specification metrics, (N,)."""
     gains = goodness(circuit_class, metrics)
-    dominated = [
-        bool(((gains >= gain).all(axis=1) & (gains > gain).any(axis=1)).any()) for gain in gains
-    ]
+    dominated = [bool(((gains >= gain).all(axis=1) & (gains > gain).any(axis=1)).any()) for gain in gains]
     return ~np.array(dominated, dtype=bool)
 
 

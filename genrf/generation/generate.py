@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf import __version__, classes, technology
+from genrf import __version__, technology
+from genrf.circuit.canonical import canonical
 from genrf.circuit.normalise import denormalise, normalise
 from genrf.circuit.rules import is_legal
-from genrf.circuit.canonical import canonical
 from genrf.circuit.tokens import MAX_DEVICES, Tokens, decode, encode
 from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
@@ -162,6 +162,12 @@ class Designer:
         nets = net_logits.argmax(axis=-1)  # (count, M, 3)
         return [_read(k, n, spec.circuit_class) for k, n in zip(kinds, nets, strict=True)]
 
+    def size(self, spec: DesignSpec, topologies: list[Topology], rng: np.random.Generator) -> list[Circuit]:
+        """Draw one set of values for each topology."""
+        search = _Search(self, spec, rng, self._seed)
+        pool = search.sized(topologies)
+        return [search.circuit(topology, values) for topology, values in zip(topologies, pool.values, strict=True)]
+
 
 class _Search:
     """The state of one call to `Designer.design`."""
@@ -206,18 +212,24 @@ class _Search:
             drawn = self._designer.topologies(self._spec, self._settings.latents, self._rng)
             legal = {topology.fingerprint: topology for _, topology in drawn if topology is not None}
             chosen = list(legal.values())[: self._settings.topologies]
-        if not chosen:
-            return _Pool([], *_no_slots(), np.zeros((0, MAX_DEVICES), np.float32), [])
-        topologies = [topology for topology in chosen for _ in range(self._settings.sizings)]
-        kinds, nets = _tokens(topologies)
-        with self._timed("sizing"):
-            noise = self._rng.standard_normal(kinds.shape).astype(np.float32)
-            values = self._denoise(noise * self._designer._sampler.sigma_max, kinds, nets, self._designer._sampler.sigma_max)
-        pool = self._legalised(_Pool(topologies, kinds, nets, values, ["generator"] * len(topologies)))
+        pool = self.sized([topology for topology in chosen for _ in range(self._settings.sizings)])
+        if not len(pool):
+            return pool
         with self._timed("ranking"):
             mean, deviation = self._predict(pool)
             pool.margin = self._conditioning.predicted_margin(self._spec, mean, deviation)
         return pool
+
+    def sized(self, topologies: list[Topology]) -> _Pool:
+        """Values drawn by the sizing model from pure noise, one set for each topology."""
+        if not topologies:
+            return _Pool([], *_no_slots(), np.zeros((0, MAX_DEVICES), np.float32), [])
+        kinds, nets = _tokens(topologies)
+        sigma = self._designer._sampler.sigma_max
+        with self._timed("sizing"):
+            noise = self._rng.standard_normal(kinds.shape).astype(np.float32)
+            values = self._denoise(noise * sigma, kinds, nets, sigma)
+        return self._legalised(_Pool(topologies, kinds, nets, values, ["generator"] * len(topologies)))
 
     def _vary(self) -> _Pool:
         """Re-noised versions of the best simulated circuits, rated by their predicted change."""
@@ -267,7 +279,7 @@ class _Search:
             if len(chosen) == count:
                 break
             topology = pool.topologies[index]
-            circuit = self._circuit(topology, pool.values[index])
+            circuit = self.circuit(topology, pool.values[index])
             if circuit in self._seen or used[topology.fingerprint] >= per_topology:
                 continue
             self._seen.add(circuit)
@@ -335,7 +347,8 @@ class _Search:
         pool.values = normalise(pool.kinds, legal, frequency).astype(np.float32)
         return pool
 
-    def _circuit(self, topology: Topology, values: NDArray[np.float32]) -> Circuit:
+    def circuit(self, topology: Topology, values: NDArray[np.float32]) -> Circuit:
+        """The circuit of normalised values (M,)."""
         count = len(topology.devices)
         kinds, _ = _tokens([topology])
         legal = denormalise(kinds, values[None], self._spec.conditions.frequency_hz, self._designer._technology)
@@ -354,9 +367,7 @@ class _Search:
         self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
-def _read(
-    kinds: NDArray[np.int64], nets: NDArray[np.int64], circuit_class: str
-) -> tuple[Tokens, Topology | None]:
+def _read(kinds: NDArray[np.int64], nets: NDArray[np.int64], circuit_class: str) -> tuple[Tokens, Topology | None]:
     tokens = Tokens(kinds.astype(np.int8), nets.astype(np.int8))
     try:
         topology = decode(tokens, circuit_class)

@@ -92,8 +92,11 @@ class Generator(nn.Module):
         self.net_embedding = nn.Parameter(0.3 * torch.randn(MAX_NETS, config.net_embedding))
         self.queries = nn.ModuleList(nn.Linear(embedding, config.net_embedding) for _ in range(MAX_TERMINALS))
         self.net_bias = nn.ModuleList(nn.Linear(embedding, MAX_NETS) for _ in range(MAX_TERMINALS))
-        self.chosen = nn.ModuleList(nn.Linear(config.net_embedding, embedding, bias=False) for _ in range(MAX_TERMINALS))
+        self.chosen = nn.ModuleList(
+            nn.Linear(config.net_embedding, embedding, bias=False) for _ in range(MAX_TERMINALS)
+        )
         self.register_buffer("roles", _roles(), persistent=False)
+        self.register_buffer("end", F.one_hot(torch.tensor(0), N_KINDS).float(), persistent=False)
         self.register_buffer("always", (torch.arange(MAX_NETS) <= FIRST_INTERNAL_TOKEN).float(), persistent=False)
 
     def forward(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,7 +122,8 @@ class Generator(nn.Module):
             empty.unsqueeze(2).expand(-1, MAX_NETS, N_ROLES),
         )
         if torch.compiler.is_exporting():
-            return self._write_as_loop(context, carry, uniform)
+            with torch.no_grad():
+                return self._write_as_loop(context, carry, uniform)
         written = []
         for quantiles in uniform.unbind():
             carry = self._write_slot(context, carry, quantiles)
@@ -130,12 +134,15 @@ class Generator(nn.Module):
         """The same as one loop of the exported graph: unrolled, it takes minutes to export."""
         from torch._higher_order_ops.scan import scan
 
-        def body(before: list[Tensor], quantiles: Tensor) -> tuple[list[Tensor], Tensor]:
+        def body(before: list[Tensor], turn: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+            # What a loop runs over must not have the batch's size, so the quantiles are picked by a one-hot (M,).
+            quantiles = (uniform * turn[0].view(MAX_DEVICES, 1, 1)).sum(dim=0)
             after = self._write_slot(context, (before[0], before[1], before[2]), quantiles)
             # An output must not be a view of another.
-            return [tensor.clone() for tensor in after], after[1].clone()
+            return [tensor.clone() for tensor in after], [after[1].clone()]
 
-        _, written = scan(body, [tensor.clone() for tensor in carry], uniform.clone(), dim=0)
+        turns = torch.eye(MAX_DEVICES, device=context.device)
+        _, (written,) = scan(body, [tensor.clone() for tensor in carry], [turns], dim=0)
         return written.transpose(0, 1)
 
     def _write_slot(self, context: Tensor, carry: Carry, quantiles: Tensor) -> Carry:
@@ -183,11 +190,13 @@ class Generator(nn.Module):
 
     def _kind_logits(self, output: Tensor, before: Tensor, degree: Tensor) -> Tensor:
         """Scores of the kinds, (..., K): no end while an internal net hangs on one terminal, and nothing after the end."""
-        hanging = (1.0 - (degree.detach()[..., FIRST_INTERNAL_TOKEN:] - 1.0).abs()).clamp_min(0.0).amax(dim=-1, keepdim=True)
+        hanging = (
+            (1.0 - (degree.detach()[..., FIRST_INTERNAL_TOKEN:] - 1.0).abs()).clamp_min(0.0).amax(dim=-1, keepdim=True)
+        )
         started = before.detach()[..., :N_KINDS].sum(dim=-1, keepdim=True)
         ended = before.detach()[..., :1]
         empty = torch.maximum(hanging * (1.0 - ended), 1.0 - started)
-        forbidden = torch.cat([empty, ended.expand(*ended.shape[:-1], N_KINDS - 1)], dim=-1)
+        forbidden = empty * self.end + ended * (1.0 - self.end)
         return self.kind_head(output) + forbidden * FORBIDDEN
 
     def _features(self, slot: Tensor, state: Tensor, context: Tensor) -> Tensor:
@@ -197,11 +206,15 @@ class Generator(nn.Module):
         """What each net looks like from what is connected to it, (..., N, E)."""
         return F.gelu(self.net_state(state.clamp(max=2.0)) + self.net_embedding)
 
-    def _net_logits(self, hidden: Tensor, candidates: Tensor, kind: Tensor, degree: Tensor, earlier: Sequence[Tensor]) -> Tensor:
+    def _net_logits(
+        self, hidden: Tensor, candidates: Tensor, kind: Tensor, degree: Tensor, earlier: Sequence[Tensor]
+    ) -> Tensor:
         """Scores of the nets at the terminal after the earlier ones, (..., N), without what canonical tokens never hold."""
         terminal = len(earlier)
         query = self.queries[terminal](F.gelu(hidden)).unsqueeze(-1)  # (..., E, 1)
-        logits = (candidates @ query).squeeze(-1) / candidates.shape[-1] ** 0.5 + self.net_bias[terminal](F.gelu(hidden))
+        logits = (candidates @ query).squeeze(-1) / candidates.shape[-1] ** 0.5 + self.net_bias[terminal](
+            F.gelu(hidden)
+        )
         # Canonical tokens number internal nets as they appear, so only the first unused one can be new.
         used = degree.detach().clamp(max=1.0)
         allowed = (used + F.pad(used[..., :-1], (1, 0)) + self.always).clamp(max=1.0)

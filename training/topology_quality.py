@@ -1,0 +1,72 @@
+"""How good the topologies are that the generator writes, as written, before any repair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from genrf.circuit.topology import Topology
+from genrf.generation.generate import Designer
+from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.spec import DesignSpec
+from training.config import Config
+from training.prepare import Rows
+from training.specifications import HeldOutSpecification
+
+SIZINGS = 4
+"""Sets of values that a topology is given to show that it can be simulated."""
+
+
+def topology_quality(
+    designer: Designer, config: Config, specifications: Sequence[HeldOutSpecification], train: Rows
+) -> dict[str, dict[str, float]]:
+    """Quality of topologies drawn for the held-out specifications, a class.
+
+    Returns:
+        For each class: ``drawn``, how many; of those, the shares that are ``valid`` (pass the electrical rules), that
+        ``simulate`` (are valid, and one of a few sizings by the sizing model gives metrics) and that are ``unique`` (distinct
+        fingerprints of valid ones); and of the unique ones the share that is ``novel`` (not in the training set).
+    """
+    rng = np.random.default_rng((config.seed, 17))
+    known = set(train.fingerprint.tolist())
+    quality = {}
+    for name in config.classes:
+        specs = [item.spec for item in specifications if item.spec.circuit_class == name and item.level == "exact"]
+        drawn: list[tuple[DesignSpec, Topology | None]] = []
+        for index, spec in enumerate(specs):
+            # As even a share of the whole number for each specification as integers allow.
+            share = config.evaluation.topologies * (index + 1) // len(
+                specs
+            ) - config.evaluation.topologies * index // len(specs)
+            drawn += [(spec, topology) for _, topology in designer.topologies(spec, share, rng)]
+        valid = [(spec, topology) for spec, topology in drawn if topology is not None]
+        fingerprints = {topology.fingerprint for _, topology in valid}
+        quality[name] = {
+            "drawn": len(drawn),
+            "valid": len(valid) / max(1, len(drawn)),
+            "simulate": _simulating(designer, config, valid, rng) / max(1, len(drawn)),
+            "unique": len(fingerprints) / max(1, len(drawn)),
+            "novel": len(fingerprints - known) / max(1, len(fingerprints)),
+        }
+    return quality
+
+
+def _simulating(
+    designer: Designer, config: Config, valid: Sequence[tuple[DesignSpec, Topology]], rng: np.random.Generator
+) -> int:
+    """How many of the topologies give metrics with at least one of their sizings."""
+    by_spec: dict[str, tuple[DesignSpec, list[Topology]]] = {}
+    for spec, topology in valid:
+        by_spec.setdefault(spec.name, (spec, []))[1].append(topology)
+    owners: list[int] = []
+    jobs: list[Simulation] = []
+    first = 0
+    for spec, topologies in by_spec.values():
+        repeated = [topology for topology in topologies for _ in range(SIZINGS)]
+        jobs += [Simulation(circuit, spec.conditions) for circuit in designer.size(spec, repeated, rng)]
+        owners += [first + index for index in range(len(topologies)) for _ in range(SIZINGS)]
+        first += len(topologies)
+    with SimulatorPool(technology=config.technology) as pool:
+        outcomes = pool.run(jobs)
+    return len({owner for owner, outcome in zip(owners, outcomes, strict=True) if outcome.metrics is not None})
