@@ -7,22 +7,18 @@ not met. Errors are one line on the error output; ``--debug`` shows where they c
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from genrf import __version__
+from genrf import __version__, terminal
 from genrf.errors import GenRFError, InvalidInputError, MissingToolError, SpecificationNotMetError
 
 if TYPE_CHECKING:
     from genrf.generation.design import DesignResult
     from genrf.generation.generate import Designer
-    from genrf.spec import DesignSpec
 
 DEFAULT_BUNDLE = Path("runs/latest/bundle")
 """Where the pipeline leaves the bundle that it trained last."""
@@ -113,14 +109,14 @@ def generate(
     opened = _designer(bundle, workers, seed)
     with PlotWorker() as plots:
         with opened as designer:
-            with _progress(calls) as advance:
+            with terminal.progress_bar(calls) as advance:
                 result = designer.design(spec, calls=calls, seed=seed, progress=advance)
             curves = _curves(designer, result, designs)
         write_result(folder, result, curves, plots, overwrite=force)
     if as_json:
-        _print_json(result_content(result))
+        terminal.print_json(result_content(result))
     else:
-        _show_result(result, designs, folder)
+        terminal.show_result(result, designs, folder)
     _judge(spec_file, result)
 
 
@@ -170,7 +166,7 @@ def simulate(
     for name in corner or ():
         if name not in process.corners:
             raise InvalidInputError(f"--corner: unknown corner {name!r}; known: {', '.join(process.corners)}")
-    jobs: list[tuple[Path, DesignSpec, Simulation]] = []
+    jobs: list[terminal.Job] = []
     for path, design, spec in read:
         own = spec.conditions
         for c, t, v in product(corner or [own.corner], temperature or [own.temperature_c], supply or [own.supply_v]):
@@ -179,9 +175,11 @@ def simulate(
     with SimulatorPool(workers=min(len(jobs), os.cpu_count() or 1)) as pool:
         outcomes = pool.run([simulation for _, _, simulation in jobs])
     if as_json:
-        _print_json([_simulated_content(*job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)])
+        terminal.print_json(
+            [terminal.simulated_content(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
+        )
     else:
-        _show_simulated(jobs, outcomes)
+        terminal.show_simulated(jobs, outcomes)
     failed = [outcome.failure for outcome in outcomes if outcome.failure is not None]
     if failed:
         raise GenRFError(f"{len(failed)} of {len(outcomes)} simulations failed: {failed[0].cause}: {failed[0].detail}")
@@ -203,12 +201,12 @@ def spec_check(
 
     specs = [DesignSpec.from_yaml(path) for path in spec_files]
     if as_json:
-        _print_json([spec.to_dict() for spec in specs])
+        terminal.print_json([spec.to_dict() for spec in specs])
         return
     from genrf.report.table import specification_table
 
     for spec in specs:
-        _console().print(specification_table(spec))
+        terminal.console().print(specification_table(spec))
 
 
 @app.command(epilog=_examples("metrics", "metrics lna --json"))
@@ -225,7 +223,7 @@ def metrics(
     chosen = classes.names() if circuit_class is None else (circuit_class,)
     if as_json:
         vocabulary = {name: classes.get(name).metrics.values() for name in chosen}
-        _print_json(
+        terminal.print_json(
             {
                 name: [{"name": m.name, "unit": m.unit, "better": m.better, "description": m.description} for m in its]
                 for name, its in vocabulary.items()
@@ -233,7 +231,7 @@ def metrics(
         )
         return
     for name in chosen:
-        _console().print(vocabulary_table(name))
+        terminal.console().print(vocabulary_table(name))
 
 
 @app.command(
@@ -266,7 +264,7 @@ def version(as_json: Json = False) -> None:
     process = technology.get("sg13g2")
     versions = {"genrf": __version__, process.name: process.version, "python": platform.python_version()}
     if as_json:
-        _print_json(versions)
+        terminal.print_json(versions)
     else:
         for name, value in versions.items():
             typer.echo(f"{name} {value}")
@@ -310,70 +308,3 @@ def _judge(spec_file: Path, result: DesignResult) -> None:
     raise SpecificationNotMetError(
         f"{spec_file}: not met by any of {result.simulated} simulated circuits; the closest: {missed}"
     )
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A progress bar on the error output, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("Simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda done, allowed: bar.update(task, completed=done, total=allowed)
-
-
-def _show_result(result: DesignResult, count: int, folder: Path) -> None:
-    from genrf.report.table import design_table
-
-    met = sum(design.met for design in result.designs)
-    failed = sum(result.failed.values())
-    console = _console()
-    console.print(
-        design_table(
-            result.designs[:count], result.spec, title=f"{result.spec.name}: best of {result.simulated} simulated"
-        )
-    )
-    first = f", the first after {result.first_met}" if result.first_met is not None else ""
-    causes = ", ".join(f"{number} {cause}" for cause, number in sorted(result.failed.items()))
-    console.print(
-        f"{met} of {result.simulated} meet the specification{first}; "
-        f"{failed} failed{f' ({causes})' if causes else ''}; {sum(result.seconds.values()):.2f} s"
-    )
-    console.print(f"Written to {folder}; open {folder / 'report.html'}", soft_wrap=True)
-
-
-def _show_simulated(jobs: list[Any], outcomes: list[Any]) -> None:
-    from genrf.report.table import simulation_table
-
-    _console().print(simulation_table(jobs, outcomes))
-
-
-def _simulated_content(path: Path, spec: DesignSpec, simulation: Any, outcome: Any) -> dict[str, Any]:
-    conditions = simulation.conditions
-    content: dict[str, Any] = {
-        "design": str(path),
-        "corner": conditions.corner,
-        "temperature_c": conditions.temperature_c,
-        "supply_v": conditions.supply_v,
-    }
-    if outcome.metrics is None:
-        return content | {"failure": {"cause": outcome.failure.cause, "detail": outcome.failure.detail}}
-    return content | {"metrics": dict(outcome.metrics), "met": spec.meets(outcome.metrics)}
-
-
-def _console() -> Any:
-    """A console that wraps at the terminal's width, and does not wrap where the output is no terminal."""
-    from rich.console import Console
-
-    return Console() if sys.stdout.isatty() else Console(width=200)
-
-
-def _print_json(content: Any) -> None:
-    import json
-
-    typer.echo(json.dumps(content, indent=2, allow_nan=False))

@@ -32,11 +32,14 @@ class Chain:
         """The nets at both ends."""
         return self.nets[0], self.nets[-1]
 
+    @property
+    def reversed(self) -> Chain:
+        """The same chain, read from its other end."""
+        return Chain(self.devices[::-1], self.nets[::-1])
+
     def starting_at(self, net: str) -> Chain:
         """The same chain, read from the end that is on this net."""
-        if self.nets[0] == net:
-            return self
-        return Chain(self.devices[::-1], self.nets[::-1])
+        return self if self.nets[0] == net else self.reversed
 
     def other_end(self, net: str) -> str:
         """The net at the far end, seen from one end."""

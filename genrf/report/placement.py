@@ -11,22 +11,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 
 from genrf.circuit.topology import GROUND, SUPPLY
 from genrf.report.chains import BASE, COLLECTOR, EMITTER, Chain, CircuitGraph
-from genrf.report.routing import connect
+from genrf.report.loops import closing_piece
+from genrf.report.pieces import Pieces, Wire
 from genrf.report.sheet import (
     LENGTH,
     Direction,
     Piece,
     Point,
     Sheet,
-    device_piece,
-    ground_piece,
     mark_piece,
     move,
-    transistor_piece,
     transistor_pins,
 )  # fmt: skip
 
@@ -39,12 +36,6 @@ FLAT = 5.0
 """How many cells further a symbol is put to stand upright."""
 STUB = 3
 """Cells beside the base of a transistor that are kept free for a wire."""
-CANDIDATES = 12
-"""How many places are tried with real wires before a loop is closed at one of them."""
-PER_ROW = 4
-"""How many of these may lie in one row."""
-BELOW = 3.0
-"""How many cells of wire longer a feedback path may be to be drawn above the signal path instead of below it."""
 
 
 class Placement:
@@ -60,6 +51,7 @@ class Placement:
         self._graph = graph
         self._devices = graph.topology.devices
         self._texts = texts
+        self._pieces = Pieces(graph, texts)
         self._anchor: dict[str, Point] = {}
         """Where each signal net was first reached."""
         self._end: dict[str, dict[int, int]] = {}
@@ -68,9 +60,6 @@ class Placement:
         """1 for nets that grow to the right, -1 for those that grow to the left."""
         self._done: set[int] = set()
         """Devices that have a place."""
-        self._bias_texts = {
-            device.nets[0]: texts[i] for i, device in enumerate(self._devices) if device.kind == "bias_voltage"
-        }
         self._queue: deque[str] = deque()
         self._floor = 0
 
@@ -169,32 +158,7 @@ class Placement:
             column = x + offset
             start = move((column, y), direction, lead)
             wires = [(net, (x, y), (column, y)), (net, (column, y), start)]
-            yield self._chain_piece(chain, start, direction, [wire for wire in wires if wire[1] != wire[2]])
-
-    def _chain_piece(
-        self, chain: Chain, start: Point, direction: Direction, wires: Iterable[tuple[str, Point, Point]] = ()
-    ) -> Piece:
-        """The devices of a chain in a straight line, with the rail's symbol at the end if it ends on one."""
-        piece = Piece(wires=list(wires))
-        at = start
-        for index, a, b in zip(chain.devices, chain.nets, chain.nets[1:], strict=False):
-            piece.add(device_piece(self._devices[index].kind, index, self._texts[index], at, direction, (a, b)))
-            at = move(at, direction, LENGTH)
-        return piece.add(self._rail_piece(chain.nets[-1], at, direction))
-
-    def _rail_piece(self, net: str, at: Point, direction: Direction) -> Piece:
-        """What is drawn at a terminal on a rail; nothing for a signal net."""
-        if net == GROUND:
-            if direction == "up":
-                return mark_piece("bias", at, "up", ("GND",))
-            return ground_piece(at)
-        if net == SUPPLY:
-            if direction == "down":
-                return mark_piece("bias", at, "down", ("VDD",))
-            return Piece(risers=[at])
-        if net in self._bias_texts and net in self._graph.bias_nets:
-            return mark_piece("bias", at, direction, self._bias_texts[net])
-        return Piece()
+            yield self._pieces.chain(chain, start, direction, wires)
 
     # Transistors
 
@@ -222,21 +186,16 @@ class Placement:
                 wires = [(net, (self._anchor[net][0], y), (column, y)), (net, (column, y), start)]
                 offset = transistor_pins((0, 0))[terminal]
                 base = (start[0] - offset[0], start[1] - offset[1])
-                yield self._transistor_at(index, base, [wire for wire in wires if wire[1] != wire[2]])
+                yield self._transistor_at(index, base, wires)
 
     def _is_collector_pin(self, point: Point) -> bool:
         return any(s.kind == "hbt" and transistor_pins(s.at)[COLLECTOR] == point for s in self.sheet.symbols)
 
-    def _transistor_at(self, index: int, base: Point, wires: list[tuple[str, Point, Point]]) -> Piece:
-        nets = self._devices[index].nets
-        piece = transistor_piece(index, self._texts[index], base, nets).add(Piece(wires=wires))
-        directions: tuple[Direction, ...] = ("up", "left", "down")
-        for net, at, direction in zip(nets, transistor_pins(base), directions, strict=True):
-            piece.add(self._rail_piece(net, at, direction))
-        piece.wires += self._stubs(nets[BASE], base)
-        return piece
+    def _transistor_at(self, index: int, base: Point, wires: Iterable[Wire] = ()) -> Piece:
+        net = self._devices[index].nets[BASE]
+        return self._pieces.transistor(index, base, [*wires, *self._stubs(net, base)])
 
-    def _stubs(self, net: str, base: Point) -> list[tuple[str, Point, Point]]:
+    def _stubs(self, net: str, base: Point) -> list[Wire]:
         """Wires that keep room at a base for what will be connected to it; routing removes the unused ones."""
         if net in self._graph.rails:
             return []
@@ -267,56 +226,21 @@ class Placement:
                 for distance in range(block, block + 6):
                     column = start + distance * self._way[net]
                     wires = [(net, (x, y), (column, y)), (net, (column, y), (column, row))]
-                    yield self._chain_piece(chain, (column, row), direction, [w for w in wires if w[1] != w[2]])
+                    yield self._pieces.chain(chain, (column, row), direction, wires)
 
     def _close_loop(self, chain: Chain) -> None:
-        """A chain between two nets that both have a place: as near to both as there is room."""
-        a, b = chain.ends
-        if a in self._graph.rails or b in self._graph.rails:
+        if set(chain.ends) & self._graph.rails:
             self._lonely(chain)
-            return
-        points_a, points_b = self.sheet.points_of(a), self.sheet.points_of(b)
-        left, bottom, right, top = self.sheet.bounds()
-        span = LENGTH * len(chain.devices)
-        candidates: list[tuple[float, int, int, bool]] = []
-        for forward in (True, False):
-            begin, end = (points_a, points_b) if forward else (points_b, points_a)
-            for y in range(bottom - 3, top + 4):
-                extra = BELOW if y < self._floor else 0.0
-                ranked = sorted(
-                    (_wiring((x, y), begin) + _wiring((x + span, y), end), x) for x in range(left - 4, right + 1)
-                )
-                pieces = ((cost, x, self._loop_piece(chain, forward, (x, y))) for cost, x in ranked)
-                fitting = ((cost + extra, x, y, forward) for cost, x, piece in pieces if self.sheet.fits(piece))
-                candidates += islice(fitting, PER_ROW)
-        best, best_cost = self._loop_piece(chain, True, (left, top + 4)), float("inf")
-        for estimate, x, y, forward in sorted(candidates)[:CANDIDATES]:
-            if estimate >= best_cost:
-                break
-            piece = self._loop_piece(chain, forward, (x, y))
-            trial = self.sheet.copy()
-            trial.put(piece)
-            cost = BELOW if y < self._floor else 0.0
-            cost += connect(trial, a, limit=best_cost - cost)
-            if cost < best_cost:
-                cost += connect(trial, b, limit=best_cost - cost)
-            if cost < best_cost:
-                best, best_cost = piece, cost
-        self._accept(best)
-
-    def _loop_piece(self, chain: Chain, forward: bool, start: Point) -> Piece:
-        """A chain lying on its side, its first or its last net on the left."""
-        turned = chain if forward else Chain(chain.devices[::-1], chain.nets[::-1])
-        return self._chain_piece(turned, start, "right")
+        else:
+            self._accept(closing_piece(self.sheet, self._pieces, chain, self._floor))
 
     def _lonely(self, chain: Chain) -> None:
         """A chain between two rails: to the right of everything."""
         if chain.nets[0] != SUPPLY and chain.nets[-1] != GROUND:
-            chain = Chain(chain.devices[::-1], chain.nets[::-1])
+            chain = chain.reversed
         right = self.sheet.bounds()[2] + 3
-        top = self._floor + LENGTH * len(chain.devices)
-        piece = self._chain_piece(chain, (right, top), "down")
-        self._accept(piece.add(self._rail_piece(chain.nets[0], (right, top), "up")))
+        top = (right, self._floor + LENGTH * len(chain.devices))
+        self._accept(self._pieces.chain(chain, top, "down").add(self._pieces.rail(chain.nets[0], top, "up")))
 
     def _next_unreached(self) -> int | None:
         """A transistor that the walk has not reached, those on a net that has a place first."""
@@ -330,7 +254,7 @@ class Placement:
             self._try(self._transistor_places(collector, index, COLLECTOR), collector)
         if index not in self._done:
             _, _, right, _ = self.sheet.bounds() if self.sheet.symbols else (0, 0, 0, 0)
-            self._accept(self._transistor_at(index, (right + 4, self._floor), []))
+            self._accept(self._transistor_at(index, (right + 4, self._floor)))
 
     def _place_port(self, port: str) -> None:
         """The mark of an output: at the end of its net's row if nothing is in the way, else at the right edge."""
@@ -385,9 +309,3 @@ class Placement:
                     self._reach(nets[terminal], transistor_pins(symbol.at)[terminal], way)
         for point, pin_net in piece.pins.items():
             self._reach(pin_net, point, self._way.get(net, 1) if net else 1)
-
-
-def _wiring(point: Point, targets: Iterable[Point]) -> int:
-    """Length of the shortest wire from a point to any target, a bend counted as two cells."""
-    x, y = point
-    return min((abs(x - a) + abs(y - b) + (2 if x != a and y != b else 0) for a, b in targets), default=0)

@@ -31,61 +31,41 @@ def constraints_on(spec: DesignSpec, metric: str) -> list[Constraint]:
     return [constraint for constraint in spec.constraints if constraint.metric == metric]
 
 
-def bound_text(spec: DesignSpec, metric: str) -> str:
+def bound_text(spec: DesignSpec, metric: str, *, unit: bool = True) -> str:
     """The bounds on a metric as text, such as ``≥ 15.00 dB``; a dash without any."""
     definition = classes.get(spec.circuit_class).metrics[metric]
     signs = {">=": "≥", "<=": "≤"}
-    bounds = [f"{signs[c.sense]} {metric_text(definition, c.bound)}" for c in constraints_on(spec, metric)]
+    bounds = [f"{signs[c.sense]} {metric_text(definition, c.bound, unit=unit)}" for c in constraints_on(spec, metric)]
     return ", ".join(bounds) or "–"
 
 
 def design_table(designs: Sequence[Design], spec: DesignSpec, title: str = "") -> Table:
-    """A table of designs, the specification in its first row."""
-    from rich.table import Table
-
-    table = Table(title=title or None, title_justify="left", header_style="bold")
-    table.add_column("", justify="right")
+    """A table of designs, the specification in its first row; narrow enough for a terminal of 80 columns."""
     columns = metric_columns(spec)
-    for name in columns:
-        table.add_column(name, justify="right")
-    table.add_column("met", justify="center")
-    table.add_column("Pareto", justify="center")
-    table.add_row(
-        "specification", *[bound_text(spec, name) for name in columns], "", "", style="cyan", end_section=True
-    )
+    table = _table([""], [*columns, "met", "Pareto"], title)
+    table.add_row("bound", *_bounds(spec, columns), "", "", style="cyan", end_section=True)
     for number, design in enumerate(designs, start=1):
         cells = [_coloured(spec, name, design.metrics) for name in columns]
-        table.add_row(
-            str(number), *cells, "[green]yes[/]" if design.met else "[red]no[/]", "●" if design.pareto else ""
-        )
+        table.add_row(str(number), *cells, _verdict(design.met), "●" if design.pareto else "")
     return table
 
 
-def simulation_table(jobs: Sequence[tuple[Path, DesignSpec, Simulation]], outcomes: Sequence[Outcome]) -> Table:
-    """One row a simulation: the design's file, its conditions, and its metrics against the specification."""
-    from rich.table import Table
-
-    spec = jobs[0][1]
-    columns = metric_columns(spec)
-    table = Table(header_style="bold")
-    for heading in ("design", "corner", "temperature", "supply"):
-        table.add_column(heading)
-    for name in columns:
-        table.add_column(name, justify="right")
-    table.add_column("met", justify="center")
-    table.add_row(
-        "specification", "", "", "", *[bound_text(spec, name) for name in columns], "", style="cyan", end_section=True
-    )
-    for (path, its_spec, simulation), outcome in zip(jobs, outcomes, strict=True):
+def simulation_tables(jobs: Sequence[tuple[Path, DesignSpec, Simulation]], outcomes: Sequence[Outcome]) -> list[Table]:
+    """One table a design, one row a simulation: conditions, and metrics against the specification."""
+    tables: dict[Path, Table] = {}
+    for (path, spec, simulation), outcome in zip(jobs, outcomes, strict=True):
+        columns = metric_columns(spec)
+        if path not in tables:
+            tables[path] = _table(["corner", "°C", "V"], [*columns, "met"], str(path))
+            tables[path].add_row("bound", "", "", *_bounds(spec, columns), "", style="cyan", end_section=True)
         conditions = simulation.conditions
-        where = (str(path), conditions.corner, f"{conditions.temperature_c:g} °C", f"{conditions.supply_v:g} V")
+        where = (conditions.corner, f"{conditions.temperature_c:g}", f"{conditions.supply_v:g}")
         if outcome.metrics is None:
-            cause = outcome.failure.cause if outcome.failure else "failed"
-            table.add_row(*where, f"[red]{cause}[/]", *[""] * (len(columns) - 1), "[red]no[/]")
-            continue
-        verdict = "[green]yes[/]" if its_spec.meets(outcome.metrics) else "[red]no[/]"
-        table.add_row(*where, *[_coloured(its_spec, name, outcome.metrics) for name in columns], verdict)
-    return table
+            tables[path].add_row(*where, *[""] * len(columns), "[red]failed[/]")
+        else:
+            cells = [_coloured(spec, name, outcome.metrics) for name in columns]
+            tables[path].add_row(*where, *cells, _verdict(spec.meets(outcome.metrics)))
+    return list(tables.values())
 
 
 def specification_table(spec: DesignSpec) -> Table:
@@ -135,13 +115,38 @@ def missed_text(spec: DesignSpec, metrics: Mapping[str, float]) -> str:
     return "; ".join(missed)
 
 
-def _met(bounds: Sequence[Constraint], value: float) -> bool:
-    return all(constraint.slack(value) >= 0.0 for constraint in bounds)
+def _table(left: Sequence[str], right: Sequence[str], title: str) -> Table:
+    """A table without vertical rules, some columns flush left and the others flush right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in left:
+        table.add_column(heading, no_wrap=True)
+    for heading in right:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _bounds(spec: DesignSpec, columns: Sequence[str]) -> list[str]:
+    return [bound_text(spec, name, unit=False) for name in columns]
+
+
+def _verdict(met: bool) -> str:
+    return "[green]yes[/]" if met else "[red]no[/]"
 
 
 def _coloured(spec: DesignSpec, name: str, metrics: Metrics) -> str:
-    text = metric_text(classes.get(spec.circuit_class).metrics[name], metrics[name])
+    text = metric_text(classes.get(spec.circuit_class).metrics[name], metrics[name], unit=False)
     bounds = constraints_on(spec, name)
     if not bounds:
         return text
-    return f"[{'green' if _met(bounds, metrics[name]) else 'red'}]{text}[/]"
+    met = all(constraint.slack(metrics[name]) >= 0.0 for constraint in bounds)
+    return f"[{'green' if met else 'red'}]{text}[/]"

@@ -25,10 +25,14 @@ def quantity_text(value: float, unit: str, digits: int = 3) -> str:
     return Quantity(value, unit).render(prec=digits - 1, strip_zeros=True)
 
 
-def metric_text(metric: Metric, value: float) -> str:
-    """A metric with its unit: two decimals for decibels, three for pure numbers, an SI prefix for the rest."""
+def metric_text(metric: Metric, value: float, *, unit: bool = True) -> str:
+    """A metric as text: two decimals for decibels, three for pure numbers, an SI prefix and the unit for the rest.
+
+    Args:
+        unit: whether decibels carry their unit; in a column headed ``gain_db`` they need not.
+    """
     if not metric.unit:
         return f"{value:.3f}"
     if metric.unit in ("dB", "dBm", "%", "dBc/Hz"):
-        return f"{value:.2f} {metric.unit}"
+        return f"{value:.2f} {metric.unit}" if unit else f"{value:.2f}"
     return quantity_text(value, metric.unit)

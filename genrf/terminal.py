@@ -1,0 +1,98 @@
+"""What the commands show: progress, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from genrf.generation.design import DesignResult
+    from genrf.generation.generate import Progress
+    from genrf.simulation.pool import Outcome, Simulation
+    from genrf.spec import DesignSpec
+
+Job = tuple[Path, "DesignSpec", "Simulation"]
+"""A design's file, the specification that it is held against, and what is simulated."""
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Progress | None]:
+    """A progress bar on the error output, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("Simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done, allowed: bar.update(task, completed=done, total=allowed)
+
+
+def show_result(result: DesignResult, count: int, folder: Path) -> None:
+    """The best designs against the specification, and what the search took."""
+    from genrf.report.table import design_table
+
+    met = sum(design.met for design in result.designs)
+    failed = sum(result.failed.values())
+    output = console()
+    title = f"{result.spec.name}: best of {result.simulated} simulated"
+    output.print(design_table(result.designs[:count], result.spec, title=title))
+    first = f", the first after {result.first_met}" if result.first_met is not None else ""
+    causes = ", ".join(f"{number} {cause}" for cause, number in sorted(result.failed.items()))
+    output.print(
+        f"{met} of {result.simulated} meet the specification{first}; "
+        f"{failed} failed{f' ({causes})' if causes else ''}; {sum(result.seconds.values()):.2f} s"
+    )
+    output.print(f"Written to {folder}; open {folder / 'report.html'}", soft_wrap=True)
+
+
+def show_simulated(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    """One table a design, one row a simulation; then why simulations failed."""
+    from genrf.report.table import simulation_tables
+
+    output = console()
+    for table in simulation_tables(jobs, outcomes):
+        output.print(table)
+    for (path, _, simulation), outcome in zip(jobs, outcomes, strict=True):
+        if outcome.failure is not None:
+            conditions = simulation.conditions
+            where = f"{conditions.corner}, {conditions.temperature_c:g} °C, {conditions.supply_v:g} V"
+            output.print(f"{path} ({where}): {outcome.failure.cause}: {outcome.failure.detail}", soft_wrap=True)
+
+
+def simulated_content(job: Job, outcome: Outcome) -> dict[str, Any]:
+    """One simulation as plain data."""
+    path, spec, simulation = job
+    conditions = simulation.conditions
+    content: dict[str, Any] = {
+        "design": str(path),
+        "corner": conditions.corner,
+        "temperature_c": conditions.temperature_c,
+        "supply_v": conditions.supply_v,
+    }
+    if outcome.metrics is None:
+        failure = outcome.failure
+        return content | {"failure": {"cause": failure.cause, "detail": failure.detail} if failure else {}}
+    return content | {"metrics": dict(outcome.metrics), "met": spec.meets(outcome.metrics)}
+
+
+def console() -> Console:
+    """A console that wraps at the terminal's width, and does not wrap where the output is no terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False) if sys.stdout.isatty() else Console(width=200, highlight=False)
+
+
+def print_json(content: Any) -> None:
+    """Plain data as JSON on the output."""
+    typer.echo(json.dumps(content, indent=2, allow_nan=False))
