@@ -1,15 +1,16 @@
 """The model registry: a new bundle is registered as the challenger and becomes the champion only if it designs better.
 
 Better means: of the same held-out specifications, at exact level, it meets more within 64 simulations; where that is
-equal within 8, then within 1. Two evaluations compare only if they were made on the same set of specifications.
+equal, within 8, then within 1. Two evaluations compare only if they were made on the same set of specifications.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,8 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 LEVEL = "exact"
 METHOD = "generator"
-CRITERIA = ("success_at_64", "success_at_8", "success_at_1")
-"""What is compared, most important first."""
+CRITERION = re.compile(r"success_at_(\d+)")
+"""What is compared; the most simulations first."""
 SPECIFICATIONS_TAG = "specifications"
 
 
@@ -37,8 +38,8 @@ class Score:
 
     specifications: str
     """Hash of the set of held-out specifications."""
-    figures: tuple[float, ...]
-    """One share a criterion, averaged over the circuit classes."""
+    figures: Mapping[str, float]
+    """Success within so many simulations, averaged over the circuit classes; the most simulations first."""
 
     @classmethod
     def of_evaluation(cls, folder: Path) -> Score:
@@ -57,12 +58,20 @@ class Score:
     @classmethod
     def of_tags(cls, tags: Mapping[str, str]) -> Score:
         """Read what `tags` wrote on a model version."""
-        return cls(tags[SPECIFICATIONS_TAG], tuple(float(tags[name]) for name in CRITERIA))
+        return cls(tags[SPECIFICATIONS_TAG], {name: float(tags[name]) for name in _criteria(tags)})
 
     def tags(self) -> dict[str, str]:
         """As tags of a model version."""
-        figures = {name: repr(figure) for name, figure in zip(CRITERIA, self.figures, strict=True)}
-        return {SPECIFICATIONS_TAG: self.specifications, **figures}
+        return {SPECIFICATIONS_TAG: self.specifications, **{name: repr(value) for name, value in self.figures.items()}}
+
+    def compare(self, other: Score) -> tuple[int, str]:
+        """1, 0 or -1 for better, equal or worse, and the first figure that differs."""
+        shared = [name for name in self.figures if name in other.figures]
+        for name in shared:
+            ours, theirs = self.figures[name], other.figures[name]
+            if ours != theirs:
+                return (1 if ours > theirs else -1), f"{name}: {ours:.3f} against {theirs:.3f}"
+        return 0, f"the same in {', '.join(shared)}" if shared else "nothing in common to compare"
 
 
 def promote(
@@ -109,12 +118,14 @@ def promote(
         except CheckpointError as error:
             promoted, reason = True, f"version {champion.version} cannot be used any more: {error}"
         else:
-            result.update({f"champion_{key}": value for key, value in zip(CRITERIA, score.figures, strict=True)})
-            promoted = challenger.figures > score.figures
-            reason = _compare(challenger, score, champion.version)
+            result.update({f"champion_{key}": value for key, value in score.figures.items()})
+            order, difference = challenger.compare(score)
+            promoted = order > 0
+            word = {1: "better than", 0: "no better than", -1: "worse than"}[order]
+            reason = f"{word} version {champion.version}: {difference}"
     if promoted:
         client.set_registered_model_alias(name, CHAMPION, version.version)
-    result.update({f"challenger_{key}": value for key, value in zip(CRITERIA, challenger.figures, strict=True)})
+    result.update({f"challenger_{key}": value for key, value in challenger.figures.items()})
     result.update(promoted=promoted, reason=reason)
     _write_json(output / "promotion.json", result)
     return result
@@ -142,11 +153,17 @@ def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
     return Score(specifications_hash(path), _average(summarise(trials, config)))
 
 
-def _average(methods: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
+def _average(methods: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     own = [entry for entry in methods if entry["level"] == LEVEL and entry["method"] == METHOD]
     if not own:
         raise KeyError(f"no entry of method {METHOD} at level {LEVEL}")
-    return tuple(sum(entry[name] for entry in own) / len(own) for name in CRITERIA)
+    return {name: sum(entry[name] for entry in own) / len(own) for name in _criteria(own[0])}
+
+
+def _criteria(names: Iterable[str]) -> list[str]:
+    """Those of the names that are compared, the most simulations first."""
+    found = {int(match[1]): name for name in names if (match := CRITERION.fullmatch(name))}
+    return [found[calls] for calls in sorted(found, reverse=True)]
 
 
 def _register(
@@ -217,14 +234,6 @@ def _judge_again(
         return judge(config, prepared, next(folder.rglob("bundle")))
     finally:
         shutil.rmtree(folder)
-
-
-def _compare(challenger: Score, champion: Score, version: int | str) -> str:
-    for name, ours, theirs in zip(CRITERIA, challenger.figures, champion.figures, strict=True):
-        if ours != theirs:
-            word = "better" if ours > theirs else "worse"
-            return f"{word} than version {version} in {name}: {ours:.3f} against {theirs:.3f}"
-    return f"no better than version {version}: the same in {', '.join(CRITERIA)}"
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The whole pipeline with its real functions, in a recipe too small for its figures to mean anything: wiring is judged."""
+"""The whole pipeline with its real functions, in a recipe too small for its figures to mean anything."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from genrf.errors import CheckpointError
 from training import tracking
 from training.config import Config, load_config
 from training.registry import CHALLENGER, CHAMPION, Score, promote
-from training.tracking import open_store, step_run
+from training.tracking import open_store, step_run, store_uri
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -104,7 +104,7 @@ def test_a_champion_of_other_specifications_that_is_still_better_stays(registry:
     first = registry.offer((0.2, 0.4, 0.6))
 
     def judge(config: Config, prepared: Path, bundle: Path) -> Score:
-        return Score("set-2", (0.8, 0.4, 0.2))
+        return Score("set-2", {"success_at_64": 0.8, "success_at_8": 0.4})
 
     assert not registry.offer((0.9, 0.9, 0.7), specifications="set-2", judge=judge)["promoted"]
     assert registry.number(CHAMPION) == first["version"]
@@ -116,7 +116,7 @@ def test_a_champion_of_other_specifications_is_judged_again_on_the_challengers(r
 
     def judge(config: Config, prepared: Path, bundle: Path) -> Score:
         judged.append((bundle / "content.txt").read_text())
-        return Score("set-2", (0.65, 0.4, 0.2))
+        return Score("set-2", {"success_at_64": 0.65, "success_at_8": 0.4})
 
     assert registry.offer((0.2, 0.4, 0.7), specifications="set-2", judge=judge)["promoted"]
     assert judged == ["bundle 1"]
@@ -138,6 +138,17 @@ def test_running_the_step_again_registers_nothing_new(registry: Registry) -> Non
     second = registry.offer((0.2, 0.4, 0.6), again=True)
     assert second["version"] == first["version"]
     assert second["promoted"]
+
+
+def test_the_champion_can_be_fetched_by_its_alias(registry: Registry, tmp_path: Path) -> None:
+    import mlflow
+
+    registry.offer((0.2, 0.4, 0.6))
+    uri = f"models:/{registry.config.tracking.registered_model}@champion"
+    store = store_uri(registry.config)
+    mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)
+    assert (tmp_path / "models" / "bundle" / "content.txt").read_text() == "bundle 1"
+    assert (tmp_path / "models" / "quantised" / "content.txt").is_file()
 
 
 def test_an_incomplete_evaluation_is_refused(tmp_path: Path) -> None:
