@@ -84,6 +84,16 @@ class PreparedData:
             index = torch.randperm(len(self), generator=generator)[:count].sort().values
         return type(self)(**{name: tensor[index] for name, tensor in vars(self).items()})
 
+    def balanced(self, exponent: float = 0.5) -> Self:
+        """The same rows, each weighted down by a power of how many rows have its topology.
+
+        Evolution leaves thousands of rows of some topologies and one of others.
+        """
+        tokens = torch.cat([self.kinds.flatten(1), self.nets.flatten(1)], dim=1).numpy()
+        _, topology, counts = np.unique(tokens, axis=0, return_inverse=True, return_counts=True)
+        scale = counts[topology].astype(np.float32) ** -exponent
+        return replace(self, weight=self.weight * torch.from_numpy(scale))
+
     def batch(self, index: Tensor, slots: int) -> Batch:
         """The rows of an index, trimmed to so many slots."""
         return Batch(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from training.config import TrainingConfig
 from training.dataset import Batch, step_seed
+from training.muon import Muon
 from training.models.base import BaseCircuitModel
 from training.models.sizing_diffusion import SizingDiffusion
 from training.models.surrogate import Surrogate
@@ -24,6 +25,8 @@ Condition = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Metrics (B, n_metrics), conditions (B, C) and a generator -> specification vectors (B, D) that the rows meet."""
 
 
+HIDDEN_RATE = 4.0
+"""Learning rate of the hidden matrices, in multiples of the others'."""
 WARMUP_SHARE = 0.05
 """Share of the steps over which the learning rate rises."""
 
@@ -48,15 +51,16 @@ class CircuitTraining(LightningModule):
         return self._generator(1, batch_index, self.global_rank)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with linear warm-up and half a cosine down to zero; only matrices are decayed."""
+        """Muon and AdamW with linear warm-up and half a cosine down to zero; only matrices are decayed."""
         settings = self.settings
-        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
-        others = [p for p in self.model.parameters() if p.ndim < 2]
-        optimiser = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=settings.learning_rate,
-            betas=(0.9, 0.99),
-            fused=True,
+        hidden = self.model.hidden_matrices()
+        known = {id(parameter) for parameter in hidden}
+        optimiser = Muon(
+            hidden,
+            (parameter for parameter in self.model.parameters() if id(parameter) not in known),
+            hidden_learning_rate=HIDDEN_RATE * settings.learning_rate,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
         )
 
         def scale(step: int) -> float:

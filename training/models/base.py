@@ -37,6 +37,10 @@ class BaseCircuitModel(nn.Module, ABC):
     def generate(self, specification: Tensor, **inputs: Any) -> Any:
         """Draw the model's output for specification (or conditions) vectors, (B, ...)."""
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """Matrices between hidden layers, which Muon trains best; the rest is left to AdamW."""
+        return []
+
     def save_checkpoint(self, path: Path) -> None:
         """Write class name, version, configuration and weights to one file, whole or not at all."""
         content = {

@@ -80,6 +80,10 @@ class SizingDiffusion(BaseCircuitModel):
         raw = (self.head(devices) * kind_code).sum(dim=-1)  # F, (B, M)
         return (c_skip * noisy_values + c_out * raw) * (kinds > 0)
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The matrices of the transformer's layers."""
+        return [parameter for parameter in self.backbone.encoder.parameters() if parameter.ndim == 2]
+
     def loss_weight(self, sigma: Tensor) -> Tensor:
         """lambda(sigma), which makes the loss about 1 at every noise level at the start of training."""
         return (sigma**2 + self.config.sigma_data**2) / (sigma * self.config.sigma_data) ** 2

@@ -55,6 +55,10 @@ class Surrogate(BaseCircuitModel):
         # Between a thousandth of and about seven standard deviations.
         return mean, log_variance.clamp(-14.0, 4.0)
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The matrices of the transformer's layers."""
+        return [parameter for parameter in self.backbone.encoder.parameters() if parameter.ndim == 2]
+
     @torch.no_grad()
     def generate(
         self, specification: Tensor, *, values: Tensor, kinds: Tensor, nets: Tensor, generator: torch.Generator | None = None, **_: Any
