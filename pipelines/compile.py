@@ -7,6 +7,7 @@ from pathlib import Path
 from kfp import compiler
 from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
+from pipelines.picture import draw
 from pipelines.placement import on_cluster
 from pipelines.train import NAME, training_pipeline
 
@@ -15,11 +16,14 @@ PIPELINE = "train.yaml"
 """Pipeline specification with its platform specification: upload it, or submit it with the KFP client."""
 MANIFEST = "train.kubernetes.yaml"
 """The same as Pipeline and PipelineVersion resources, for ``kubectl apply``."""
+PICTURE = Path(__file__).parents[1] / "docs" / "pipeline.svg"
+"""The DAG as the README shows it."""
 NAMESPACE = "genrf"
 
 
 def compile_pipeline(folder: Path = FOLDER) -> list[Path]:
-    """Write both files and return their paths."""
+    """Write both files and the picture of the DAG, and return their paths."""
+    picture = PICTURE if folder == FOLDER else folder / PICTURE.name
     folder.mkdir(parents=True, exist_ok=True)
     pipeline = training_pipeline(on_cluster)
     specification, manifest = folder / PIPELINE, folder / MANIFEST
@@ -35,4 +39,5 @@ def compile_pipeline(folder: Path = FOLDER) -> list[Path]:
             include_pipeline_manifest=True,
         ),
     )
-    return [specification, manifest]
+    draw(specification, picture)
+    return [specification, manifest, picture]

@@ -25,7 +25,7 @@ def topology_quality(
 
     Returns:
         For each class: ``drawn``, how many; of those, the shares that are ``valid`` (pass the electrical rules), that
-        ``simulate`` (are valid, and one of a few sizings by the sizing model gives metrics) and that are ``unique`` (distinct
+        ``simulates`` (are valid, and one of a few sizings by the sizing model gives metrics) and that are ``unique`` (distinct
         fingerprints of valid ones); and of the unique ones the share that is ``novel`` (not in the training set).
     """
     rng = np.random.default_rng((config.seed, 17))
@@ -45,7 +45,7 @@ def topology_quality(
         quality[name] = {
             "drawn": len(drawn),
             "valid": len(valid) / max(1, len(drawn)),
-            "simulate": _simulating(designer, config, valid, rng) / max(1, len(drawn)),
+            "simulates": _simulating(designer, config, valid, rng) / max(1, len(drawn)),
             "unique": len(fingerprints) / max(1, len(drawn)),
             "novel": len(fingerprints - known) / max(1, len(fingerprints)),
         }
