@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -13,7 +14,10 @@ import yaml
 from genrf.errors import GenRFError, InvalidInputError
 
 app = typer.Typer(
-    help="Run the training pipeline here, or compile it for a cluster.", no_args_is_help=True, add_completion=False
+    help="Run the training pipeline here, or compile it for a cluster.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -32,6 +36,10 @@ def run(
         run_here(recipe, overrides)
     except GenRFError as error:
         _fail(str(error), error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _fail(f"{error.filename or 'runs'}: the disk is full; free some space and run again, it continues here", 1)
     except KeyboardInterrupt:
         _fail("interrupted; run again to continue", 130)
 

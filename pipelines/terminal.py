@@ -6,6 +6,7 @@ stands in its place: it writes all of it to a log file, understands the lines th
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import threading
@@ -85,7 +86,8 @@ class Terminal(io.TextIOBase):
 
     def __exit__(self, *details: object) -> None:
         self._bars.stop()
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def writable(self) -> bool:
         """A stream that can be written to."""
@@ -105,8 +107,7 @@ class Terminal(io.TextIOBase):
         if not line or set(line) == {"-"}:
             return
         activity = self._activities.get(thread)
-        if not self._file.closed:
-            self._file.write(f"{time.strftime('%H:%M:%S')} {activity.task if activity else 'pipeline'}: {line}\n")
+        self._keep(f"{time.strftime('%H:%M:%S')} {activity.task if activity else 'pipeline'}: {line}\n")
         if match := _STARTED.search(line):
             self._activities[thread] = _Activity(match["task"])
             self.executed.append(match["task"])
@@ -118,6 +119,12 @@ class Terminal(io.TextIOBase):
             self._end(thread, match["status"])
         elif activity is not None:
             self._follow(activity, line)
+
+    def _keep(self, line: str) -> None:
+        """Write to the log. A full disk must not stop the steps' last words from being read."""
+        if not self._file.closed:
+            with contextlib.suppress(OSError):
+                self._file.write(line)
 
     def _follow(self, activity: _Activity, line: str) -> None:
         """A line of a step's own output."""

@@ -30,6 +30,8 @@ WORK = "GENRF_WORK"
 """Environment variable: where unfinished steps keep their work; unset, they work in their output folder."""
 LAUNCHER = "GENRF_LAUNCHER"
 """Environment variable: process that started the step; when it is gone the step stops too."""
+LEAST_FREE_BYTES = 1_000_000
+"""With less than this on the disk, that is taken for the cause of a failure."""
 REPORT = "step.json"
 """What a step returned, and how long it took, in its output folder."""
 
@@ -98,14 +100,12 @@ def step(name: str, config: str, output: str | Path, *inputs: str | Path, label:
             _move(folder, Path(output))
     except GenRFError as error:
         _fail(str(error), error.exit_code)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            _fail(f"{error.filename or output}: the disk is full; free some space and run again, it continues here", 1)
-        traceback.print_exc()
-        _fail(f"{type(error).__name__}: {error}", 1)
     except KeyboardInterrupt:
         _fail("interrupted; run again to continue", 130)
     except Exception as error:
+        if _disk_is_full(error, Path(output)):
+            where = getattr(error, "filename", None) or output
+            _fail(f"{where}: the disk is full; free some space and run again, it continues here", 1)
         traceback.print_exc()
         _fail(f"{type(error).__name__}: {error}", 1)
 
@@ -208,6 +208,14 @@ def _alone_in(folder: Path) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
     path.unlink(missing_ok=True)
+
+
+def _disk_is_full(error: Exception, output: Path) -> bool:
+    """Whether that is why something failed. PyTorch and SQLite say so in ways of their own: the disk is asked too."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    return shutil.disk_usage(folder).free < LEAST_FREE_BYTES
 
 
 def _fail(message: str, code: int) -> None:

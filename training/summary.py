@@ -83,7 +83,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
     facts.add_row("failed, by cause", failed)
     facts.add_row("useful in the last round", _percent(circuits.get("useful_share_last_round")))
     for name, quality in summary["topologies"].items():
-        shares = [f"{key} {_percent(quality[key])}" for key in ("valid", "simulates", "unique", "novel")]
+        shares = [f"{key} {_percent(value)}" for key, value in quality.items() if key != "drawn"]
         facts.add_row(f"GAN topologies, {name}", ", ".join(shares))
     errors = [value for key, value in summary["export"].items() if key.endswith("_onnx_error")]
     facts.add_row("ONNX against PyTorch", f"relative error {max(errors):.1e} at most" if errors else "not reported")

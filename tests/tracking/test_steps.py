@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import multiprocessing.synchronize
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,16 @@ def test_a_failure_is_one_line_and_an_exit_code(
     assert stopped.value.code == code
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith(line)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_failure_on_a_full_disk_is_told_as_such_whatever_was_raised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil._ntuple_diskusage(10**9, 10**9, 0)  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(SystemExit), step("train", CONFIG, tmp_path / "out"):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/3")
+    assert "the disk is full; free some space and run again" in capsys.readouterr().err
 
 
 def _linger(folder: str, entered: multiprocessing.synchronize.Event, leave: multiprocessing.synchronize.Event) -> None:
