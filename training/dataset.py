@@ -84,6 +84,10 @@ class PreparedData:
             index = torch.randperm(len(self), generator=generator)[:count].sort().values
         return type(self)(**{name: tensor[index] for name, tensor in vars(self).items()})
 
+    def with_least_weight(self, weight: float) -> Self:
+        """The same rows, none of them with less than a weight."""
+        return replace(self, weight=self.weight.clamp(min=weight))
+
     def balanced(self, exponent: float = 0.5) -> Self:
         """The same rows, each weighted down by a power of how many rows have its topology.
 

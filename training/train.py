@@ -20,6 +20,8 @@ from training.dataset import PreparedData, TrainingBatches, ValidationBatches
 SAMPLER = "sampler.json"
 GAN_VALIDATION_ROWS = 500
 """Topologies written at a validation of the GAN."""
+SURROGATE_LEAST_WEIGHT = 0.3
+"""Rows far from useful count at least so much for the surrogate: it must know a bad circuit when it sees one."""
 VALIDATION_ROWS = 2048
 """Rows on which a validation is done; more would cost training time and change nothing."""
 
@@ -90,7 +92,7 @@ def train_sizing_diffusion(config: Config, prepared: Path, output: Path) -> dict
         condition=RowConditions(conditioning),
         conditions_size=conditioning.conditions_size,
     )
-    train, validation = _batches(section, prepared, config.seed, weighted=True)
+    train, validation = _batches(section, prepared, config.seed)
     identity = config.digest("sizing_diffusion") + dataset_identity(prepared)
     report = fit(
         module, train, validation, section, output, identity=identity, description="training the sizing diffusion"
@@ -129,7 +131,7 @@ def train_surrogate(config: Config, prepared: Path, output: Path) -> dict[str, A
         )
     )
     module = SurrogateTraining(model, section, config.seed + 1)
-    train, validation = _batches(section, prepared, config.seed + 1, weighted=False)
+    train, validation = _batches(section, prepared, config.seed + 1, least_weight=SURROGATE_LEAST_WEIGHT)
     identity = config.digest("surrogate") + dataset_identity(prepared)
     report = fit(module, train, validation, section, output, identity=identity, description="training the surrogate")
     report |= accuracy(model, PreparedData.load(prepared / "test.npz"), conditioning)
@@ -142,14 +144,16 @@ def dataset_identity(prepared: Path) -> str:
     return "".join(sha256(prepared / name) for name in ("train.npz", "validation.npz", NORMALISATION))
 
 
-def _batches(section: TrainingConfig, prepared: Path, seed: int, *, weighted: bool) -> tuple[TrainingBatches, ValidationBatches]:
-    train = PreparedData.load(prepared / "train.npz")
-    validation = PreparedData.load(prepared / "validation.npz").sample(VALIDATION_ROWS, seed, weighted=weighted)
+def _batches(
+    section: TrainingConfig, prepared: Path, seed: int, *, least_weight: float = 0.0
+) -> tuple[TrainingBatches, ValidationBatches]:
+    train, validation = (
+        PreparedData.load(prepared / f"{split}.npz").with_least_weight(least_weight).balanced()
+        for split in ("train", "validation")
+    )
     return (
-        TrainingBatches(
-            train, batch_size=section.batch_size, batches=section.validate_every, seed=seed, weighted=weighted
-        ),
-        ValidationBatches(validation, batch_size=512),
+        TrainingBatches(train, batch_size=section.batch_size, batches=section.validate_every, seed=seed, weighted=True),
+        ValidationBatches(validation.sample(VALIDATION_ROWS, seed, weighted=True), batch_size=512),
     )
 
 

@@ -57,6 +57,10 @@ class BackboneConfig:
     """Width of the feed-forward layers, in multiples of the width."""
     message_width: int = 32
     """Width of the messages that devices exchange through a shared net."""
+    value_waves: int = 3
+    """Pairs of sine and cosine of each value, an octave apart, that a device's token starts from besides the value itself."""
+    walk_steps: int = 6
+    """Steps of the random walks that tell a device where in the circuit it is."""
     dropout: float = 0.0
 
 
@@ -93,9 +97,9 @@ class CircuitTransformer(nn.Module):
         self.register_buffer("roles", roles, persistent=False)
         self.kind = nn.Embedding(N_KINDS, width)
         self.net = nn.Linear(self.n_roles * FIRST_INTERNAL_NET, width, bias=False)
-        self.value = nn.Sequential(
-            nn.Linear(2 * N_KINDS, width), nn.SiLU(), nn.Linear(width, width)
-        )
+        self.place = nn.Linear(config.walk_steps * (FIRST_INTERNAL_NET - 1), width, bias=False)
+        value_size = N_KINDS * (2 + 2 * config.value_waves)
+        self.value = nn.Sequential(nn.Linear(value_size, width), nn.SiLU(), nn.Linear(width, width))
         self.condition = nn.Sequential(nn.Linear(condition_size, width), nn.SiLU(), nn.Linear(width, 2 * width))
         self.neighbours = nn.Linear(self.n_roles**2, config.heads, bias=False)
         nn.init.normal_(self.neighbours.weight, std=0.5)
@@ -134,19 +138,48 @@ class CircuitTransformer(nn.Module):
         # A matrix product with one-hot codes, not indexing: its gradient needs no scatter.
         role_code = (kind_code @ self.roles.flatten(1)).unflatten(-1, (MAX_TERMINALS, self.n_roles))  # (B, M, 3, R)
         # The sum over terminals written out: a batched product of matrices this small is several times slower.
-        incidence = sum(role_code[:, :, t, :, None] * net_code[:, :, t, None, :] for t in range(MAX_TERMINALS))  # (B, M, R, N)
-
-        value_features = torch.cat([kind_code, kind_code * values.unsqueeze(-1)], dim=-1)  # (B, M, 2 K)
-        shift, first = self.condition(condition).chunk(2, dim=-1)  # each (B, W)
-        hidden = kind_code @ self.kind.weight + self.value(value_features) + shift.unsqueeze(1)
-        hidden = hidden + self.net(incidence[..., :FIRST_INTERNAL_NET].flatten(2))
-
+        roles = [role_code[:, :, t, :, None] * net_code[:, :, t, None, :] for t in range(MAX_TERMINALS)]
+        incidence = sum(roles[1:], roles[0])  # (B, M, R, N)
         signal = incidence[..., FIRST_SIGNAL_NET:]  # (B, M, R, N')
+
+        shift, first = self.condition(condition).chunk(2, dim=-1)  # each (B, W)
+        hidden = (
+            kind_code @ self.kind.weight
+            + self.value(self._value_features(values, kind_code))
+            + self.net(incidence[..., :FIRST_INTERNAL_NET].flatten(2))
+            + self.place(self._places(incidence))
+            + shift.unsqueeze(1)
+        )
         hidden = self.message(hidden, signal.flatten(1, 2))
         tokens = torch.cat([first.unsqueeze(1), hidden], dim=1)  # (B, 1 + M, W)
         tokens = self.encoder(tokens, attention_mask=self._attention_bias(signal, present)).last_hidden_state
         tokens = self.norm(tokens)
         return tokens[:, 0], tokens[:, 1:]
+
+    def _value_features(self, values: Tensor, kind_code: Tensor) -> Tensor:
+        """One, the value, and waves of it, in columns of the device's own kind: (B, M, K * V)."""
+        phases = [values * (torch.pi / 4.0 * 2.0**octave) for octave in range(self.config.value_waves)]
+        waves = [wave(phase) for phase in phases for wave in (torch.sin, torch.cos)]
+        features = torch.stack([torch.ones_like(values), values, *waves], dim=-1)  # (B, M, V)
+        return (kind_code.unsqueeze(-1) * features.unsqueeze(-2)).flatten(2)
+
+    def _places(self, incidence: Tensor) -> Tensor:
+        """Where in the circuit each device is, whatever its number: (B, M, steps * fixed nets).
+
+        For each step, the chance that a random walk over neighbouring devices ends at one that touches ground, supply or a
+        given port: the random-walk positional encoding of Dwivedi et al. (2022) with fixed nets as targets.
+        """
+        touches = incidence.sum(dim=2)  # (B, M, N)
+        signal = touches[..., FIRST_SIGNAL_NET:]
+        neighbours = (signal @ signal.transpose(1, 2)).clamp(max=1.0)  # (B, M, M)
+        walk = neighbours / neighbours.sum(dim=2, keepdim=True).clamp(min=1.0)
+        at = touches[..., 1:FIRST_INTERNAL_NET]
+        places = []
+        for _ in range(self.config.walk_steps):
+            at = walk @ at
+            places.append(at)
+        # About unit scale: a circuit has some ten devices, and few of them touch a given net.
+        return 3.0 * torch.cat(places, dim=2)
 
     def _attention_bias(self, signal: Tensor, present: Tensor) -> Tensor:
         """Additive attention scores (B, H, 1 + M, 1 + M): by the roles in which two devices share a net; -1e4 to empty slots."""
