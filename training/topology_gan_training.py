@@ -180,8 +180,8 @@ def topology_rows(prepared: Path) -> PreparedData:
     """Training rows worth imitating, weighted so that common topologies do not crowd out rare ones."""
     rows = Rows.load(prepared / "train.npz")
     _, inverse, counts = np.unique(rows.fingerprint, return_inverse=True, return_counts=True)
-    # Rows within about 1 dB of useful; a topology counts as the fourth root of how often it was bred.
-    weight = np.where(rows.weight > 0.5, rows.weight, 0.0) / counts[inverse] ** 0.75
+    # Rows within about 1 dB of useful; a topology counts as the square root of how often it was bred.
+    weight = np.where(rows.weight > 0.5, rows.weight, 0.0) / np.sqrt(counts[inverse])
     chosen = torch.from_numpy(np.flatnonzero(weight > 0))
     data = PreparedData.load(prepared / "train.npz")
     data = replace(data, weight=torch.from_numpy(weight.astype(np.float32)))
