@@ -1,0 +1,80 @@
+"""What models are told of a specification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genrf.conditioning import BOUND_FEATURES, Conditioning
+from genrf.errors import CheckpointError, InvalidInputError
+from genrf.spec import Conditions, Constraint, DesignSpec
+from training.conditioning import RowConditions
+from training.prepare import Rows
+
+CONDITIONS = Conditions(frequency_hz=10e9, supply_v=2.0)
+
+
+@pytest.fixture(scope="module")
+def conditioning(prepared: Path) -> Conditioning:
+    return Conditioning.load(prepared)
+
+
+def bounds_of(conditioning: Conditioning, vector: np.ndarray) -> np.ndarray:
+    return vector[..., conditioning.conditions_size :].reshape(*vector.shape[:-1], -1, BOUND_FEATURES)
+
+
+def test_a_bound_is_told_on_its_side_and_nothing_else_is(conditioning: Conditioning) -> None:
+    spec = DesignSpec(circuit_class="lna", conditions=CONDITIONS, constraints=(Constraint("gain_db", ">=", 12.0),))
+    vector = conditioning.encode_specification(spec)
+    assert vector.shape == (conditioning.specification_size,)
+    bounds = bounds_of(conditioning, vector)
+    gain = conditioning.metrics.index("gain_db")
+    expected = (12.0 - conditioning.mean[gain]) / conditioning.deviation[gain]
+    assert bounds[gain] == pytest.approx([expected, 1, 0, 0], abs=1e-5)
+    assert not np.delete(bounds, gain, axis=0).any()
+
+
+def test_rows_are_conditioned_on_bounds_that_they_meet(conditioning: Conditioning, prepared: Path) -> None:
+    rows = Rows.load(prepared / "train.npz")
+    metrics = torch.from_numpy(rows.metrics)
+    generator = torch.Generator().manual_seed(1)
+    vectors = RowConditions(conditioning)(metrics, torch.from_numpy(rows.conditions), generator).numpy()
+    bounds = bounds_of(conditioning, vectors)
+    lower, has_lower, upper, has_upper = (bounds[..., index] for index in range(BOUND_FEATURES))
+    assert (rows.metrics >= lower - 1e-5)[has_lower > 0].all()
+    assert (rows.metrics <= upper + 1e-5)[has_upper > 0].all()
+    shown = has_lower + has_upper
+    assert 0.2 < shown.mean() < 0.9
+    assert (shown.sum(axis=1) == 0).any()
+
+
+def test_the_predicted_margin_is_the_worst_slack(conditioning: Conditioning) -> None:
+    constraints = (Constraint("gain_db", ">=", 12.0), Constraint("nf_db", "<=", 3.0))
+    spec = DesignSpec(circuit_class="lna", conditions=CONDITIONS, constraints=constraints)
+    metrics = np.zeros((1, len(conditioning.metrics)), dtype=np.float32)
+    gain, noise = (conditioning.metrics.index(name) for name in ("gain_db", "nf_db"))
+    metrics[0, gain] = (14.0 - conditioning.mean[gain]) / conditioning.deviation[gain]
+    metrics[0, noise] = (3.5 - conditioning.mean[noise]) / conditioning.deviation[noise]
+    margin = conditioning.predicted_margin(spec, metrics, np.zeros_like(metrics))
+    assert margin == pytest.approx(-0.5 / conditioning.deviation[noise], rel=1e-4)
+    cautious = conditioning.predicted_margin(spec, metrics, np.ones_like(metrics), caution=1.0)
+    assert cautious == pytest.approx(margin - 1.0, rel=1e-4)
+
+
+def test_saved_and_loaded_it_is_the_same(conditioning: Conditioning, tmp_path: Path) -> None:
+    conditioning.save(tmp_path)
+    assert Conditioning.load(tmp_path) == conditioning
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "normalisation.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"normalisation\.json"):
+        Conditioning.load(tmp_path)
+
+
+def test_a_class_that_was_not_trained_on_is_refused(conditioning: Conditioning) -> None:
+    with pytest.raises(InvalidInputError, match="trained on lna, not on pa"):
+        conditioning.encode_conditions("pa", CONDITIONS)

@@ -1,0 +1,110 @@
+"""Splits that leak nothing, arrays that say what was simulated, and held-out specifications that are fair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from genrf import classes, technology
+from genrf.circuit.normalise import denormalise
+from genrf.conditioning import Conditioning
+from genrf.errors import CheckpointError, InvalidInputError
+from training.config import Config
+from training.prepare import SPLITS, Rows, prepare_data
+from training.specifications import SPECIFICATIONS_FILE, read_specifications
+
+
+@pytest.fixture(scope="module")
+def splits(prepared: Path) -> dict[str, Rows]:
+    return {name: Rows.load(prepared / f"{name}.npz") for name in SPLITS}
+
+
+def test_no_topology_is_in_two_splits(splits: dict[str, Rows]) -> None:
+    fingerprints = [set(rows.fingerprint.tolist()) for rows in splits.values()]
+    assert not fingerprints[0] & fingerprints[1]
+    assert not fingerprints[0] & fingerprints[2]
+    assert not fingerprints[1] & fingerprints[2]
+
+
+def test_nothing_that_is_trained_on_descends_from_a_test_row(splits: dict[str, Rows], shards: list[Path]) -> None:
+    parents = {}
+    for folder in shards:
+        for path in folder.glob("lna/*.parquet"):
+            for row in pq.read_table(path, columns=["row", "parents"]).to_pylist():
+                parents[row["row"]] = row["parents"]
+    test = set(splits["test"].row.tolist())
+    for name in ("train", "validation"):
+        for row in splits[name].row.tolist():
+            line = [row]
+            while line:
+                ancestor = line.pop()
+                assert ancestor not in test
+                line += parents[ancestor]
+
+
+def test_arrays_give_back_the_simulated_values(splits: dict[str, Rows]) -> None:
+    rows = splits["train"]
+    legal = denormalise(rows.kinds, rows.values.astype(float), rows.frequency_hz, technology.get("sg13g2"))
+    assert np.allclose(legal, rows.values_si, rtol=2e-3, atol=2e-3)
+
+
+def test_useful_rows_weigh_most(splits: dict[str, Rows]) -> None:
+    rows = splits["train"]
+    assert rows.useful.any()
+    assert (~rows.useful).any()
+    assert (rows.weight[rows.useful] == 1.0).all()
+    assert (rows.weight[~rows.useful] < 1.0).all()
+
+
+def test_held_out_specifications_are_met_by_their_own_circuit_up_to_exact_and_not_beyond(
+    splits: dict[str, Rows], prepared: Path
+) -> None:
+    metrics = Conditioning.load(prepared).metrics
+    test = splits["test"]
+    items = read_specifications(prepared / SPECIFICATIONS_FILE)
+    assert {item.level for item in items} >= {"relaxed", "exact", "tightened"}
+    for item in items:
+        index = int(np.flatnonzero(test.row == item.row)[0])
+        measured = dict(zip(metrics, test.measured[index], strict=True))
+        assert item.spec.meets(measured) == (item.level != "tightened")
+        assert {c.metric for c in item.spec.constraints} >= set(classes.get("lna").specification_metrics)
+
+
+def test_frontier_specifications_are_beyond_all_training_circuits_of_about_the_same_frequency(
+    splits: dict[str, Rows], prepared: Path
+) -> None:
+    metrics = Conditioning.load(prepared).metrics
+    train = splits["train"]
+    frontier = [item for item in read_specifications(prepared / SPECIFICATIONS_FILE) if item.level == "frontier"]
+    for item in frontier:
+        bounds = [c for c in item.spec.constraints if c.metric in classes.get("lna").specification_metrics]
+        near = np.abs(np.log(train.frequency_hz / item.spec.conditions.frequency_hz)) < np.log(1.25)
+        for row in train.measured[near]:
+            measured = dict(zip(metrics, row, strict=True))
+            assert not all(c.slack(measured[c.metric]) >= 0 for c in bounds)
+
+
+def test_preparing_again_gives_the_same_files(
+    config: Config, shards: list[Path], prepared: Path, tmp_path: Path
+) -> None:
+    prepare_data(config, list(reversed(shards)), tmp_path)
+    for name in (SPECIFICATIONS_FILE, "normalisation.json", "report.json"):
+        assert (tmp_path / name).read_bytes() == (prepared / name).read_bytes()
+    for name in SPLITS:
+        first, second = Rows.load(tmp_path / f"{name}.npz"), Rows.load(prepared / f"{name}.npz")
+        assert np.array_equal(first.row, second.row)
+        assert np.array_equal(first.values, second.values)
+
+
+def test_no_rows_is_an_error_that_names_the_folder(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=str(tmp_path)):
+        prepare_data(config, [tmp_path], tmp_path / "out")
+
+
+def test_a_damaged_set_of_specifications_is_refused(tmp_path: Path) -> None:
+    (tmp_path / SPECIFICATIONS_FILE).write_text('[{"level": "exact"}]')
+    with pytest.raises(CheckpointError, match=SPECIFICATIONS_FILE):
+        read_specifications(tmp_path / SPECIFICATIONS_FILE)

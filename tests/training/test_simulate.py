@@ -1,0 +1,102 @@
+"""The dataset: simulated in rounds, deterministic, resumed after a kill, honest about what failed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from genrf import classes, technology
+from genrf.circuit.tokens import Tokens, decode
+from genrf.circuit.topology import Circuit
+from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.spec import Conditions
+from training.config import Config
+from training.evolution import Breeder, Individual, SearchSpace, retune
+from training.simulate import simulate_shard
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("lna/*"))}
+
+
+def test_a_killed_island_continues_and_ends_in_the_same_bytes(
+    config: Config, shards: list[Path], tmp_path: Path
+) -> None:
+    shutil.copytree(shards[0], tmp_path / "again")
+    chunks = sorted((tmp_path / "again" / "lna").glob("*.parquet"))
+    for chunk in chunks[len(chunks) // 2 :]:
+        chunk.unlink()
+    (tmp_path / "again" / "lna" / "shard-000.json").unlink()
+    simulate_shard(config, 0, tmp_path / "again")
+    assert files(tmp_path / "again") == files(shards[0])
+
+
+def test_every_circuit_is_a_row_or_a_failure_with_a_cause(config: Config, shards: list[Path]) -> None:
+    for number, folder in enumerate(shards):
+        report = json.loads((folder / "lna" / f"shard-{number:03d}.json").read_text())
+        rows = sum(pq.read_metadata(path).num_rows for path in folder.glob("lna/*.parquet"))
+        assert report["simulated"] == config.data.rounds * config.data.circuits_per_round
+        assert rows + sum(report["failed"].values()) == report["simulated"]
+
+
+def test_a_row_simulated_again_has_the_metrics_that_were_recorded(shards: list[Path]) -> None:
+    rows = pq.read_table(sorted(shards[1].glob("lna/*.parquet"))[-1]).to_pylist()[:10]
+    jobs = []
+    for row in rows:
+        tokens = Tokens(np.array(row["kinds"], np.int8), np.array(row["nets"], np.int8).reshape(-1, 3))
+        circuit = Circuit(decode(tokens, "lna"), tuple(row["values"]))
+        jobs.append(Simulation(circuit, Conditions(frequency_hz=row["frequency_hz"], supply_v=row["supply_v"])))
+    with SimulatorPool(workers=1) as pool:
+        outcomes = pool.run(jobs)
+    for row, outcome in zip(rows, outcomes, strict=True):
+        assert outcome.metrics is not None
+        assert {name: row[name] for name in outcome.metrics} == dict(outcome.metrics)
+
+
+def test_later_rounds_descend_from_earlier_ones(shards: list[Path]) -> None:
+    for folder in shards:
+        born: dict[int, int] = {}
+        for path in sorted(folder.glob("lna/*.parquet")):
+            for row in pq.read_table(path, columns=["row", "round", "parents"]).to_pylist():
+                born[row["row"]] = row["round"]
+                assert all(born[parent] < row["round"] for parent in row["parents"])
+        assert max(born.values()) == 2
+
+
+def test_islands_share_no_rows_and_differ(shards: list[Path]) -> None:
+    first, second = (pq.read_table(sorted(f.glob("lna/*.parquet"))[0]).to_pylist() for f in shards)
+    assert not {row["row"] for row in first} & {row["row"] for row in second}
+    assert first[0]["values"] != second[0]["values"]
+
+
+def test_retuning_keeps_every_reactance() -> None:
+    rng = np.random.default_rng(3)
+    definition = classes.get("lna")
+    topology = definition.sample_topology(rng)
+    values = definition.first_order_values(topology, Conditions(frequency_hz=10e9, supply_v=1.5), rng)
+    before = Circuit(topology, tuple(values))
+    after = retune(before, 10e9, 30e9)
+    for device, old, new in zip(topology.devices, before.values, after.values, strict=True):
+        assert np.isclose(new, old / 3 if device.kind in ("inductor", "capacitor") else old)
+
+
+def test_breeding_prefers_what_is_useful() -> None:
+    rng = np.random.default_rng(5)
+    definition = classes.get("lna")
+    conditions = Conditions(frequency_hz=10e9, supply_v=1.5)
+    good = {"gain_db": 15, "nf_db": 2, "s11_db": -15, "s22_db": -12, "s12_db": -30, "bandwidth_hz": 1e9, "mu_min": 1.1}
+    population = []
+    for row in range(40):
+        topology = definition.sample_topology(rng)
+        circuit = Circuit(topology, tuple(definition.first_order_values(topology, conditions, rng)))
+        metrics = {**good, "power_w": 0.01} if row < 4 else {**good, "gain_db": -20.0, "power_w": 0.01}
+        population.append(
+            Individual(row=row, parents=(-1, -1), circuit=circuit, conditions=conditions, metrics=metrics)
+        )
+    space = SearchSpace(frequency_min_hz=2e9, frequency_max_hz=60e9, supplies_v=(1.5,), bands=1)
+    breeder = Breeder("lna", population, 4, space, technology.get("sg13g2"), rng)
+    assert {breeder.offspring(rng).parents[0] for _ in range(50)} <= {0, 1, 2, 3}
