@@ -61,7 +61,8 @@ class Conditioning:
         """
         if circuit_class not in self.classes:
             raise InvalidInputError(
-                f"class: these models were trained on {', '.join(self.classes)}, not on {circuit_class}; train or choose another bundle"
+                f"class: these models were trained on {', '.join(self.classes)}, not on {circuit_class}; "
+                "train or choose another bundle"
             )
         one_hot = [float(circuit_class == name) for name in self.classes]
         return np.array(

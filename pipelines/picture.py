@@ -24,7 +24,7 @@ GPU_COLOUR, CPU_COLOUR, LINE_COLOUR = "#cfe8cf", "#dde7f3", "#5b6470"
 
 def tasks(specification: Path) -> nx.DiGraph:
     """The compiled pipeline's tasks and the dependencies that no other path implies; tasks on a GPU are marked."""
-    pipeline, platform = (list(yaml.safe_load_all(specification.read_text(encoding="utf-8"))) + [{}])[:2]
+    pipeline, _platform = ([*list(yaml.safe_load_all(specification.read_text(encoding="utf-8"))), {}])[:2]
     executors: dict[str, Any] = pipeline["deploymentSpec"]["executors"]
     graph = nx.DiGraph()
     for name, task in pipeline["root"]["dag"]["tasks"].items():

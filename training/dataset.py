@@ -1,7 +1,7 @@
 """The prepared dataset as tensors in memory, cut into batches without a loader.
 
-A batch is indexed out of whole tensors on the training device, which is far faster than collating rows, and is trimmed to
-its longest circuit. Rows of similar length are put together, so that little is computed on empty slots.
+A batch is indexed out of whole tensors on the training device, which is far faster than collating rows, and is trimmed
+to its longest circuit. Rows of similar length are put together, so that little is computed on empty slots.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class PreparedData:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 data = cls(*(torch.from_numpy(archive[name]) for name in names))
         except OSError as error:
-            raise InvalidInputError(f"{path}: cannot be read ({error.strerror or error}); run prepare_data first") from error
+            raise InvalidInputError(
+                f"{path}: cannot be read ({error.strerror or error}); run prepare_data first"
+            ) from error
         except Exception as error:  # zipfile and numpy raise several types for a damaged archive
             raise InvalidInputError(f"{path}: not a prepared split ({error}); run prepare_data again") from error
         if len(data) == 0:
@@ -163,7 +165,8 @@ class TrainingBatches:
 
 
 class ValidationBatches:
-    """All rows of a split once, in order of length; in distributed training each process takes its share of each batch."""
+    """All rows of a split once, in order of length; in distributed training each process takes its share of each
+    batch."""
 
     def __init__(self, data: PreparedData, *, batch_size: int) -> None:
         lengths = (data.kinds > 0).sum(dim=1)

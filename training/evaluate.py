@@ -155,6 +155,7 @@ def _trial(
         for outcome in pool.run([Simulation(circuit, item.spec.conditions) for circuit in chosen]):
             trial.simulated += 1
             if outcome.metrics is None:
+                assert outcome.failure is not None
                 trial.failed[outcome.failure.cause] = trial.failed.get(outcome.failure.cause, 0) + 1
                 continue
             trial.metrics.append(outcome.metrics)

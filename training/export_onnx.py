@@ -51,7 +51,8 @@ def export_onnx(
     """Write a bundle from the folders that training wrote.
 
     Returns:
-        For each model the largest relative error over the tested batch sizes, in ONNX and TorchScript, and the file's size.
+        For each model the largest relative error over the tested batch sizes, in ONNX and TorchScript, and the file's
+        size.
 
     Raises:
         CheckpointError: if an exported model differs from PyTorch by more than the configured tolerance.
@@ -80,7 +81,8 @@ def export_onnx(
                 relative_error(item, inputs, run_onnx(work / onnx_name, inputs)) for inputs in batches.values()
             ),
             f"{item.name}_torchscript_error": max(
-                relative_error(item, inputs, _run_torchscript(work / script_name, inputs)) for inputs in batches.values()
+                relative_error(item, inputs, _run_torchscript(work / script_name, inputs))
+                for inputs in batches.values()
             ),
         }
         for name, error in errors.items():
@@ -101,9 +103,7 @@ def export_onnx(
             "onnx": onnx_name,
             "torchscript": script_name,
         }
-    write_manifest(
-        work, precision="fp32", models=models, sampler=backend.sampler, latent_size=backend.latent_size
-    )
+    write_manifest(work, precision="fp32", models=models, sampler=backend.sampler, latent_size=backend.latent_size)
     _replace_folder(work, output)
     return report
 
@@ -128,9 +128,7 @@ def exported_models(backend: TorchBackend) -> tuple[Exported, ...]:
     )
 
 
-def model_inputs(
-    item: Exported, backend: TorchBackend, data: PreparedData, batch: int, seed: int
-) -> dict[str, Tensor]:
+def model_inputs(item: Exported, backend: TorchBackend, data: PreparedData, batch: int, seed: int) -> dict[str, Tensor]:
     """Realistic inputs of a model: circuits of the test split, random noise and specifications."""
     generator = torch.Generator().manual_seed(seed)
     index = torch.randint(len(data), (batch,), generator=generator)
@@ -167,8 +165,9 @@ def run_onnx(path: Path, inputs: dict[str, Tensor]) -> list[NDArray[np.float32]]
 def relative_error(item: Exported, inputs: dict[str, Tensor], found: list[NDArray[np.float32]]) -> float:
     """Largest relative L2 error over the outputs, against PyTorch.
 
-    A model that makes choices is compared over the rows in which it makes the same ones as PyTorch, and the share of the
-    other rows is the error if it is larger: where two choices are equally likely, rounding decides, but that must be rare.
+    A model that makes choices is compared over the rows in which it makes the same ones as PyTorch, and the share of
+    the other rows is the error if it is larger: where two choices are equally likely, rounding decides, but that must
+    be rare.
     """
     with torch.inference_mode():
         expected = item.model(*inputs.values())

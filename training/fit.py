@@ -1,9 +1,11 @@
 """One way to train every model: seeded, validated and checkpointed at intervals, resumable, stopped early, averaged.
 
-A run that was killed and is started again with the same output folder ends in the same weights as one that was not: an epoch
-is ``validate_every`` steps, a checkpoint is written at its end, and all draws depend on the seed and the step alone.
+A run that was killed and is started again with the same output folder ends in the same weights as one that was not: an
+epoch is ``validate_every`` steps, a checkpoint is written at its end, and all draws depend on the seed and the step
+alone.
 
-Files in the output folder: ``model.pt`` (the best averaged weights), ``losses.csv``, and while training runs ``checkpoints/``.
+Files in the output folder: ``model.pt`` (the best averaged weights), ``losses.csv``, and while training runs
+``checkpoints/``.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ def fit(
     identity: str,
     description: str = "training",
 ) -> dict[str, Any]:
-    """Train ``module.model`` and leave it in evaluation mode with the best averaged weights, which are also in ``model.pt``.
+    """Train ``module.model`` and leave it in evaluation mode with the best averaged weights, which are also in
+    ``model.pt``.
 
     Args:
         module: logs ``train_loss`` and ``validation_loss``, of which the latter decides what is best.
@@ -72,7 +75,9 @@ def fit(
     _discard_other_runs(output, identity)
     report_path = output / REPORT
     if report_path.exists():
-        module.model.load_state_dict(type(module.model).load_checkpoint(output / MODEL, module.model.config).state_dict())
+        module.model.load_state_dict(
+            type(module.model).load_checkpoint(output / MODEL, module.model.config).state_dict()
+        )
         module.model.eval()
         report: dict[str, Any] = json.loads(report_path.read_text(encoding="utf-8"))
         return report
@@ -124,7 +129,8 @@ def _move_average(decay: float, averages: list[Tensor], weights: list[Tensor], c
 
 
 class LossHistory(Callback):
-    """Losses at each validation: in the checkpoint, in a file as ``step,train_loss,validation_loss``, and with the step's run."""
+    """Losses at each validation: in the checkpoint, in a file as ``step,train_loss,validation_loss``, and with the
+    step's run."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -222,8 +228,8 @@ def _trainer(
         history,
         rows,
         StepProgress(description, epochs * settings.validate_every),
-        # At the end, so that a checkpoint holds what the others learnt from the same validation. One is the best so far; the
-        # other, from which an interrupted training goes on, is written at every validation.
+        # At the end, so that a checkpoint holds what the others learnt from the same validation. One is the best so
+        # far; the other, from which an interrupted training goes on, is written at every validation.
         ModelCheckpoint(
             dirpath=checkpoints,
             filename="best",
@@ -285,7 +291,9 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
         if not {"state_dict", "callbacks", "epoch"} <= content.keys():
             raise ValueError("not a training checkpoint")
     except Exception as error:  # torch raises many types for a damaged file
-        raise CheckpointError(f"{path}: an interrupted training's checkpoint is damaged; delete {path.parent} to start over") from error
+        raise CheckpointError(
+            f"{path}: an interrupted training's checkpoint is damaged; delete {path.parent} to start over"
+        ) from error
     return content
 
 

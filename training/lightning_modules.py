@@ -16,10 +16,10 @@ from torch import Tensor
 
 from training.config import TrainingConfig
 from training.dataset import Batch, step_seed
-from training.muon import Muon
 from training.models.base import BaseCircuitModel
 from training.models.sizing_diffusion import SizingDiffusion
 from training.models.surrogate import Surrogate
+from training.muon import Muon
 
 Condition = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Metrics (B, n_metrics), conditions (B, C) and a generator -> specification vectors (B, D) that the rows meet."""
@@ -132,7 +132,8 @@ class SurrogateTraining(CircuitTraining):
         self._beta = beta
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """beta-NLL, Seitzer et al. (2022), eq. 5: points with a large predicted variance keep their say about the mean."""
+        """beta-NLL, Seitzer et al. (2022), eq. 5: points with a large predicted variance keep their say about the
+        mean."""
         loss, _ = self._losses(batch)
         self.log("train_loss", loss, batch_size=len(batch.kinds))
         return loss

@@ -1,9 +1,10 @@
 """Muon for the matrices between hidden layers, AdamW for everything else, in one optimiser.
 
-Muon (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024) replaces the momentum of a matrix by the
-nearest orthogonal one, found by Newton-Schulz iteration. On the sizing model it reaches in a given number of steps a
-validation loss that AdamW needs several times as many for. ``torch.optim.Muon`` computes in bf16, one matrix after another,
-which a CPU without bf16 does twenty times more slowly than 32-bit products of all matrices of a shape at once, as done here.
+Muon (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024) replaces the momentum of a matrix
+by the nearest orthogonal one, found by Newton-Schulz iteration. On the sizing model it reaches in a given number of
+steps a validation loss that AdamW needs several times as many for. ``torch.optim.Muon`` computes in bf16, one matrix
+after another, which a CPU without bf16 does twenty times more slowly than 32-bit products of all matrices of a shape at
+once, as done here.
 """
 
 from __future__ import annotations
@@ -46,7 +47,12 @@ class Muon(torch.optim.Optimizer):
         others = list(others)
         groups = [
             {"params": list(hidden), "lr": hidden_learning_rate, "weight_decay": weight_decay, "muon": True},
-            {"params": [p for p in others if p.ndim >= 2], "lr": learning_rate, "weight_decay": weight_decay, "muon": False},
+            {
+                "params": [p for p in others if p.ndim >= 2],
+                "lr": learning_rate,
+                "weight_decay": weight_decay,
+                "muon": False,
+            },
             {"params": [p for p in others if p.ndim < 2], "lr": learning_rate, "weight_decay": 0.0, "muon": False},
         ]
         super().__init__(

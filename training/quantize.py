@@ -1,7 +1,7 @@
 """Smaller and faster variants of a bundle, kept only if they still design circuits.
 
-Tensors say how far a variant is from the original; whether that matters only simulation says. A variant whose success@K on
-held-out specifications falls too far below the original's is reported as failed and not kept.
+Tensors say how far a variant is from the original; whether that matters only simulation says. A variant whose success@K
+on held-out specifications falls too far below the original's is reported as failed and not kept.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 MODELS = (TOPOLOGY_GENERATOR, SIZING_DENOISER, SURROGATE)
 CONVERTED = (SIZING_DENOISER, SURROGATE)
-"""Models that variants replace. The topology generator stays as it is: it runs once a specification, a rounding error in one of
-its choices changes the rest of the circuit, and ONNX Runtime refuses int8 products within its loop."""
+"""Models that variants replace. The topology generator stays as it is: it runs once a specification, a rounding error
+in one of its choices changes the rest of the circuit, and ONNX Runtime refuses int8 products within its loop."""
 BATCH = 64
 """Rows on which variants are compared and timed."""
 LEVEL = "exact"
@@ -54,14 +54,17 @@ def quantize(
         success: what the gate measures; by default success@K in SPICE.
 
     Returns:
-        For each variant success@K, its fall, whether it passed, and its size. The file also has each model's error and time.
+        For each variant success@K, its fall, whether it passed, and its size. The file also has each model's error and
+        time.
     """
     success = success or success_at_calls
     original = Bundle.load(bundle)
     specifications = _gate_specifications(config, prepared)
     batches = _batches(original, PreparedData.load(prepared / "validation.npz"), count=8)
     output.mkdir(parents=True, exist_ok=True)
-    report: dict[str, Any] = {f"fp32_{name}_ms": _milliseconds(original.path(name), batches[name][0]) for name in MODELS}
+    report: dict[str, Any] = {
+        f"fp32_{name}_ms": _milliseconds(original.path(name), batches[name][0]) for name in MODELS
+    }
     base = success(config, original, specifications)
     report["specifications"] = len(specifications)
     report["fp32_success"] = base
@@ -72,7 +75,9 @@ def quantize(
         shutil.copytree(original.folder, work)
         for script in work.glob("*.torchscript.pt"):
             script.unlink()
-        models = {name: {k: v for k, v in model.items() if k != "torchscript"} for name, model in original.models.items()}
+        models = {
+            name: {k: v for k, v in model.items() if k != "torchscript"} for name, model in original.models.items()
+        }
         for name in CONVERTED:
             path = work / original.models[name]["onnx"]
             figures = convert(path, batches[name])
@@ -124,7 +129,8 @@ def _gate_specifications(config: Config, prepared: Path) -> list[HeldOutSpecific
 
 
 def _to_int8(path: Path, batches: list[Inputs]) -> dict[str, Any]:
-    """Replace a model by int8: weights only ("dynamic") or activations too ("qdq"), whichever is nearer to the original."""
+    """Replace a model by int8: weights only ("dynamic") or activations too ("qdq"), whichever is nearer to the
+    original."""
     reference = _run(path, batches[0])
     candidates: dict[str, tuple[float, Path]] = {}
     for method, convert in (("dynamic", _dynamic), ("qdq", _static)):
@@ -253,7 +259,8 @@ def _milliseconds(path: str, inputs: Inputs, repeats: int = 10) -> float:
 
 
 def _difference(path: Path, found: list[NDArray[np.float32]], expected: list[NDArray[np.float32]]) -> float:
-    """Largest relative L2 error over the outputs; for the generator, which makes choices, the share of topologies that change."""
+    """Largest relative L2 error over the outputs; for the generator, which makes choices, the share of topologies that
+    change."""
     pairs = list(zip(found, expected, strict=True))
     if path.stem == TOPOLOGY_GENERATOR:
         same = [(ours.argmax(-1) == theirs.argmax(-1)).reshape(len(ours), -1).all(axis=1) for ours, theirs in pairs]

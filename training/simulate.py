@@ -160,6 +160,7 @@ class _Island:
         for index, outcome in enumerate(self._pool.run_iter(simulations())):
             candidate = candidates[index]
             if outcome.metrics is None:
+                assert outcome.failure is not None
                 failed[outcome.failure.cause] += 1
             else:
                 individuals.append(

@@ -15,8 +15,8 @@ def accuracy(model: Surrogate, data: PreparedData, conditioning: Conditioning, r
 
     Returns:
         For each metric that any row has: ``<metric>_mae`` on the metric's own scale (decades for a ``log`` metric),
-        ``<metric>_within_1`` and ``<metric>_within_2``, the share of rows within one and two predicted standard deviations
-        (68 % and 95 % if the uncertainty is right).
+        ``<metric>_within_1`` and ``<metric>_within_2``, the share of rows within one and two predicted standard
+        deviations (68 % and 95 % if the uncertainty is right).
     """
     model = model.eval()
     errors, deviations = [], []

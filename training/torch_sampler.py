@@ -1,4 +1,5 @@
-"""Sampling of the sizing diffusion model with the scheduler of ``diffusers``: the reference for `genrf.generation.sampler`."""
+"""Sampling of the sizing diffusion model with the scheduler of ``diffusers``: the reference for
+`genrf.generation.sampler`."""
 
 from __future__ import annotations
 

@@ -58,7 +58,9 @@ def train_topology_gan(config: Config, prepared: Path, output: Path) -> dict[str
     train = TrainingBatches(
         rows, batch_size=section.batch_size, batches=section.validate_every, seed=seed, weighted=True
     )
-    validation = ValidationBatches(rows.sample(GAN_VALIDATION_ROWS, seed, weighted=True), batch_size=GAN_VALIDATION_ROWS)
+    validation = ValidationBatches(
+        rows.sample(GAN_VALIDATION_ROWS, seed, weighted=True), batch_size=GAN_VALIDATION_ROWS
+    )
     identity = config.digest("topology_gan") + dataset_identity(prepared)
     return fit(module, train, validation, section, output, identity=identity, description="training the topology GAN")
 

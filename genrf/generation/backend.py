@@ -30,15 +30,18 @@ class Backend(Protocol):
         ...
 
     def propose(self, specification: Array, latent: Array) -> tuple[Array, Array]:
-        """Topology generator: specification (B, D), latent (B, Z) -> logits of kinds (B, 28, 6) and nets (B, 28, 3, 28)."""
+        """Topology generator: specification (B, D), latent (B, Z) -> logits of kinds (B, 28, 6) and nets (B, 28, 3,
+        28)."""
         ...
 
     def denoise(self, noisy_values: Array, sigma: Array, kinds: Tokens, nets: Tokens, specification: Array) -> Array:
-        """Sizing denoiser: noisy values (B, M) at levels (B,), kinds (B, M), nets (B, M, 3), specification (B, D) -> (B, M)."""
+        """Sizing denoiser: noisy values (B, M) at levels (B,), kinds (B, M), nets (B, M, 3), specification (B, D) ->
+        (B, M)."""
         ...
 
     def predict(self, values: Array, kinds: Tokens, nets: Tokens, conditions: Array) -> tuple[Array, Array]:
-        """Surrogate: values (B, M), kinds, nets, conditions (B, C) -> mean and log-variance (B, n_metrics), standardised."""
+        """Surrogate: values (B, M), kinds, nets, conditions (B, C) -> mean and log-variance (B, n_metrics),
+        standardised."""
         ...
 
 
@@ -63,7 +66,8 @@ class OnnxBackend:
     def __init__(self, bundle: Bundle, *, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu") -> None:
         self._bundle = bundle
         self._sessions = {
-            name: _session(bundle.path(name), threads, device) for name in (TOPOLOGY_GENERATOR, SIZING_DENOISER, SURROGATE)
+            name: _session(bundle.path(name), threads, device)
+            for name in (TOPOLOGY_GENERATOR, SIZING_DENOISER, SURROGATE)
         }
 
     @property
@@ -115,8 +119,12 @@ def _session(path: str, threads: int | None, device: str) -> onnxruntime.Inferen
     try:
         session = onnxruntime.InferenceSession(path, sess_options=options, providers=providers)
     except Exception as error:  # onnxruntime's own exception types are not public
-        raise CheckpointError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0]}); export the models again") from error
+        raise CheckpointError(
+            f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0]}); export the models again"
+        ) from error
     # The CUDA provider is listed as available even where its libraries cannot be loaded.
     if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
-        raise MissingToolError("device cuda: ONNX Runtime could not load its CUDA provider; use device cpu or install CUDA 13 with cuDNN 9")
+        raise MissingToolError(
+            "device cuda: ONNX Runtime could not load its CUDA provider; use device cpu or install CUDA 13 with cuDNN 9"
+        )
     return session

@@ -1,7 +1,7 @@
 """A bundle: one folder with everything that generation needs, verified before use.
 
-``manifest.json`` names the format's version, each model's class, version, configuration and files, the sampler's settings, and
-the SHA-256 of every other file of the folder.
+``manifest.json`` names the format's version, each model's class, version, configuration and files, the sampler's
+settings, and the SHA-256 of every other file of the folder.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class Bundle:
             text = path.read_bytes()
             content = json.loads(text)
         except OSError as error:
-            raise CheckpointError(f"{path}: cannot be read ({error.strerror}); give the folder of a bundle or {_REMEDY}") from error
+            raise CheckpointError(
+                f"{path}: cannot be read ({error.strerror}); give the folder of a bundle or {_REMEDY}"
+            ) from error
         except ValueError as error:
             raise CheckpointError(f"{path}: not valid JSON; {_REMEDY}") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -121,4 +123,6 @@ def _verify(path: Path, expected: str) -> None:
     except OSError as error:
         raise CheckpointError(f"{path}: missing from the bundle ({error.strerror}); {_REMEDY}") from error
     if found != expected:
-        raise CheckpointError(f"{path}: changed since the bundle was written (SHA-256 {found[:12]}, expected {expected[:12]}); {_REMEDY}")
+        raise CheckpointError(
+            f"{path}: changed since the bundle was written (SHA-256 {found[:12]}, expected {expected[:12]}); {_REMEDY}"
+        )

@@ -267,7 +267,7 @@ class _Search:
     def _choose(self, fresh: _Pool, count: int) -> list[tuple[Circuit, str]]:
         if not self._designs:
             return self._best(fresh, count, self._settings.per_topology)
-        reserved = min(len(fresh), int(round(self._settings.fresh_share * count)))
+        reserved = min(len(fresh), round(self._settings.fresh_share * count))
         chosen = self._best(self._vary(), count - reserved, count)
         return chosen + self._best(fresh, count - len(chosen), count)
 
@@ -293,6 +293,7 @@ class _Search:
             for (circuit, source), outcome in zip(chosen, self._designer._pool.run_iter(jobs), strict=True):
                 self._simulated += 1
                 if outcome.metrics is None:
+                    assert outcome.failure is not None
                     self._failed[outcome.failure.cause] += 1
                 else:
                     met = self._spec.meets(outcome.metrics)

@@ -1,8 +1,8 @@
 """Sampling of the sizing diffusion model in numpy.
 
-The second-order multistep DPM-Solver++ (Lu et al. 2022, eq. 15 "midpoint") on the schedule of Karras et al. (2022, eq. 5):
-the algorithm of `EDMDPMSolverMultistepScheduler` in ``diffusers``, which training uses, so that the same noise gives the same
-values in both.
+The second-order multistep DPM-Solver++ (Lu et al. 2022, eq. 15 "midpoint") on the schedule of Karras et al. (2022, eq.
+5): the algorithm of `EDMDPMSolverMultistepScheduler` in ``diffusers``, which training uses, so that the same noise
+gives the same values in both.
 
 Symbols: x noisy values (B, M), sigma noise level, D(x; sigma) the denoiser, lambda = -ln(sigma), h a step of lambda.
 """
@@ -27,7 +27,8 @@ class Denoiser(Protocol):
     def denoise(
         self, noisy_values: Array, sigma: Array, kinds: NDArray[np.int64], nets: NDArray[np.int64], specification: Array
     ) -> Array:
-        """Denoised values (B, M) of noisy ones (B, M) at levels (B,), for kinds (B, M), nets (B, M, 3), specification (B, D)."""
+        """Denoised values (B, M) of noisy ones (B, M) at levels (B,), for kinds (B, M), nets (B, M, 3), specification
+        (B, D)."""
         ...
 
 
@@ -47,7 +48,8 @@ class SamplerSettings:
     """How many leading numbers of a specification vector are conditions, which stay when the bounds are dropped."""
 
     def schedule(self, sigma_start: float | None = None) -> NDArray[np.float64]:
-        """Noise levels from ``sigma_start`` (by default ``sigma_max``) down to ``sigma_min``; fewer steps from a lower start."""
+        """Noise levels from ``sigma_start`` (by default ``sigma_max``) down to ``sigma_min``; fewer steps from a lower
+        start."""
         full = karras_sigmas(self.steps, self.sigma_min, self.sigma_max, self.rho)
         if sigma_start is None or sigma_start >= self.sigma_max:
             return full
@@ -99,8 +101,8 @@ def sample(
 
     Args:
         denoiser: the trained model.
-        noisy_values: (B, M). Unit normal noise times ``settings.sigma_max`` for fresh values; known values plus unit normal
-            noise times ``sigma_start`` to vary them.
+        noisy_values: (B, M). Unit normal noise times ``settings.sigma_max`` for fresh values; known values plus unit
+            normal noise times ``sigma_start`` to vary them.
         kinds: (B, M), 0 for an empty slot.
         nets: (B, M, 3).
         specification: (B, D).
@@ -124,7 +126,9 @@ def sample(
     def denoise(x: Array, sigma: float) -> Array:
         if not guided:
             return denoiser.denoise(x, np.full(batch, sigma, np.float32), kinds, nets, specification)
-        both = denoiser.denoise(np.concatenate([x, x]), np.full(2 * batch, sigma, np.float32), kinds, nets, specification)
+        both = denoiser.denoise(
+            np.concatenate([x, x]), np.full(2 * batch, sigma, np.float32), kinds, nets, specification
+        )
         return both[batch:] + np.float32(settings.guidance) * (both[:batch] - both[batch:])
 
     present = (kinds[:batch] > 0).astype(np.float32)

@@ -108,9 +108,7 @@ def test_an_unknown_setting_is_refused(folder: Path) -> None:
 
 def test_any_change_gives_another_identity(original: Bundle, folder: Path) -> None:
     (folder / "note.txt").write_text("new")
-    changed = write_manifest(
-        folder, precision="fp32", models=original.models, sampler=original.sampler, latent_size=4
-    )
+    changed = write_manifest(folder, precision="fp32", models=original.models, sampler=original.sampler, latent_size=4)
     assert changed.identity != original.identity
 
 
@@ -144,8 +142,6 @@ def test_a_gpu_that_is_not_there_is_an_error_not_a_slow_run(original: Bundle) ->
 
 def test_a_file_that_is_no_model_is_refused(original: Bundle, folder: Path) -> None:
     (folder / f"{SURROGATE}.onnx").write_bytes(b"not a model")
-    sealed = write_manifest(
-        folder, precision="fp32", models=original.models, sampler=original.sampler, latent_size=4
-    )
+    sealed = write_manifest(folder, precision="fp32", models=original.models, sampler=original.sampler, latent_size=4)
     with pytest.raises(CheckpointError, match=r"surrogate\.onnx: ONNX Runtime cannot load it"):
         OnnxBackend(sealed)

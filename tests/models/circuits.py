@@ -18,7 +18,8 @@ TERMINALS = np.array([0, 2, 2, 2, 3, 1])
 
 
 def random_rows(count: int, seed: int = 0, slots: int = 28) -> dict[str, np.ndarray]:
-    """Circuits with five to fourteen devices; the metrics are smooth functions of the values, so there is something to learn."""
+    """Circuits with five to fourteen devices; the metrics are smooth functions of the values, so there is something to
+    learn."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(5, 15, count)
     kinds = rng.integers(1, 6, (count, slots))

@@ -77,7 +77,8 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
     folder = prepared_folder(tmp_path)
     (folder / "damaged.npz").write_bytes((folder / "train.npz").read_bytes()[:500])
     np.savez(folder / "partial.npz", kinds=np.zeros((1, 28), np.int8))
-    np.savez(folder / "pickled.npz", **{**random_rows(3), "kinds": np.array([{"a": 1}], dtype=object)})  # type: ignore[arg-type]
+    objects = {**random_rows(3), "kinds": np.array([{"a": 1}], dtype=object)}
+    np.savez(folder / "pickled.npz", **objects)  # type: ignore[arg-type]
     np.savez(folder / "empty.npz", **random_rows(0))  # type: ignore[arg-type]
     for name in ("missing", "damaged", "partial", "pickled", "empty"):
         with pytest.raises(InvalidInputError, match=f"{name}.npz: ") as caught:

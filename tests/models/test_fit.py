@@ -148,7 +148,7 @@ def test_a_damaged_checkpoint_is_said_in_one_line(prepared: Path, tmp_path: Path
         train_surrogate(prepared, tmp_path, kill_at=6)
     last = tmp_path / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match="damaged; delete .*checkpoints to start over"):
+    with pytest.raises(CheckpointError, match=r"damaged; delete .*checkpoints to start over"):
         train_surrogate(prepared, tmp_path)
 
 
@@ -232,9 +232,9 @@ def test_a_killed_process_is_continued_by_the_next(prepared: Path, tmp_path: Pat
     process.communicate()
     assert not (tmp_path / "killed" / "model.pt").exists()
     for name in ("killed", "whole"):
-        out, err = launch(
-            tmp_path, prepared, tmp_path / name, max_steps=400, early_stopping_patience=100
-        ).communicate(timeout=250)
+        out, err = launch(tmp_path, prepared, tmp_path / name, max_steps=400, early_stopping_patience=100).communicate(
+            timeout=250
+        )
         assert "'steps': 400" in out, err
     assert_same_weights(tmp_path / "killed", tmp_path / "whole")
 

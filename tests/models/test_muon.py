@@ -10,7 +10,9 @@ from training.muon import Muon, orthogonalise
 
 
 def optimiser(hidden: list[nn.Parameter], others: list[nn.Parameter], **settings: float) -> Muon:
-    return Muon(hidden, others, **{"hidden_learning_rate": 0.01, "learning_rate": 0.01, "weight_decay": 0.1, **settings})
+    return Muon(
+        hidden, others, **{"hidden_learning_rate": 0.01, "learning_rate": 0.01, "weight_decay": 0.1, **settings}
+    )
 
 
 def test_orthogonalised_matrices_keep_their_directions_and_lose_their_scales() -> None:

@@ -1,4 +1,5 @@
-"""The denoiser is preconditioned as in Karras et al. (2022), learns to obey its conditioning, and samples by `diffusers`."""
+"""The denoiser is preconditioned as in Karras et al. (2022), learns to obey its conditioning, and samples by
+`diffusers`."""
 
 from __future__ import annotations
 
@@ -85,7 +86,11 @@ def test_it_learns_to_give_what_is_asked_for() -> None:
     torch.manual_seed(0)
     model = SizingDiffusion(SizingDiffusionConfig(specification_size=6, backbone=TINY))
     module = SizingDiffusionTraining(
-        model, tiny_settings(), 0, condition=lambda metrics, conditions, _: torch.cat([conditions, metrics[:, :1]], 1), conditions_size=5
+        model,
+        tiny_settings(),
+        0,
+        condition=lambda metrics, conditions, _: torch.cat([conditions, metrics[:, :1]], 1),
+        conditions_size=5,
     )
 
     def asked(seed: int) -> Batch:

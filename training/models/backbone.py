@@ -30,7 +30,8 @@ FIRST_SIGNAL_NET = 3
 
 
 def _terminal_roles() -> tuple[Tensor, int]:
-    """Role of each terminal of each kind as one-hot codes (kinds, terminals, R): interchangeable terminals share a role."""
+    """Role of each terminal of each kind as one-hot codes (kinds, terminals, R): interchangeable terminals share a
+    role."""
     names: list[tuple[str, str]] = []
     role_of: dict[tuple[int, int], int] = {}
     for index, kind in enumerate(KINDS.values(), start=1):
@@ -58,7 +59,8 @@ class BackboneConfig:
     message_width: int = 32
     """Width of the messages that devices exchange through a shared net."""
     value_waves: int = 3
-    """Pairs of sine and cosine of each value, an octave apart, that a device's token starts from besides the value itself."""
+    """Pairs of sine and cosine of each value, an octave apart, that a device's token starts from besides the value
+    itself."""
     walk_steps: int = 6
     """Steps of the random walks that tell a device where in the circuit it is."""
     dropout: float = 0.0
@@ -115,7 +117,8 @@ class CircuitTransformer(nn.Module):
             # As fast as fused attention on so few tokens, and the only one that exports with a dynamic number of them.
             attn_implementation="eager",
         )
-        # The encoder of RoBERTa-PreLayerNorm has no positions of its own; they live in its embeddings, which are not used.
+        # The encoder of RoBERTa-PreLayerNorm has no positions of its own; they live in its embeddings, which are not
+        # used.
         self.encoder = RobertaPreLayerNormEncoder(encoder)
         self.message = NetMessage(width, self.n_roles, config.message_width)
         self.norm = nn.LayerNorm(width)
@@ -166,8 +169,8 @@ class CircuitTransformer(nn.Module):
     def _places(self, incidence: Tensor) -> Tensor:
         """Where in the circuit each device is, whatever its number: (B, M, steps * fixed nets).
 
-        For each step, the chance that a random walk over neighbouring devices ends at one that touches ground, supply or a
-        given port: the random-walk positional encoding of Dwivedi et al. (2022) with fixed nets as targets.
+        For each step, the chance that a random walk over neighbouring devices ends at one that touches ground, supply
+        or a given port: the random-walk positional encoding of Dwivedi et al. (2022) with fixed nets as targets.
         """
         touches = incidence.sum(dim=2)  # (B, M, N)
         signal = touches[..., FIRST_SIGNAL_NET:]
@@ -182,7 +185,8 @@ class CircuitTransformer(nn.Module):
         return 3.0 * torch.cat(places, dim=2)
 
     def _attention_bias(self, signal: Tensor, present: Tensor) -> Tensor:
-        """Additive attention scores (B, H, 1 + M, 1 + M): by the roles in which two devices share a net; -1e4 to empty slots."""
+        """Additive attention scores (B, H, 1 + M, 1 + M): by the roles in which two devices share a net; -1e4 to empty
+        slots."""
         slots = present.shape[1]
         flat = signal.flatten(1, 2)  # (B, M * R, N')
         shared = (flat @ flat.transpose(1, 2)).reshape(-1, slots, self.n_roles, slots, self.n_roles)

@@ -73,7 +73,9 @@ class BaseCircuitModel(nn.Module, ABC):
             content = torch.load(path, map_location="cpu", weights_only=True)
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
-        except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, KeyError ... for a damaged file
+        except (
+            Exception
+        ) as error:  # torch raises RuntimeError, UnpicklingError, EOFError, KeyError ... for a damaged file
             raise CheckpointError(f"{path}: not a readable checkpoint, the file is damaged; {remedy}") from error
         if not isinstance(content, dict) or content.keys() != {"model", "version", "config", "weights"}:
             raise CheckpointError(f"{path}: not a model checkpoint; {remedy}")
@@ -81,18 +83,25 @@ class BaseCircuitModel(nn.Module, ABC):
             raise CheckpointError(f"{path}: holds a {content['model']}, expected a {cls.__name__}; {remedy}")
         if content["version"] != cls.version:
             raise CheckpointError(
-                f"{path}: {cls.__name__} version {content['version']}, this program reads version {cls.version}; {remedy}"
+                f"{path}: {cls.__name__} version {content['version']}, this program reads version {cls.version}; "
+                f"{remedy}"
             )
         stored = _config_from_plain(cls.config_class, content["config"], path)
         if config is not None and stored != config:
-            changed = [field.name for field in fields(config) if getattr(stored, field.name) != getattr(config, field.name)]
-            differences = ", ".join(f"{name} is {getattr(stored, name)}, expected {getattr(config, name)}" for name in changed)
+            changed = [
+                field.name for field in fields(config) if getattr(stored, field.name) != getattr(config, field.name)
+            ]
+            differences = ", ".join(
+                f"{name} is {getattr(stored, name)}, expected {getattr(config, name)}" for name in changed
+            )
             raise CheckpointError(f"{path}: {cls.__name__} of another configuration: {differences}; {remedy}")
         model = cls(stored)
         try:
             model.load_state_dict(content["weights"])
         except (RuntimeError, AttributeError, TypeError) as error:
-            raise CheckpointError(f"{path}: weights do not fit the {cls.__name__} that the file describes; {remedy}") from error
+            raise CheckpointError(
+                f"{path}: weights do not fit the {cls.__name__} that the file describes; {remedy}"
+            ) from error
         return model.eval()
 
 
@@ -100,7 +109,9 @@ def _config_from_plain(config_class: type, plain: Any, path: Path) -> Any:
     """Rebuild a (possibly nested) configuration dataclass from `dataclasses.asdict`'s output."""
     known = {field.name: field for field in fields(config_class)}
     if not isinstance(plain, dict) or plain.keys() != known.keys():
-        raise CheckpointError(f"{path}: configuration does not have the fields of {config_class.__name__}; train the model again")
+        raise CheckpointError(
+            f"{path}: configuration does not have the fields of {config_class.__name__}; train the model again"
+        )
     values = {}
     for name, value in plain.items():
         default = known[name].default_factory() if callable(known[name].default_factory) else known[name].default

@@ -53,7 +53,9 @@ class SizingDiffusion(BaseCircuitModel):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, noisy_values: Tensor, sigma: Tensor, kinds: Tensor, nets: Tensor, specification: Tensor) -> Tensor:
+    def forward(
+        self, noisy_values: Tensor, sigma: Tensor, kinds: Tensor, nets: Tensor, specification: Tensor
+    ) -> Tensor:
         """The denoiser D(x; sigma), eq. 7.
 
         Args:

@@ -61,9 +61,19 @@ class Surrogate(BaseCircuitModel):
 
     @torch.no_grad()
     def generate(
-        self, specification: Tensor, *, values: Tensor, kinds: Tensor, nets: Tensor, generator: torch.Generator | None = None, **_: Any
+        self,
+        specification: Tensor,
+        *,
+        values: Tensor,
+        kinds: Tensor,
+        nets: Tensor,
+        generator: torch.Generator | None = None,
+        **_: Any,
     ) -> Tensor:
-        """Draw standardised metrics (B, n_metrics) from the predicted distribution; the first argument is the conditions (B, C)."""
+        """Draw standardised metrics (B, n_metrics) from the predicted distribution.
+
+        Takes conditions (B, C) first.
+        """
         mean, log_variance = self(values, kinds, nets, specification)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         return mean + noise * torch.exp(0.5 * log_variance)
