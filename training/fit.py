@@ -19,29 +19,23 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from pytorch_lightning.callbacks.weight_averaging import WeightAveraging
-from rich.progress import Progress, TaskID
-from torch import Tensor
 
 from genrf.errors import CheckpointError
+from training.callbacks import MONITOR, KeepRowsOnDevice, LossHistory, MovingAverage, StepProgress
 from training.config import TrainingConfig
 from training.dataset import TrainingBatches, ValidationBatches
 from training.lightning_modules import CircuitTraining
 from training.models.base import MODEL
-from training.progress import progress_bar
-from training.tracking import log_metrics
 
 LOSSES = "losses.csv"
 REPORT = "report.json"
 _CHECKPOINTS = "checkpoints"
-_MONITOR = "validation_loss"
 
 
 def fit(
@@ -115,104 +109,6 @@ def fit(
     return report
 
 
-class MovingAverage(WeightAveraging):
-    """Exponential moving average of the weights, which is validated and kept. Young averages forget faster."""
-
-    def __init__(self, decay: float) -> None:
-        # Lightning's own average is a local function, which cannot travel to the processes of DDP.
-        super().__init__(use_buffers=False, multi_avg_fn=partial(_move_average, decay))
-
-
-def _move_average(decay: float, averages: list[Tensor], weights: list[Tensor], count: Tensor | int) -> None:
-    young = (1.0 + float(count)) / (10.0 + float(count))
-    torch._foreach_lerp_(averages, weights, 1.0 - min(decay, young))
-
-
-class LossHistory(Callback):
-    """Losses at each validation: in the checkpoint, in a file as ``step,train_loss,validation_loss``, and with the
-    step's run."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows: list[list[float]] = []
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Validation has run by now; the checkpoint is written afterwards."""
-        losses = trainer.callback_metrics
-        step = (trainer.current_epoch + 1) * trainer.num_training_batches
-        self._rows.append([step, float(losses["train_loss"]), float(losses[_MONITOR])])
-        if trainer.is_global_zero:
-            log_metrics({"train_loss": self._rows[-1][1], _MONITOR: self._rows[-1][2]}, step)
-            lines = ["step,train_loss,validation_loss", *(f"{int(s)},{t:.6g},{v:.6g}" for s, t, v in self._rows)]
-            temporary = self._path.with_name(f".{self._path.name}.tmp")
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            os.replace(temporary, self._path)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Rows so far."""
-        return {"rows": [list(row) for row in self._rows]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on after the rows of a checkpoint."""
-        self._rows = [list(row) for row in state_dict["rows"]]
-
-    @classmethod
-    def rows_of(cls, checkpoint: dict[str, Any]) -> list[list[float]]:
-        """Rows in a checkpoint of Lightning's."""
-        rows: list[list[float]] = checkpoint["callbacks"][cls.__qualname__]["rows"]
-        return rows
-
-
-class KeepRowsOnDevice(Callback):
-    """The dataset moves to the training device once, not batch by batch."""
-
-    def __init__(self, train: TrainingBatches, validation: ValidationBatches) -> None:
-        self._train, self._validation = train, validation
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The device is known now."""
-        self._train.to(pl_module.device)
-        self._validation.to(pl_module.device)
-
-
-class StepProgress(Callback):
-    """The project's progress bar over all the steps of a training."""
-
-    def __init__(self, description: str, steps: int) -> None:
-        self._description, self._steps = description, steps
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the bar, in one process."""
-        if trainer.is_global_zero:
-            self._progress = progress_bar()
-            self._progress.start()
-            done = trainer.current_epoch * trainer.num_training_batches
-            self._task = self._progress.add_task(self._description, total=self._steps, completed=done)
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Go on, a hundredth of the way at a time."""
-        done = trainer.current_epoch * trainer.num_training_batches + batch_idx + 1
-        if self._progress is not None and self._task is not None and done % max(1, self._steps // 100) == 0:
-            self._progress.update(self._task, completed=done)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Training ended."""
-        self._stop()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Training failed; leave the terminal as it was."""
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
-
-
 def _trainer(
     module: CircuitTraining,
     settings: TrainingConfig,
@@ -224,7 +120,7 @@ def _trainer(
     epochs = math.ceil(settings.max_steps / settings.validate_every)
     callbacks: list[Callback] = [
         MovingAverage(settings.ema_decay),
-        EarlyStopping(monitor=_MONITOR, patience=settings.early_stopping_patience, check_on_train_epoch_end=False),
+        EarlyStopping(monitor=MONITOR, patience=settings.early_stopping_patience, check_on_train_epoch_end=False),
         history,
         rows,
         StepProgress(description, epochs * settings.validate_every),
@@ -233,7 +129,7 @@ def _trainer(
         ModelCheckpoint(
             dirpath=checkpoints,
             filename="best",
-            monitor=_MONITOR,
+            monitor=MONITOR,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),

@@ -73,9 +73,7 @@ class BaseCircuitModel(nn.Module, ABC):
             content = torch.load(path, map_location="cpu", weights_only=True)
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
-        except (
-            Exception
-        ) as error:  # torch raises RuntimeError, UnpicklingError, EOFError, KeyError ... for a damaged file
+        except Exception as error:  # of many types, for a damaged file
             raise CheckpointError(f"{path}: not a readable checkpoint, the file is damaged; {remedy}") from error
         if not isinstance(content, dict) or content.keys() != {"model", "version", "config", "weights"}:
             raise CheckpointError(f"{path}: not a model checkpoint; {remedy}")

@@ -1,0 +1,66 @@
+"""One small set of trained-looking models, exported once for all tests of this folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genrf.generation.sampler import SamplerSettings
+from tests.models.circuits import TINY, conditioning, prepared_folder, tiny_config
+from training.config import Config
+from training.export_onnx import export_onnx
+from training.models.sizing_diffusion import SizingDiffusion, SizingDiffusionConfig
+from training.models.surrogate import Surrogate, SurrogateConfig
+from training.models.topology_gan import TopologyGAN, TopologyGANConfig
+
+
+@dataclass
+class Trained:
+    """Folders as the training steps leave them."""
+
+    prepared: Path
+    topology_gan: Path
+    sizing_diffusion: Path
+    surrogate: Path
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    return tiny_config()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    names = conditioning()
+    torch.manual_seed(0)
+    models = {
+        "topology_gan": TopologyGAN(
+            TopologyGANConfig(specification_size=names.specification_size, style_size=4, width=16, critic_width=16)
+        ),
+        "sizing_diffusion": SizingDiffusion(
+            SizingDiffusionConfig(specification_size=names.specification_size, backbone=TINY)
+        ),
+        "surrogate": Surrogate(
+            SurrogateConfig(conditions_size=names.conditions_size, metrics=names.metrics, backbone=TINY)
+        ),
+    }
+    with torch.no_grad():
+        models["sizing_diffusion"].head.weight.normal_(std=0.3)
+    for name, model in models.items():
+        model.save_checkpoint(folder / name / "model.pt")
+    sampler = SamplerSettings(steps=6, conditions_size=names.conditions_size)
+    (folder / "sizing_diffusion" / "sampler.json").write_text(json.dumps(asdict(sampler)))
+    prepared = prepared_folder(folder / "prepared", rows=100)
+    return Trained(prepared, *(folder / name for name in models))
+
+
+@pytest.fixture(scope="session")
+def exported(config: Config, trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("export") / "bundle"
+    return folder, export_onnx(config, *vars(trained).values(), folder)
