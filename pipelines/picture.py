@@ -52,7 +52,7 @@ def draw(specification: Path, path: Path) -> None:
     width = max(x for x, _ in place.values()) + SIZE[0] + 0.4
     with plt.rc_context({"svg.hashsalt": "genrf", "font.family": "DejaVu Sans", "svg.fonttype": "none"}):
         figure, axis = plt.subplots(figsize=(width * 0.8, 2.5))
-        for before, after in graph.edges:
+        for before, after in sorted(graph.edges):
             (x0, y0), (x1, y1) = place[before], place[after]
             arrow = {"arrowstyle": "-|>", "color": LINE_COLOUR, "shrinkA": 0, "shrinkB": 0, "lw": 1.1}
             axis.annotate("", (x1 - SIZE[0] / 2, y1), (x0 + SIZE[0] / 2, y0), arrowprops=arrow)
