@@ -38,7 +38,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
-    """How the search divides its effort; all of it is tuned on validation specifications, never on the held-out ones."""
+    """How the search divides its effort."""
 
     latents: int = 192
     """Topologies drawn from the generator."""
