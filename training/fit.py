@@ -16,6 +16,7 @@ import logging
 import math
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ from training.models.base import MODEL
 LOSSES = "losses.csv"
 REPORT = "report.json"
 _CHECKPOINTS = "checkpoints"
+_CLAIM = "run.json"
 
 
 def fit(
@@ -58,7 +60,7 @@ def fit(
         identity: digest of configuration and data. What is found under another identity is discarded.
 
     Returns:
-        ``steps``, ``best_validation_loss`` and ``parameters``.
+        ``steps``, ``best_validation_loss`` and ``parameters``; nothing in all but the main process of several.
 
     Raises:
         CheckpointError: if what was left by an interrupted training is damaged.
@@ -66,7 +68,11 @@ def fit(
     if len(train) != settings.validate_every:
         raise ValueError(f"{len(train)} batches an epoch, but validate_every is {settings.validate_every}")
     output.mkdir(parents=True, exist_ok=True)
-    _discard_other_runs(output, identity)
+    identity = hashlib.sha256(identity.encode()).hexdigest()
+    if not is_main_process():
+        _wait_for_claim(output, identity)
+    else:
+        _discard_other_runs(output, identity)
     report_path = output / REPORT
     if report_path.exists():
         module.model.load_state_dict(
@@ -88,14 +94,14 @@ def fit(
                 # Lightning turns an interrupt into an exit; whoever called must see the interrupt.
                 raise KeyboardInterrupt from error
 
+    if not is_main_process():
+        return {}
     best = _read_checkpoint(checkpoints / "best.ckpt")
     prefix = "model."
     module.model.load_state_dict(
         {name.removeprefix(prefix): tensor for name, tensor in best["state_dict"].items() if name.startswith(prefix)}
     )
     module.model.cpu().eval()
-    if not _is_main_process():
-        return {}
     module.model.save_checkpoint(output / MODEL)
     state = _read_checkpoint(last)
     losses = LossHistory.rows_of(state)
@@ -166,19 +172,35 @@ def _precision(name: str) -> Any:
     return {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[name]
 
 
+def is_main_process() -> bool:
+    """Whether this process writes files: the only one, or the first of those that torchrun or a TrainJob started."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def _discard_other_runs(output: Path, identity: str) -> None:
     """Remove what another configuration or other data left in the folder."""
-    path = output / "run.json"
-    digest = hashlib.sha256(identity.encode()).hexdigest()
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))["identity"]
-    except (OSError, ValueError, KeyError, TypeError):
-        known = None
-    if known != digest:
+    if _claimed_by(output) != identity:
         for name in (REPORT, MODEL, LOSSES):
             (output / name).unlink(missing_ok=True)
         shutil.rmtree(output / _CHECKPOINTS, ignore_errors=True)
-        _write_json(path, {"identity": digest})
+        _write_json(output / _CLAIM, {"identity": identity})
+
+
+def _wait_for_claim(output: Path, identity: str, seconds: float = 120.0) -> None:
+    """Wait until the main process has prepared the folder."""
+    deadline = time.monotonic() + seconds
+    while _claimed_by(output) != identity:
+        if time.monotonic() > deadline:
+            raise CheckpointError(f"{output}: not prepared by the main process; is the folder shared by all nodes?")
+        time.sleep(0.1)
+
+
+def _claimed_by(output: Path) -> str | None:
+    try:
+        claim: str = json.loads((output / _CLAIM).read_text(encoding="utf-8"))["identity"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return claim
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:
@@ -198,10 +220,6 @@ def _is_finished(checkpoint: dict[str, Any], settings: TrainingConfig) -> bool:
     stopping = next(state for name, state in checkpoint["callbacks"].items() if name.startswith("EarlyStopping"))
     stopped = stopping["wait_count"] >= settings.early_stopping_patience
     return bool(stopped or (checkpoint["epoch"] + 1) * settings.validate_every >= settings.max_steps)
-
-
-def _is_main_process() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _write_json(path: Path, content: Any) -> None:

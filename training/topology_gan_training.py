@@ -80,7 +80,7 @@ class TopologyGANTraining(CircuitTraining):
 
         optimisers = [
             torch.optim.AdamW(
-                builders, lr=settings.learning_rate, betas=(0.5, 0.99), weight_decay=settings.weight_decay
+                builders, lr=settings.learning_rate, betas=(0.5, 0.99), weight_decay=settings.weight_decay, fused=True
             ),
             torch.optim.AdamW(critics, lr=CRITIC_LEARNING_RATE, betas=(0.5, 0.99), weight_decay=settings.weight_decay),
         ]

@@ -73,7 +73,7 @@ def train_sizing_diffusion(config: Config, prepared: Path, output: Path) -> dict
         output: folder to write; a killed training goes on there.
     """
     from training.conditioning import RowConditions
-    from training.fit import fit
+    from training.fit import fit, is_main_process
     from training.lightning_modules import SizingDiffusionTraining
     from training.models.backbone import BackboneConfig
     from training.models.sizing_diffusion import SizingDiffusion, SizingDiffusionConfig
@@ -99,6 +99,8 @@ def train_sizing_diffusion(config: Config, prepared: Path, output: Path) -> dict
     report = fit(
         module, train, validation, section, output, identity=identity, description="training the sizing diffusion"
     )
+    if not is_main_process():
+        return report
     sampler = SamplerSettings(
         steps=section.sampling_steps, guidance=section.guidance, conditions_size=conditioning.conditions_size
     )
@@ -116,7 +118,7 @@ def train_surrogate(config: Config, prepared: Path, output: Path) -> dict[str, A
     Returns:
         The training's report and, for each metric, mean absolute error and calibration on unseen topologies.
     """
-    from training.fit import fit
+    from training.fit import fit, is_main_process
     from training.lightning_modules import SurrogateTraining
     from training.models.backbone import BackboneConfig
     from training.models.surrogate import Surrogate, SurrogateConfig
@@ -136,6 +138,8 @@ def train_surrogate(config: Config, prepared: Path, output: Path) -> dict[str, A
     train, validation = _batches(section, prepared, config.seed + 1, least_weight=SURROGATE_LEAST_WEIGHT)
     identity = config.digest("surrogate") + dataset_identity(prepared)
     report = fit(module, train, validation, section, output, identity=identity, description="training the surrogate")
+    if not is_main_process():
+        return report
     report |= accuracy(model, PreparedData.load(prepared / "test.npz"), conditioning)
     _write_json(output / "accuracy.json", report)
     return report

@@ -208,11 +208,14 @@ if __name__ == "__main__":
 """
 
 
-def launch(tmp_path: Path, prepared: Path, output: Path, **overrides: Any) -> subprocess.Popen[str]:
+def launch(
+    tmp_path: Path, prepared: Path, output: Path, *, torchrun: bool = False, **overrides: Any
+) -> subprocess.Popen[str]:
     script = tmp_path / "launch.py"
     script.write_text(SCRIPT)
+    runner = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"] if torchrun else []
     return subprocess.Popen(
-        [sys.executable, script, prepared, output, repr(overrides)],
+        [sys.executable, *runner, script, prepared, output, repr(overrides)],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -240,13 +243,14 @@ def test_a_killed_process_is_continued_by_the_next(prepared: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_model(prepared: Path, tmp_path: Path) -> None:
-    """DDP over two CPU processes sees the same rows as one process, so the losses agree."""
-    for devices in (1, 2):
-        process = launch(tmp_path, prepared, tmp_path / str(devices), devices=devices)
+@pytest.mark.parametrize("torchrun", [False, True])
+def test_two_processes_train_one_model(prepared: Path, tmp_path: Path, torchrun: bool) -> None:
+    """DDP over two CPU processes, started by training itself or by torchrun, sees the same rows as one process does."""
+    one = launch(tmp_path, prepared, tmp_path / "one")
+    two = launch(tmp_path, prepared, tmp_path / "two", torchrun=torchrun, devices=2)
+    for process in (one, two):
         out, err = process.communicate(timeout=280)
         assert "'steps': 12" in out, err
-    one, two = losses(tmp_path / "1"), losses(tmp_path / "2")
-    for ours, theirs in zip(one, two, strict=True):
+    for ours, theirs in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
         assert float(ours["validation_loss"]) == pytest.approx(float(theirs["validation_loss"]), rel=0.02)
-    assert weights(tmp_path / "2").keys() == weights(tmp_path / "1").keys()
+    assert weights(tmp_path / "two").keys() == weights(tmp_path / "one").keys()
