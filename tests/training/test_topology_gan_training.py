@@ -1,0 +1,91 @@
+"""Training of the Cycle-GAN: reproducible, resumable, and on topologies worth imitating."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genrf.circuit.tokens import encode
+from genrf.circuit.topology import Device, Topology
+from training.config import Config, load_config
+from training.models.topology_gan import TopologyGAN
+from training.prepare import Rows
+from training.topology_gan_training import TopologyGANTraining, fingerprint_of_legal, topology_rows
+from training.train import train_topology_gan
+
+TINY = {
+    "topology_gan": {
+        "width": 24,
+        "critic_width": 16,
+        "style_size": 4,
+        "batch_size": 16,
+        "max_steps": 12,
+        "validate_every": 4,
+    }
+}
+
+
+class Killed(Exception):
+    """Stands for a process that dies."""
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.setattr("training.train.GAN_VALIDATION_ROWS", 24)
+    return load_config(overrides=TINY)
+
+
+@pytest.mark.slow
+def test_a_killed_training_ends_in_the_same_weights(
+    tiny: Config, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train_topology_gan(tiny, prepared, tmp_path / "whole")
+    step = TopologyGANTraining.training_step
+
+    def dies(self: TopologyGANTraining, batch: object, index: int) -> None:
+        if self.global_step // 2 == 6:
+            raise Killed
+        step(self, batch, index)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TopologyGANTraining, "training_step", dies)
+        with pytest.raises(Killed):
+            train_topology_gan(tiny, prepared, tmp_path / "killed")
+    assert not (tmp_path / "killed" / "model.pt").exists()
+    resumed = train_topology_gan(tiny, prepared, tmp_path / "killed")
+    assert resumed == whole
+    first, second = (TopologyGAN.load_checkpoint(tmp_path / n / "model.pt").state_dict() for n in ("whole", "killed"))
+    for name, weights in first.items():
+        assert torch.equal(weights, second[name]), name
+
+
+def test_it_imitates_useful_topologies_and_rare_ones_count_for_more_than_their_rows(prepared: Path) -> None:
+    rows, data = Rows.load(prepared / "train.npz"), topology_rows(prepared)
+    chosen = rows.weight > 0.5
+    assert len(data) == chosen.sum()
+    _, inverse, counts = np.unique(rows.fingerprint, return_inverse=True, return_counts=True)
+    total = np.bincount(inverse[chosen], weights=data.weight.numpy(), minlength=len(counts))
+    useful = np.bincount(inverse[chosen], minlength=len(counts))
+    common, rare = int(np.argmax(useful)), int(np.argmin(np.where(useful > 0, useful, np.inf)))
+    assert total[common] / total[rare] < useful[common] / useful[rare]
+
+
+def test_a_written_topology_counts_only_if_the_electrical_rules_pass() -> None:
+    stage = (
+        Device("capacitor", ("in", "n1")),
+        Device("bias_voltage", ("n2",)),
+        Device("resistor", ("n2", "n1")),
+        Device("hbt", ("n3", "n1", "0")),
+        Device("inductor", ("vdd", "n3")),
+        Device("capacitor", ("n3", "out")),
+    )
+    legal = encode(Topology("lna", stage))
+    assert fingerprint_of_legal(legal.kinds, legal.nets, "lna") == Topology("lna", stage).fingerprint
+    broken = encode(Topology("lna", stage[:-1]))
+    assert fingerprint_of_legal(broken.kinds, broken.nets, "lna") is None
+    unknown_net = legal.nets.copy()
+    unknown_net[0, 0] = 0
+    assert fingerprint_of_legal(legal.kinds, unknown_net, "lna") is None
