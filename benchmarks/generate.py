@@ -35,7 +35,16 @@ def main() -> int:
         walls = []
         for _ in range(options.runs):
             start = time.perf_counter()
-            command = [sys.executable, "-m", "genrf", "generate", options.specification, "--output", str(output), "--force"]
+            command = [
+                sys.executable,
+                "-m",
+                "genrf",
+                "generate",
+                options.specification,
+                "--output",
+                str(output),
+                "--force",
+            ]
             finished = subprocess.run(command, capture_output=True, text=True)
             walls.append(time.perf_counter() - start)
             print(f"{walls[-1]:.2f} s, exit code {finished.returncode}")

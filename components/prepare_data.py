@@ -6,9 +6,7 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def prepare_data(
-    config: str, shards: dsl.Input[list[dsl.Dataset]], prepared: dsl.Output[dsl.Dataset]
-):
+def prepare_data(config: str, shards: dsl.Input[list[dsl.Dataset]], prepared: dsl.Output[dsl.Dataset]):
     """Turn the rows of all shards into what the models train on and are judged by.
 
     Args:

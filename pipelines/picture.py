@@ -59,11 +59,15 @@ def draw(specification: Path, path: Path) -> None:
         for name, (x, y) in place.items():
             colour = GPU_COLOUR if graph.nodes[name]["gpu"] else CPU_COLOUR
             corner = (x - SIZE[0] / 2, y - SIZE[1] / 2)
-            box = FancyBboxPatch(corner, *SIZE, boxstyle="round,pad=0,rounding_size=0.1", fc=colour, ec=LINE_COLOUR, lw=1)
+            box = FancyBboxPatch(
+                corner, *SIZE, boxstyle="round,pad=0,rounding_size=0.1", fc=colour, ec=LINE_COLOUR, lw=1
+            )
             axis.add_patch(box)
             axis.text(x, y, graph.nodes[name]["label"], ha="center", va="center", fontsize=7.5)
         bottom = min(y for _, y in place.values()) - 0.55
-        axis.text(-SIZE[0] / 2, bottom, "green: on a GPU node   blue: on a CPU node", fontsize=7, color=LINE_COLOUR, va="top")
+        axis.text(
+            -SIZE[0] / 2, bottom, "green: on a GPU node   blue: on a CPU node", fontsize=7, color=LINE_COLOUR, va="top"
+        )
         axis.set_xlim(-SIZE[0] / 2 - 0.1, width - SIZE[0] / 2)
         axis.set_ylim(bottom - 0.3, max(y for _, y in place.values()) + 0.5)
         axis.set_axis_off()

@@ -28,9 +28,7 @@ def training_pipeline(place: Place) -> Any:
     """The pipeline, with its tasks placed by `place`."""
 
     @dsl.pipeline(name=NAME, description="From nothing to a registered bundle of models that design RF circuits.")
-    def train(
-        recipe: str = "smoke", overrides: str = "{}", data_hash: str = ""
-    ) -> NamedTuple(  # type: ignore[valid-type]
+    def train(recipe: str = "smoke", overrides: str = "{}", data_hash: str = "") -> NamedTuple(  # type: ignore[valid-type]
         "Results",
         [
             ("evaluation", dsl.Metrics),
@@ -63,9 +61,9 @@ def training_pipeline(place: Place) -> Any:
         collected = prepare_data(config=configs["prepare"], shards=dsl.Collected(rows))
         prepared = place(collected, "light").outputs["prepared"]
 
-        topology_gan = place(
-            train_topology_gan(config=configs["topology_gan"], prepared=prepared), "training"
-        ).outputs["topology_gan"]
+        topology_gan = place(train_topology_gan(config=configs["topology_gan"], prepared=prepared), "training").outputs[
+            "topology_gan"
+        ]
         sizing_diffusion = place(
             train_sizing_diffusion(config=configs["sizing_diffusion"], prepared=prepared), "training"
         ).outputs["sizing_diffusion"]
@@ -82,9 +80,9 @@ def training_pipeline(place: Place) -> Any:
         evaluated = place(evaluate_generator(config=configs["evaluate"], **models), "simulation")
         evaluation = evaluated.outputs["evaluation"]
         bundle = place(export_onnx(config=configs["export"], **models).after(evaluated), "light").outputs["bundle"]
-        quantised = place(
-            quantize(config=configs["quantise"], prepared=prepared, bundle=bundle), "simulation"
-        ).outputs["quantised"]
+        quantised = place(quantize(config=configs["quantise"], prepared=prepared, bundle=bundle), "simulation").outputs[
+            "quantised"
+        ]
         judged = {"bundle": bundle, "quantised": quantised, "evaluation": evaluation}
         promotion = place(promote_model(config=configs["whole"], prepared=prepared, **judged), "light").outputs[
             "promotion"

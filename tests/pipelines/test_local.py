@@ -137,9 +137,7 @@ def test_a_changed_value_runs_only_what_depends_on_it(finished: Finished) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["simulate_shard", "train_surrogate"])
-def test_a_killed_run_continues_and_ends_in_the_same_result(
-    expected: dict[str, str], place: Place, step: str
-) -> None:
+def test_a_killed_run_continues_and_ends_in_the_same_result(expected: dict[str, str], place: Place, step: str) -> None:
     process = place.start(QUICK_SLOW=step)
     task = step.replace("_", "-")
     state = wait_for(lambda: next(place.folder.glob(f"runs/work/{step}*/state.txt"), None))
