@@ -24,7 +24,8 @@ def table() -> str:
     """The measured results as Markdown."""
     smoke, simulation, generate = (_read(name) for name in ("smoke", "simulation", "generate"))
     lines = [
-        f"Two cores of an AMD EPYC, no GPU, recipe `smoke`; run at commit `{smoke['commit'][:10]}`.",
+        f"Two cores of an AMD EPYC, no GPU, recipe `smoke`. `make run` at commit `{smoke['commit'][:10]}`"
+        + (f", `make bench` at commit `{simulation['commit']}`." if simulation else "."),
         "",
         "| what | measured | how |",
         "|---|---|---|",
