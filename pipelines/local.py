@@ -33,8 +33,10 @@ from typing import Any
 from rich.console import Console
 
 from genrf.errors import GenRFError, InvalidInputError
+from genrf.files import write_json
 from pipelines.terminal import Terminal
-from training.config import DEFAULT_PATH, Config, load_config
+from training.config import Config
+from training.config_file import DEFAULT_PATH, load_config
 from training.steps import LAUNCHER, WORK
 from training.summary import SUMMARY, tables
 from training.tracking import PIPELINE_RUN
@@ -169,13 +171,13 @@ class _Identity:
         self._key = hashlib.sha256(content.encode()).hexdigest()[:16]
         known = self._read()
         self.run = known.setdefault(self._key, uuid.uuid4().hex)
-        self._write(known)
+        write_json(self._path, known)
 
     def done(self) -> None:
         """The run is complete: the next one is a new one."""
         known = self._read()
         known.pop(self._key, None)
-        self._write(known)
+        write_json(self._path, known)
         shutil.rmtree(RUNS / "work", ignore_errors=True)
 
     def _read(self) -> dict[str, str]:
@@ -183,11 +185,6 @@ class _Identity:
             return dict(json.loads(self._path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}
-
-    def _write(self, known: Mapping[str, str]) -> None:
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(known), encoding="utf-8")
-        os.replace(temporary, self._path)
 
 
 @contextlib.contextmanager
@@ -211,8 +208,6 @@ def _environment(code: str, identity: str) -> Iterator[None]:
         LAUNCHER: str(os.getpid()),
         WORK: str((RUNS / "work").resolve()),
         "PYTHONUNBUFFERED": "1",
-        # Threads that spin while they wait make training fifty times slower on cores that something else uses too.
-        "OMP_WAIT_POLICY": "passive",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # A step's own folder must not shadow the project: it is found through the environment's installation.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])),

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from genrf.errors import GenRFError
-from training.config import DEFAULT_PATH, DEFAULT_RECIPE, Config, load_config
+from training.config import Config
+from training.config_file import DEFAULT_PATH, DEFAULT_RECIPE, load_config
 from training.plan import SECTIONS
 from training.steps import REPORT, step
 from training.tracking import PIPELINE_RUN

@@ -30,8 +30,7 @@ def retrieved_circuits(
     be moved in frequency and supply.
     """
     own = np.flatnonzero(train.circuit_class == spec.circuit_class)
-    deviation = np.zeros((len(own), len(conditioning.metrics)), dtype=np.float32)
-    margin = conditioning.predicted_margin(spec, train.metrics[own], deviation)
+    margin = conditioning.predicted_margin(spec, train.metrics[own])
     frequency = spec.conditions.frequency_hz
     distance = COST_OF_RETUNING * np.abs(np.log(train.frequency_hz[own] / frequency))
     distance += COST_OF_SUPPLY * np.abs(train.supply_v[own] - spec.conditions.supply_v)

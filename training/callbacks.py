@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pytorch_lightning.callbacks.weight_averaging import WeightAveraging
 from rich.progress import Progress, TaskID
 from torch import Tensor
 
+from genrf.files import written_whole
 from training.dataset import TrainingBatches, ValidationBatches
 from training.progress import progress_bar
 from training.tracking import log_metrics
@@ -40,7 +40,7 @@ class LossHistory(Callback):
     step's run."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._rows: list[list[float]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -51,9 +51,8 @@ class LossHistory(Callback):
         if trainer.is_global_zero:
             log_metrics({"train_loss": self._rows[-1][1], MONITOR: self._rows[-1][2]}, step)
             lines = ["step,train_loss,validation_loss", *(f"{int(s)},{t:.6g},{v:.6g}" for s, t, v in self._rows)]
-            temporary = self._path.with_name(f".{self._path.name}.tmp")
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            os.replace(temporary, self._path)
+            with written_whole(self.path) as temporary:
+                temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def state_dict(self) -> dict[str, Any]:
         """Rows so far."""

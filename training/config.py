@@ -1,7 +1,6 @@
-"""The one configuration: `params.yaml` read into dataclasses, with named recipes laid over the base values.
+"""The one configuration as dataclasses: what every field of `params.yaml` means and which values it may have.
 
-Every section validates itself: an unknown key, a wrong type or a value out of range is one line that names file
-and key, and says what was given and what was expected.
+`training.config_file` reads it.
 """
 
 from __future__ import annotations
@@ -9,19 +8,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
-
 from genrf.errors import InvalidInputError
-
-DEFAULT_PATH = Path("params.yaml")
-DEFAULT_RECIPE = "smoke"
+from training.plain_data import Absent, build
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -242,18 +235,6 @@ class TrackingConfig:
                 _refuse("tracking", self, name, "some text")
 
 
-class _Absent:
-    """Stands for a section that a step was not given."""
-
-    def __init__(self, section: str) -> None:
-        self._section = section
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise RuntimeError(f"{self._section}.{name}: this step was not given section {self._section}")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """Everything that a run depends on, besides code and versions."""
@@ -287,7 +268,7 @@ class Config:
         content = {
             field.name: dataclasses.asdict(value) if field.name in _SECTIONS else value
             for field in dataclasses.fields(self)
-            if not isinstance(value := getattr(self, field.name), _Absent)
+            if not isinstance(value := getattr(self, field.name), Absent)
         }
         return json.loads(json.dumps(content))
 
@@ -307,8 +288,8 @@ class Config:
     def from_json(cls, text: str) -> Config:
         """Read what `select` wrote. Using a section that was not selected raises."""
         content = json.loads(text)
-        absent = {name: _Absent(name) for name in _SECTIONS if name not in content}
-        return typing.cast(Config, _build(cls, {**content, **absent}, ""))
+        absent = {name: Absent(name) for name in _SECTIONS if name not in content}
+        return typing.cast(Config, build(cls, {**content, **absent}, ""))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Config:
@@ -317,7 +298,7 @@ class Config:
         Raises:
             InvalidInputError: naming the key, for one that is unknown, missing, of another type or out of range.
         """
-        return typing.cast(Config, _build(cls, content, ""))
+        return typing.cast(Config, build(cls, content, ""))
 
     def flat(self, *sections: str) -> dict[str, Any]:
         """``section.field`` to value, of all sections or of those named, with the values outside sections."""
@@ -338,124 +319,6 @@ class Config:
 _SECTIONS = tuple(
     name for name, annotation in typing.get_type_hints(Config).items() if dataclasses.is_dataclass(annotation)
 )
-
-
-def load_config(
-    path: Path | str = DEFAULT_PATH, recipe: str = DEFAULT_RECIPE, overrides: Mapping[str, Any] | None = None
-) -> Config:
-    """Read the configuration file, lay the recipe over its base values and `overrides` over both.
-
-    Args:
-        overrides: nested like the file; a key with dots, such as ``"data.rounds"``, names a field of a section.
-
-    Raises:
-        InvalidInputError: naming file, key, value and what was expected.
-    """
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InvalidInputError(f"{path}{f' (line {mark.line + 1})' if mark else ''}: not valid YAML") from error
-    try:
-        if not isinstance(content, dict):
-            raise InvalidInputError(f"expected a mapping of keys to values, got {content!r}")
-        recipes = content.pop("recipes", None) or {}
-        if not isinstance(recipes, dict) or recipe not in recipes:
-            known = ", ".join(recipes) if isinstance(recipes, dict) else ""
-            raise InvalidInputError(f"recipes.{recipe}: unknown recipe; known recipes: {known or 'none'}")
-        laid = _lay_over(content, recipes[recipe] or {}, f"recipes.{recipe}")
-        laid = _lay_over(laid, _nested(overrides or {}), "overrides")
-        return Config.from_dict({**laid, "recipe": recipe})
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{path}: {error}") from error
-
-
-def read_recipes(path: Path | str = DEFAULT_PATH) -> tuple[str, ...]:
-    """Names of the recipes in a configuration file."""
-    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    return tuple(content.get("recipes", {}))
-
-
-def _lay_over(base: Mapping[str, Any], over: Any, where: str) -> dict[str, Any]:
-    """A copy of `base` with the values of `over`, section by section; keys that `base` lacks are refused."""
-    if not isinstance(over, Mapping):
-        raise InvalidInputError(f"{where}: expected a mapping of keys to values, got {over!r}")
-    laid = dict(base)
-    for key, value in over.items():
-        if key not in base:
-            raise InvalidInputError(f"{where}.{key}: unknown key; known keys: {', '.join(sorted(map(str, base)))}")
-        laid[key] = _lay_over(base[key], value, f"{where}.{key}") if isinstance(base[key], Mapping) else value
-    return laid
-
-
-def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for key, value in overrides.items():
-        section, _, field = key.partition(".")
-        if field:
-            nested.setdefault(section, {})[field] = value
-        elif isinstance(value, Mapping):
-            nested.setdefault(section, {}).update(value)
-        else:
-            nested[section] = value
-    return nested
-
-
-def _build(cls: type[Any], content: Any, prefix: str) -> Any:
-    where = prefix.rstrip(".") or "the configuration"
-    if not isinstance(content, Mapping):
-        raise InvalidInputError(f"{where}: expected a mapping of keys to values, got {content!r}")
-    annotations = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]
-    for key in content:
-        if key not in names:
-            raise InvalidInputError(f"{prefix}{key}: unknown key; known keys: {', '.join(sorted(names))}")
-    values = {}
-    for name in names:
-        if name not in content:
-            raise InvalidInputError(f"{prefix}{name}: missing")
-        values[name] = _convert(f"{prefix}{name}", annotations[name], content[name])
-    return cls(**values)
-
-
-def _convert(where: str, annotation: Any, value: Any) -> Any:
-    """The value as the annotated type, or an error; whole numbers pass for floats, ``1e9`` in quotes too."""
-    if isinstance(value, _Absent):
-        return value
-    if dataclasses.is_dataclass(annotation):
-        return _build(typing.cast(type, annotation), value, f"{where}.")
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is tuple:
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            raise InvalidInputError(f"{where}: expected a list, got {value!r}")
-        return tuple(_convert(f"{where}[{index}]", arguments[0], item) for index, item in enumerate(value))
-    if origin is Literal:
-        # YAML reads a bare `off` as false.
-        value = "off" if value is False and "off" in arguments else value
-        if value not in arguments:
-            raise InvalidInputError(f"{where}: expected one of {', '.join(map(str, arguments))}, got {value!r}")
-        return value
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        return _convert(where, next(a for a in arguments if a is not type(None)), value)
-    if annotation is float and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            pass
-        else:
-            if number == number and abs(number) != float("inf"):
-                return number
-    elif annotation is int and isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
-        return int(value)
-    elif annotation in (str, bool) and isinstance(value, annotation):
-        return value
-    expected = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}[annotation]
-    raise InvalidInputError(f"{where}: expected {expected}, got {value!r}")
 
 
 def _at_least(section: str, config: Any, least: float, *names: str) -> None:

@@ -8,6 +8,7 @@ random weighting of the class's specification metrics, so that no single trade-o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ WEIGHTINGS = 8
 """How many random trade-offs pick the best of a band."""
 INFEASIBILITY_WEIGHT = 10.0
 """Cost of missing a usefulness constraint against gaining as much in a metric."""
+ELITE_PER_TOPOLOGY = 2
+"""Parents of one topology that one trade-off picks in a band, so that a few topologies do not take over the dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +135,8 @@ class Breeder:
         if population:
             gains, shortfalls = _quality(circuit_class, population)
             for band, indices in enumerate(members):
-                chosen = _elite(gains[indices], shortfalls[indices], elite_per_band, rng) if indices else []
+                fingerprints = [population[index].circuit.topology.fingerprint for index in indices]
+                chosen = _elite(gains[indices], shortfalls[indices], fingerprints, elite_per_band, rng)
                 self._bands[band] = [population[indices[i]] for i in chosen]
         for individual in (individual for band in self._bands for individual in band):
             self._by_topology.setdefault(individual.circuit.topology.fingerprint, []).append(individual)
@@ -220,16 +224,25 @@ def _quality(circuit_class: str, population: Sequence[Individual]) -> tuple[NDAr
 
 
 def _elite(
-    gains: NDArray[np.float64], shortfalls: NDArray[np.float64], count: int, rng: np.random.Generator
+    gains: NDArray[np.float64],
+    shortfalls: NDArray[np.float64],
+    fingerprints: Sequence[str],
+    count: int,
+    rng: np.random.Generator,
 ) -> list[int]:
-    """Indices of the best under several random trade-offs, without repeats."""
+    """Indices of the best under several random trade-offs, without repeats and with few of any topology."""
     chosen: dict[int, None] = {}
     for _ in range(WEIGHTINGS):
         weights = rng.dirichlet(np.ones(gains.shape[1]))
         # Extremes of one metric are not worth a circuit that is poor in the others.
         scores = np.clip(gains, -2.0, 2.0) @ weights - INFEASIBILITY_WEIGHT * shortfalls
-        best = np.argsort(-scores, kind="stable")[: math.ceil(count / WEIGHTINGS)]
-        chosen.update(dict.fromkeys(int(i) for i in best))
+        picked: Counter[str] = Counter()
+        for index in np.argsort(-scores, kind="stable"):
+            if picked.total() == math.ceil(count / WEIGHTINGS):
+                break
+            if picked[fingerprints[index]] < ELITE_PER_TOPOLOGY:
+                picked[fingerprints[index]] += 1
+                chosen[int(index)] = None
     return list(chosen)
 
 

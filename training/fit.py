@@ -27,7 +27,8 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from genrf.errors import CheckpointError
+from genrf.errors import CheckpointError, GenRFError
+from genrf.files import write_json
 from training.callbacks import MONITOR, KeepRowsOnDevice, LossHistory, MovingAverage, StepProgress
 from training.config import TrainingConfig
 from training.dataset import TrainingBatches, ValidationBatches
@@ -96,6 +97,10 @@ def fit(
 
     if not is_main_process():
         return {}
+    state = _read_checkpoint(last)
+    losses = LossHistory.rows_of(state)
+    if not all(math.isfinite(loss) for _, _, loss in losses):
+        raise GenRFError(f"{history.path}: {description} diverged; lower its learning_rate in params.yaml")
     best = _read_checkpoint(checkpoints / "best.ckpt")
     prefix = "model."
     module.model.load_state_dict(
@@ -103,14 +108,12 @@ def fit(
     )
     module.model.cpu().eval()
     module.model.save_checkpoint(output / MODEL)
-    state = _read_checkpoint(last)
-    losses = LossHistory.rows_of(state)
     report = {
         "steps": len(losses) * settings.validate_every,
         "best_validation_loss": min(row[2] for row in losses),
         "parameters": sum(parameter.numel() for parameter in module.model.parameters()),
     }
-    _write_json(report_path, report)
+    write_json(report_path, report)
     shutil.rmtree(checkpoints)
     return report
 
@@ -183,7 +186,7 @@ def _discard_other_runs(output: Path, identity: str) -> None:
         for name in (REPORT, MODEL, LOSSES):
             (output / name).unlink(missing_ok=True)
         shutil.rmtree(output / _CHECKPOINTS, ignore_errors=True)
-        _write_json(output / _CLAIM, {"identity": identity})
+        write_json(output / _CLAIM, {"identity": identity})
 
 
 def _wait_for_claim(output: Path, identity: str, seconds: float = 120.0) -> None:
@@ -220,12 +223,6 @@ def _is_finished(checkpoint: dict[str, Any], settings: TrainingConfig) -> bool:
     stopping = next(state for name, state in checkpoint["callbacks"].items() if name.startswith("EarlyStopping"))
     stopped = stopping["wait_count"] >= settings.early_stopping_patience
     return bool(stopped or (checkpoint["epoch"] + 1) * settings.validate_every >= settings.max_steps)
-
-
-def _write_json(path: Path, content: Any) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
 
 
 @contextmanager

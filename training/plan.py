@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genrf.errors import InvalidInputError
-from training.config import DEFAULT_PATH, load_config
+from training.config_file import DEFAULT_PATH, load_config
 
 
 class StepConfigs(NamedTuple):

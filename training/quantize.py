@@ -6,7 +6,6 @@ on held-out specifications falls too far below the original's is reported as fai
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genrf.files import write_json
 from genrf.generation.backend import SIZING_DENOISER, SURROGATE, TOPOLOGY_GENERATOR, OnnxBackend
 from genrf.generation.bundle import Bundle, write_manifest
 from training.config import Config
@@ -104,9 +104,7 @@ def quantize(
         else:
             shutil.rmtree(work)
     report["fp32_megabytes"] = round(sum(p.stat().st_size for p in original.folder.glob("*.onnx")) / 1e6, 3)
-    temporary = output / ".quantisation.json.tmp"
-    temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, output / "quantisation.json")
+    write_json(output / "quantisation.json", report)
     shown = ("success", "success_drop", "passed", "megabytes")
     return {key: value for key, value in report.items() if key.partition("_")[2] in shown}
 

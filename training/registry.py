@@ -7,7 +7,6 @@ equal, within 8, then within 1. Two evaluations compare only if they were made o
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genrf.errors import CheckpointError
+from genrf.files import write_json
 from training.config import Config
 from training.tracking import COMMIT_TAG, DATASET_TAG, StepRun, active, commit, open_store
 
@@ -127,7 +127,7 @@ def promote(
         client.set_registered_model_alias(name, CHAMPION, version.version)
     result.update({f"challenger_{key}": value for key, value in challenger.figures.items()})
     result.update(promoted=promoted, reason=reason)
-    _write_json(output / "promotion.json", result)
+    write_json(output / "promotion.json", result)
     return result
 
 
@@ -234,9 +234,3 @@ def _judge_again(
         return judge(config, prepared, next(folder.rglob("bundle")))
     finally:
         shutil.rmtree(folder)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)

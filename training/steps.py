@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from genrf.errors import GenRFError
+from genrf.files import write_json
 from training.config import Config
 from training.tracking import DATASET_TAG, PIPELINE_RUN, StepRun, numbers, step_run
 
@@ -96,7 +97,7 @@ def step(name: str, config: str, output: str | Path, *inputs: str | Path, label:
                 seconds = current.seconds
                 run.log_metrics({"seconds": seconds})
                 spent.forget()
-                _write(folder / REPORT, {"step": full_name, "seconds": seconds, "result": current.result})
+                write_json(folder / REPORT, {"step": full_name, "seconds": seconds, "result": current.result})
             _move(folder, Path(output))
     except GenRFError as error:
         _fail(str(error), error.exit_code)
@@ -222,9 +223,3 @@ def _fail(message: str, code: int) -> None:
     """One line that `pipelines.terminal` shows, and the exit code."""
     print(f"error[{code}]: {message}", file=sys.stderr, flush=True)
     raise SystemExit(code)
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)

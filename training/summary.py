@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genrf.files import write_json
 from training.config import Config
 from training.steps import read_report
 from training.tracking import DATASET_TAG, active, commit, finish_pipeline_run
@@ -61,9 +61,7 @@ def summarise(
         "seconds": {report["step"]: report["seconds"] for report in (*map(read_report, shards), *reports.values())},
     }
     path = output / SUMMARY
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_json(path, summary)
     run = active()
     if run is not None:
         if summary["dataset_sha256"]:

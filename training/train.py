@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import torch
 
 from genrf.conditioning import FILE as NORMALISATION
 from genrf.conditioning import Conditioning
+from genrf.files import write_json
 from genrf.generation.bundle import sha256
 from genrf.generation.sampler import SamplerSettings
 from training.config import Config, TrainingConfig
@@ -104,7 +103,7 @@ def train_sizing_diffusion(config: Config, prepared: Path, output: Path) -> dict
     sampler = SamplerSettings(
         steps=section.sampling_steps, guidance=section.guidance, conditions_size=conditioning.conditions_size
     )
-    _write_json(output / SAMPLER, asdict(sampler))
+    write_json(output / SAMPLER, asdict(sampler))
     return report
 
 
@@ -141,7 +140,7 @@ def train_surrogate(config: Config, prepared: Path, output: Path) -> dict[str, A
     if not is_main_process():
         return report
     report |= accuracy(model, PreparedData.load(prepared / "test.npz"), conditioning)
-    _write_json(output / "accuracy.json", report)
+    write_json(output / "accuracy.json", report)
     return report
 
 
@@ -161,9 +160,3 @@ def _batches(
         TrainingBatches(train, batch_size=section.batch_size, batches=section.validate_every, seed=seed, weighted=True),
         ValidationBatches(validation.sample(VALIDATION_ROWS, seed, weighted=True), batch_size=512),
     )
-
-
-def _write_json(path: Path, content: Any) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)

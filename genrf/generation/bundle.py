@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from genrf.conditioning import Conditioning
 from genrf.errors import CheckpointError
+from genrf.files import write_json
 from genrf.generation.sampler import SamplerSettings
 
 MANIFEST = "manifest.json"
@@ -105,9 +105,7 @@ def write_manifest(
         "models": {name: dict(model) for name, model in models.items()},
         "files": files,
     }
-    temporary = folder / f".{MANIFEST}.tmp"
-    temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / MANIFEST)
+    write_json(folder / MANIFEST, content)
     return Bundle.load(folder)
 
 

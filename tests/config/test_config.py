@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from genrf.errors import InvalidInputError
-from training.config import Config, load_config, read_recipes
+from training.config import Config
+from training.config_file import load_config, read_recipes
 from training.plan import SECTIONS, step_configs
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

@@ -20,7 +20,8 @@ import yaml
 
 from genrf.errors import GenRFError
 from training import versions
-from training.config import Config, load_config
+from training.config import Config
+from training.config_file import load_config
 from training.versions import add, obtain, pull, reachable, recorded, recorded_hash, run_dvc, simulation_digest, sources
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,9 @@ from genrf.circuit.tokens import Tokens, encode
 from genrf.circuit.topology import Topology
 from genrf.conditioning import Conditioning, fit
 from genrf.generation.design import pareto_front
-from genrf.generation.generate import Designer, SearchSettings
+from genrf.generation.generate import Designer
 from genrf.generation.sampler import SamplerSettings
+from genrf.generation.search import Search, SearchSettings
 from genrf.metrics import Metrics
 from genrf.simulation.pool import simulate
 from genrf.spec import Conditions, Constraint, DesignSpec
@@ -109,10 +110,10 @@ def test_progress_counts_up_to_the_calls(designer: Designer) -> None:
 
 
 def test_illegal_proposals_are_dropped_not_repaired(designer: Designer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(spec: DesignSpec, count: int, rng: np.random.Generator) -> list[tuple[Tokens, Topology | None]]:
+    def broken(search: Search, count: int) -> list[tuple[Tokens, Topology | None]]:
         return [(Tokens(np.zeros(28, np.int8), np.zeros((28, 3), np.int8)), None)] * count
 
-    monkeypatch.setattr(designer, "topologies", broken)
+    monkeypatch.setattr(Search, "topologies", broken)
     result = designer.design(EASY, calls=8)
     assert result.simulated == 0
     assert result.designs == ()

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from genrf.conditioning import Conditioning
-from training.config import Config, SizingDiffusionConfig, load_config
+from training.config import Config, SizingDiffusionConfig
+from training.config_file import load_config
 from training.dataset import Batch
 from training.models.backbone import BackboneConfig
 

@@ -10,7 +10,8 @@ import pytest
 
 from genrf.errors import CheckpointError
 from training import tracking
-from training.config import Config, load_config
+from training.config import Config
+from training.config_file import load_config
 from training.registry import CHALLENGER, CHAMPION, Score, promote
 from training.tracking import open_store, step_run, store_uri
 

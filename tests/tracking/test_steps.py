@@ -14,7 +14,7 @@ import pytest
 
 from genrf.errors import CheckpointError
 from training import steps, tracking
-from training.config import load_config
+from training.config_file import load_config
 from training.steps import read_report, step
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

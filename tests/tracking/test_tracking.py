@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from training import tracking
-from training.config import Config, load_config
+from training.config import Config
+from training.config_file import load_config
 from training.tracking import finish_pipeline_run, open_store, step_run
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

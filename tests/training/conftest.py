@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from training.config import Config, load_config
+from training.config import Config
+from training.config_file import load_config
 from training.prepare import prepare_data
 from training.simulate import simulate_shard
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 import torch
 
+from genrf import classes
 from genrf.conditioning import BOUND_FEATURES, Conditioning
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.spec import Conditions, Constraint, DesignSpec
@@ -58,10 +60,33 @@ def test_the_predicted_margin_is_the_worst_slack(conditioning: Conditioning) -> 
     gain, noise = (conditioning.metrics.index(name) for name in ("gain_db", "nf_db"))
     metrics[0, gain] = (14.0 - conditioning.mean[gain]) / conditioning.deviation[gain]
     metrics[0, noise] = (3.5 - conditioning.mean[noise]) / conditioning.deviation[noise]
-    margin = conditioning.predicted_margin(spec, metrics, np.zeros_like(metrics))
+    margin = conditioning.predicted_margin(spec, metrics)
     assert margin == pytest.approx(-0.5 / conditioning.deviation[noise], rel=1e-4)
-    cautious = conditioning.predicted_margin(spec, metrics, np.ones_like(metrics), caution=1.0)
-    assert cautious == pytest.approx(margin - 1.0, rel=1e-4)
+
+
+def test_the_chance_of_meeting_a_bound_follows_the_normal_distribution(conditioning: Conditioning) -> None:
+    spec = DesignSpec(
+        circuit_class="lna", conditions=CONDITIONS, constraints=(Constraint("gain_db", ">=", conditioning.mean[0]),)
+    )
+    assert conditioning.metrics[0] == "gain_db"
+    deviations = np.linspace(-3.0, 3.0, 13)
+    metrics = np.zeros((len(deviations), len(conditioning.metrics)), dtype=np.float32)
+    metrics[:, 0] = 0.5 * deviations
+    chance = np.exp(conditioning.log_probability_met(spec, metrics, np.full_like(metrics, 0.5)))
+    normal = [NormalDist().cdf(value) for value in deviations]
+    np.testing.assert_allclose(chance, normal, atol=0.01)
+
+
+def test_bounds_that_are_all_likely_beat_one_that_is_not(conditioning: Conditioning) -> None:
+    constraints = (Constraint("gain_db", ">=", 12.0), Constraint("nf_db", "<=", 3.0))
+    spec = DesignSpec(circuit_class="lna", conditions=CONDITIONS, constraints=constraints)
+    gain, noise = (conditioning.metrics.index(name) for name in ("gain_db", "nf_db"))
+    metrics = np.zeros((2, len(conditioning.metrics)), dtype=np.float32)
+    vocabulary = classes.get("lna").metrics
+    metrics[:, gain] = conditioning.standardise(gain, vocabulary["gain_db"], 12.0) + np.array([0.2, 2.0])
+    metrics[:, noise] = conditioning.standardise(noise, vocabulary["nf_db"], 3.0) - np.array([0.2, -0.3])
+    balanced, lopsided = conditioning.log_probability_met(spec, metrics, np.full_like(metrics, 0.2))
+    assert lopsided < balanced < 0.0
 
 
 def test_saved_and_loaded_it_is_the_same(conditioning: Conditioning, tmp_path: Path) -> None:

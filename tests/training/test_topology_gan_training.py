@@ -10,7 +10,8 @@ import torch
 
 from genrf.circuit.tokens import encode
 from genrf.circuit.topology import Device, Topology
-from training.config import Config, load_config
+from training.config import Config
+from training.config_file import load_config
 from training.models.topology_gan import TopologyGAN
 from training.prepare import Rows
 from training.topology_gan_training import TopologyGANTraining, fingerprint_of_legal, topology_rows

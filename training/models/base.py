@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genrf.errors import CheckpointError
+from genrf.files import written_whole
 
 MODEL = "model.pt"
 """Name of the checkpoint in a training's output folder."""
@@ -49,13 +49,8 @@ class BaseCircuitModel(nn.Module, ABC):
             "config": asdict(self.config),
             "weights": {name: tensor.detach().cpu() for name, tensor in self.state_dict().items()},
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
+        with written_whole(path) as temporary:
             torch.save(content, temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load_checkpoint(cls, path: Path, config: Any = None) -> Self:

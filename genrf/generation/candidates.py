@@ -1,0 +1,69 @@
+"""Candidates of a search as arrays, ready for the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf.circuit.canonical import canonical
+from genrf.circuit.rules import is_legal
+from genrf.circuit.tokens import MAX_DEVICES, Tokens, decode, encode
+from genrf.circuit.topology import Topology
+
+
+@dataclass(kw_only=True)
+class Candidates:
+    """Topologies with values; P candidates, M slots, n metrics."""
+
+    topologies: list[Topology]
+    kinds: NDArray[np.int64]
+    """(P, M)."""
+    nets: NDArray[np.int64]
+    """(P, M, 3)."""
+    values: NDArray[np.float32]
+    """Normalised, (P, M)."""
+    mean: NDArray[np.float32]
+    """Standardised metrics that the surrogate predicts, (P, n)."""
+    deviation: NDArray[np.float32]
+    """Their predicted standard deviations, (P, n)."""
+    source: str
+    """Where they come from: the generator, or variations of simulated circuits."""
+
+    def __len__(self) -> int:
+        return len(self.topologies)
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Of the topologies."""
+        return [topology.fingerprint for topology in self.topologies]
+
+
+def slots(topologies: Sequence[Topology]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Kinds (P, M) and nets (P, M, 3) of topologies."""
+    if not topologies:
+        return np.zeros((0, MAX_DEVICES), dtype=np.int64), np.zeros((0, MAX_DEVICES, 3), dtype=np.int64)
+    encoded = {id(topology): encode(topology) for topology in topologies}
+    tokens = [encoded[id(topology)] for topology in topologies]
+    return np.stack([t.kinds for t in tokens]).astype(np.int64), np.stack([t.nets for t in tokens]).astype(np.int64)
+
+
+def used_slots(kinds: NDArray[np.int64]) -> int:
+    """How many slots the largest of the circuits (P, M) fills; the models need not see the rest."""
+    return int((kinds > 0).sum(axis=1).max(initial=0))
+
+
+def read_topology(
+    kinds: NDArray[np.int64], nets: NDArray[np.int64], circuit_class: str
+) -> tuple[Tokens, Topology | None]:
+    """The tokens of one circuit, (M,) and (M, 3), with their topology in canonical form, or none if it is not legal."""
+    tokens = Tokens(kinds.astype(np.int8), nets.astype(np.int8))
+    try:
+        topology = decode(tokens, circuit_class)
+    except ValueError:
+        return tokens, None
+    if not is_legal(topology):
+        return tokens, None
+    return tokens, canonical(topology)[0]

@@ -1,0 +1,65 @@
+"""The surrogate's predictions, corrected by what was simulated since.
+
+Gaussian process regression whose prior mean is the surrogate (Rasmussen and Williams, "Gaussian Processes for Machine
+Learning", 2006, section 2.7): the surrogate's error, in its own predicted deviations, is taken to be alike for circuits of one
+topology with near values, and a little alike for all circuits of one search.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+@dataclass
+class Posterior:
+    """What is known of one specification's circuits; M device slots, n metrics."""
+
+    length: float = 1.0
+    """Distance in normalised values at which errors within a topology are correlated by 1/e."""
+    common: float = 0.2
+    """Correlation of errors between circuits of different topologies."""
+    noise: float = 0.02
+    """Share of an error's variance that nearness does not explain."""
+    _topologies: list[str] = field(default_factory=list)
+    _values: list[Array] = field(default_factory=list)
+    _errors: list[Array] = field(default_factory=list)
+
+    def observe(self, topology: str, values: Array, mean: Array, deviation: Array, measured: Array) -> None:
+        """Add a simulated circuit.
+
+        Args:
+            topology: its fingerprint.
+            values: normalised, (M,).
+            mean: what the surrogate predicted, standardised, (n,).
+            deviation: with what standard deviation, (n,).
+            measured: what SPICE gave, (n,); NaN for a metric that the class does not have.
+        """
+        self._topologies.append(topology)
+        self._values.append(values)
+        self._errors.append(np.nan_to_num((measured - mean) / deviation))
+
+    def correct(self, topologies: list[str], values: Array, mean: Array, deviation: Array) -> tuple[Array, Array]:
+        """Corrected mean and deviation, (P, n) each, of candidates with values (P, M) and the surrogate's prediction (P, n)."""
+        if not self._errors:
+            return mean, deviation
+        known = self._correlation(self._topologies, np.stack(self._values))
+        known[np.diag_indices_from(known)] += self.noise
+        cross = self._correlation(topologies, values)  # (P, S)
+        weights = np.linalg.solve(known, cross.T).T
+        error = weights @ np.stack(self._errors)  # (P, n), in deviations
+        explained = np.clip((weights * cross).sum(axis=1, keepdims=True), 0.0, 1.0)
+        shrunk = deviation * np.sqrt(np.maximum(1.0 - explained, self.noise))
+        return (mean + deviation * error).astype(np.float32), shrunk.astype(np.float32)
+
+    def _correlation(self, topologies: list[str], values: Array) -> NDArray[np.float64]:
+        """Of the errors of circuits (P) with those of the simulated ones (S), (P, S)."""
+        others = np.stack(self._values)
+        squares = (values**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None] - 2.0 * values @ others.T
+        near = np.exp(-np.sqrt(np.maximum(squares, 0.0)) / self.length)
+        same = np.array(topologies)[:, None] == np.array(self._topologies)[None]
+        return self.common + (1.0 - self.common) * np.where(same, near, 0.0)

@@ -1,0 +1,307 @@
+"""How the calls to SPICE are spent on one specification.
+
+Before the first batch the topology generator proposes graphs, the sizing model draws values for each and the surrogate picks the
+candidates that most likely meet the specification. Each later batch also learns from what was simulated: the best circuits are
+partly re-noised and denoised again at several noise levels, and the surrogate's predictions are corrected by its errors so far.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf.circuit.normalise import denormalise, normalise
+from genrf.circuit.tokens import MAX_DEVICES, Tokens
+from genrf.circuit.topology import Circuit, Topology
+from genrf.conditioning import Conditioning
+from genrf.generation.backend import Backend
+from genrf.generation.candidates import Candidates, read_topology, slots, used_slots
+from genrf.generation.design import Design, DesignResult, ranked
+from genrf.generation.posterior import Posterior
+from genrf.generation.sampler import SamplerSettings, sample
+from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.spec import DesignSpec
+from genrf.technology.base import Technology
+
+Progress = Callable[[int, int], None]
+"""Called with the calls spent and the calls allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """How the search divides its effort."""
+
+    latents: int = 192
+    """Topologies drawn from the generator."""
+    topologies: int = 48
+    """Legal, distinct topologies that are sized."""
+    sizings: int = 6
+    """Values drawn a topology."""
+    batch: int = 16
+    """SPICE calls between two looks at the results."""
+    parents: int = 8
+    """Simulated circuits that later batches start from."""
+    variations: int = 24
+    """Values drawn around each parent."""
+    noise_levels: tuple[float, ...] = (0.05, 0.12, 0.3)
+    """Noise, in normalised values, at which parents are re-denoised."""
+    per_topology: int = 4
+    """Most candidates of one topology in the first batch."""
+    fresh_share: float = 0.25
+    """Share of each later batch given to candidates that descend from no simulated circuit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """The trained models and what is needed to ask them."""
+
+    backend: Backend
+    conditioning: Conditioning
+    """How they encode specifications."""
+    sampler: SamplerSettings
+    """How values are drawn."""
+    technology: Technology
+
+
+class Search:
+    """The state of one search.
+
+    Args:
+        models: which propose, size and rank.
+        settings: how the effort is divided.
+        spec: what to look for.
+        rng: source of all randomness.
+    """
+
+    def __init__(self, models: Models, settings: SearchSettings, spec: DesignSpec, rng: np.random.Generator) -> None:
+        self._models = models
+        self._settings = settings
+        self._spec = spec
+        self._rng = rng
+        self._conditions = models.conditioning.encode_conditions(spec.circuit_class, spec.conditions)
+        self._specification = models.conditioning.encode_specification(spec)
+        self._posterior = Posterior()
+        self._seconds: dict[str, float] = {}
+        self._designs: list[Design] = []
+        self._failed: Counter[str] = Counter()
+        self._simulated = 0
+        self._first_met: int | None = None
+        self._seen: set[Circuit] = set()
+
+    def run(
+        self,
+        pool: SimulatorPool,
+        calls: int,
+        *,
+        stop_when_met: bool = False,
+        progress: Progress | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> DesignResult:
+        """Spend at most ``calls`` SPICE calls; with ``stop_when_met`` end after the batch that meets the specification.
+
+        Args:
+            provenance: recorded with every design, besides its order of simulation and its source.
+        """
+        fresh = self._propose()
+        while self._simulated < calls:
+            count = min(self._settings.batch, calls - self._simulated)
+            chosen = self._choose(fresh, count)
+            self._simulate(pool, chosen, lambda spent: progress and progress(spent, calls), provenance or {})
+            if not chosen or (stop_when_met and self._first_met is not None):
+                break
+        return DesignResult(
+            spec=self._spec,
+            designs=ranked(self._designs, self._spec),
+            simulated=self._simulated,
+            failed=dict(self._failed),
+            first_met=self._first_met,
+            seconds=self._seconds,
+        )
+
+    def topologies(self, count: int) -> list[tuple[Tokens, Topology | None]]:
+        """Draw token sequences from the generator, each with its topology or none if it is not legal."""
+        backend = self._models.backend
+        specification = np.repeat(self._specification[None], count, axis=0)
+        latent = self._rng.standard_normal((count, backend.latent_size)).astype(np.float32)
+        kind_logits, net_logits = backend.propose(specification, latent)
+        kinds = kind_logits.argmax(axis=-1)  # (count, M)
+        nets = net_logits.argmax(axis=-1)  # (count, M, 3)
+        return [read_topology(k, n, self._spec.circuit_class) for k, n in zip(kinds, nets, strict=True)]
+
+    def sized(self, topologies: list[Topology]) -> list[Circuit]:
+        """One set of values for each topology, drawn by the sizing model from pure noise."""
+        kinds, nets = slots(topologies)
+        values = self._draw(kinds, nets)
+        return [self._circuit(topology, row) for topology, row in zip(topologies, values, strict=True)]
+
+    def _propose(self) -> Candidates:
+        """Topologies from the generator, sized and rated by the surrogate."""
+        with self._timed("topologies"):
+            drawn = self.topologies(self._settings.latents)
+            legal = {topology.fingerprint: topology for _, topology in drawn if topology is not None}
+            chosen = list(legal.values())[: self._settings.topologies]
+        topologies = [topology for topology in chosen for _ in range(self._settings.sizings)]
+        kinds, nets = slots(topologies)
+        return self._rated(topologies, kinds, nets, self._draw(kinds, nets), "generator")
+
+    def _vary(self) -> Candidates:
+        """Re-noised versions of the best simulated circuits."""
+        parents = [design.circuit for design in ranked(self._designs, self._spec)[: self._settings.parents]]
+        levels = self._settings.noise_levels
+        topologies = [parent.topology for parent in parents for _ in range(self._settings.variations)]
+        kinds, nets = slots(topologies)
+        start = np.repeat(np.stack([self._normalised(p) for p in parents]), self._settings.variations, axis=0)  # (P, M)
+        level = np.arange(len(topologies)) % len(levels)
+        values = np.empty_like(start)
+        noise = self._rng.standard_normal(start.shape).astype(np.float32)
+        for index, sigma in enumerate(levels):
+            own = level == index
+            noisy = start[own] + sigma * noise[own] * (kinds[own] > 0)
+            values[own] = self._denoise(noisy, kinds[own], nets[own], sigma)
+        return self._rated(topologies, kinds, nets, values, "variation")
+
+    def _choose(self, fresh: Candidates, count: int) -> list[tuple[Candidates, int]]:
+        if not self._designs:
+            return self._best(fresh, count, self._settings.per_topology)
+        reserved = min(len(fresh), round(self._settings.fresh_share * count))
+        chosen = self._best(self._vary(), count - reserved, count)
+        return chosen + self._best(fresh, count - len(chosen), count)
+
+    def _best(self, candidates: Candidates, count: int, per_topology: int) -> list[tuple[Candidates, int]]:
+        """The candidates that most likely meet the specification and were not simulated yet."""
+        chosen: list[tuple[Candidates, int]] = []
+        used: Counter[str] = Counter()
+        fingerprints = candidates.fingerprints
+        mean, deviation = self._posterior.correct(
+            fingerprints, candidates.values, candidates.mean, candidates.deviation
+        )
+        likely = self._models.conditioning.log_probability_met(self._spec, mean, deviation)
+        for index in np.argsort(-likely, kind="stable").tolist():
+            if len(chosen) == count:
+                break
+            circuit = self._circuit(candidates.topologies[index], candidates.values[index])
+            if circuit in self._seen or used[fingerprints[index]] >= per_topology:
+                continue
+            self._seen.add(circuit)
+            used[fingerprints[index]] += 1
+            chosen.append((candidates, index))
+        return chosen
+
+    def _simulate(
+        self,
+        pool: SimulatorPool,
+        chosen: list[tuple[Candidates, int]],
+        progress: Callable[[int], None],
+        provenance: dict[str, Any],
+    ) -> None:
+        with self._timed("spice"):
+            circuits = [self._circuit(own.topologies[index], own.values[index]) for own, index in chosen]
+            jobs = [Simulation(circuit, self._spec.conditions) for circuit in circuits]
+            for (own, index), circuit, outcome in zip(chosen, circuits, pool.run_iter(jobs), strict=True):
+                self._simulated += 1
+                if outcome.metrics is None:
+                    assert outcome.failure is not None
+                    self._failed[outcome.failure.cause] += 1
+                else:
+                    met = self._spec.meets(outcome.metrics)
+                    if met and self._first_met is None:
+                        self._first_met = self._simulated
+                    self._posterior.observe(
+                        circuit.topology.fingerprint,
+                        own.values[index],
+                        own.mean[index],
+                        own.deviation[index],
+                        self._models.conditioning.encode_metrics(self._spec.circuit_class, outcome.metrics),
+                    )
+                    self._designs.append(
+                        Design(
+                            circuit=circuit,
+                            metrics=outcome.metrics,
+                            met=met,
+                            margin=self._spec.worst_margin(outcome.metrics),
+                            provenance={**provenance, "order": self._simulated, "source": own.source},
+                        )
+                    )
+                progress(self._simulated)
+
+    def _draw(self, kinds: NDArray[np.int64], nets: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Values from pure noise, (P, M)."""
+        sigma = self._models.sampler.sigma_max
+        noise = self._rng.standard_normal(kinds.shape).astype(np.float32)
+        return self._denoise(noise * np.float32(sigma), kinds, nets, sigma)
+
+    def _denoise(
+        self, noisy: NDArray[np.float32], kinds: NDArray[np.int64], nets: NDArray[np.int64], sigma: float
+    ) -> NDArray[np.float32]:
+        """Values (P, M) from noisy ones, as they would be built."""
+        with self._timed("sizing"):
+            width = used_slots(kinds)
+            values = np.zeros((len(kinds), MAX_DEVICES))
+            values[:, :width] = sample(
+                self._models.backend,
+                noisy[:, :width],
+                kinds[:, :width],
+                nets[:, :width],
+                np.repeat(self._specification[None], len(kinds), axis=0),
+                self._models.sampler,
+                sigma_start=sigma,
+            )
+            # On the process's grid and in its ranges, so that the surrogate rates what SPICE would simulate.
+            frequency = self._spec.conditions.frequency_hz
+            legal = denormalise(kinds, values, frequency, self._models.technology)
+            return normalise(kinds, legal, frequency).astype(np.float32)
+
+    def _rated(
+        self,
+        topologies: list[Topology],
+        kinds: NDArray[np.int64],
+        nets: NDArray[np.int64],
+        values: NDArray[np.float32],
+        source: str,
+    ) -> Candidates:
+        """Candidates with the surrogate's prediction."""
+        with self._timed("ranking"):
+            width = used_slots(kinds)
+            if topologies:
+                mean, log_variance = self._models.backend.predict(
+                    values[:, :width],
+                    kinds[:, :width],
+                    nets[:, :width],
+                    np.repeat(self._conditions[None], len(kinds), axis=0),
+                )
+            else:
+                mean = log_variance = np.zeros((0, len(self._models.conditioning.metrics)), dtype=np.float32)
+        return Candidates(
+            topologies=topologies,
+            kinds=kinds,
+            nets=nets,
+            values=values,
+            mean=mean,
+            deviation=np.exp(0.5 * log_variance),
+            source=source,
+        )
+
+    def _circuit(self, topology: Topology, values: NDArray[np.float32]) -> Circuit:
+        """The circuit of normalised values (M,)."""
+        kinds, _ = slots([topology])
+        legal = denormalise(kinds, values[None], self._spec.conditions.frequency_hz, self._models.technology)
+        return Circuit(topology, tuple(float(v) for v in legal[0, : len(topology.devices)]))
+
+    def _normalised(self, circuit: Circuit) -> NDArray[np.float32]:
+        kinds, _ = slots([circuit.topology])
+        values = np.zeros((1, MAX_DEVICES))
+        values[0, : len(circuit.values)] = circuit.values
+        return normalise(kinds, values, self._spec.conditions.frequency_hz)[0].astype(np.float32)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - start

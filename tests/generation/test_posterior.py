@@ -1,0 +1,69 @@
+"""The surrogate corrected by what was simulated: sure where it knows, unchanged where it does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from genrf.generation.posterior import Posterior
+
+VALUES = np.array([0.5, -1.0, 0.25], dtype=np.float32)
+MEAN, DEVIATION = np.array([1.0, 2.0], dtype=np.float32), np.array([0.5, 0.1], dtype=np.float32)
+MEASURED = np.array([1.6, 1.9], dtype=np.float32)
+
+
+def corrected(posterior: Posterior, topology: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mean, deviation = posterior.correct([topology], values[None], MEAN[None], DEVIATION[None])
+    return mean[0], deviation[0]
+
+
+@pytest.fixture
+def posterior() -> Posterior:
+    posterior = Posterior(common=0.0, noise=1e-6)
+    posterior.observe("a", VALUES, MEAN, DEVIATION, MEASURED)
+    return posterior
+
+
+def test_without_simulations_it_is_the_surrogate() -> None:
+    mean, deviation = corrected(Posterior(), "a", VALUES)
+    np.testing.assert_array_equal(mean, MEAN)
+    np.testing.assert_array_equal(deviation, DEVIATION)
+
+
+def test_a_simulated_circuit_is_known(posterior: Posterior) -> None:
+    mean, deviation = corrected(posterior, "a", VALUES)
+    np.testing.assert_allclose(mean, MEASURED, rtol=1e-4)
+    assert (deviation < 0.01 * DEVIATION).all()
+
+
+def test_the_correction_fades_with_distance(posterior: Posterior) -> None:
+    distances = (0.0, 0.2, 1.0, 30.0)
+    means, deviations = zip(
+        *(corrected(posterior, "a", VALUES + np.float32(d / np.sqrt(3.0))) for d in distances), strict=True
+    )
+    assert np.all(np.diff([mean[0] for mean in means]) < 0)
+    assert np.all(np.diff([deviation[0] for deviation in deviations]) > 0)
+    np.testing.assert_allclose(means[-1], MEAN, rtol=1e-5)
+    np.testing.assert_allclose(deviations[-1], DEVIATION, rtol=1e-5)
+
+
+def test_the_error_follows_the_kernel(posterior: Posterior) -> None:
+    """One observation at distance d: the mean moves by exp(-d), the variance shrinks by exp(-2 d)."""
+    mean, deviation = corrected(posterior, "a", VALUES + np.array([0.7, 0.0, 0.0], dtype=np.float32))
+    np.testing.assert_allclose(mean, MEAN + np.exp(-0.7) * (MEASURED - MEAN), rtol=1e-4)
+    np.testing.assert_allclose(deviation, DEVIATION * np.sqrt(1.0 - np.exp(-1.4)), rtol=1e-4)
+
+
+def test_another_topology_learns_only_the_common_share(posterior: Posterior) -> None:
+    np.testing.assert_allclose(corrected(posterior, "b", VALUES)[0], MEAN)
+    shared = Posterior(common=0.25, noise=1e-6)
+    shared.observe("a", VALUES, MEAN, DEVIATION, MEASURED)
+    np.testing.assert_allclose(corrected(shared, "b", VALUES)[0], MEAN + 0.25 * (MEASURED - MEAN), rtol=1e-4)
+
+
+def test_a_metric_that_was_not_measured_corrects_nothing() -> None:
+    posterior = Posterior()
+    posterior.observe("a", VALUES, MEAN, DEVIATION, np.array([np.nan, 1.9], dtype=np.float32))
+    mean, _ = corrected(posterior, "a", VALUES)
+    assert mean[0] == pytest.approx(MEAN[0])
+    assert mean[1] < MEAN[1]
