@@ -38,7 +38,7 @@ class CircuitClass:
     useful: tuple[Constraint, ...]
     """What a circuit must at least do to be of use, requirements included; specifications are made from such only."""
     sample_topology: Callable[[np.random.Generator], Topology]
-    """Draw a topology from the class's grammar."""
+    """Draw a legal topology from the class's grammar, in canonical form."""
     first_order_values: Callable[[Topology, Conditions, np.random.Generator], tuple[float, ...]]
     """Draw values around first-order design equations, with wide spread."""
     testbench: Testbench

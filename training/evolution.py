@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from genrf import classes
 from genrf.circuit.biasing import fits_supply
-from genrf.circuit.canonical import canonical_circuit
 from genrf.circuit.mutation import cross, mutate, mutate_circuit, vary
 from genrf.circuit.topology import Circuit, Topology
 from genrf.spec import Conditions, relative_slack
@@ -50,6 +49,9 @@ class Individual:
     parents: tuple[int, int]
     """Rows it descends from; -1 where there is none."""
     circuit: Circuit
+    """In canonical form."""
+    fingerprint: str
+    """Of its topology."""
     conditions: Conditions
     metrics: dict[str, float]
 
@@ -60,6 +62,7 @@ class Candidate:
 
     parents: tuple[int, int]
     circuit: Circuit
+    """In canonical form."""
     conditions: Conditions
 
 
@@ -110,7 +113,7 @@ def random_candidate(
         topology = mutate(topology, rng)
     values = definition.first_order_values(topology, conditions, rng)
     circuit = snap(Circuit(topology, tuple(values)), technology)
-    return Candidate(parents=(-1, -1), circuit=canonical_circuit(circuit), conditions=conditions)
+    return Candidate(parents=(-1, -1), circuit=circuit, conditions=conditions)
 
 
 class Breeder:
@@ -135,11 +138,11 @@ class Breeder:
         if population:
             gains, shortfalls = _quality(circuit_class, population)
             for band, indices in enumerate(members):
-                fingerprints = [population[index].circuit.topology.fingerprint for index in indices]
+                fingerprints = [population[index].fingerprint for index in indices]
                 chosen = _elite(gains[indices], shortfalls[indices], fingerprints, elite_per_band, rng)
                 self._bands[band] = [population[indices[i]] for i in chosen]
         for individual in (individual for band in self._bands for individual in band):
-            self._by_topology.setdefault(individual.circuit.topology.fingerprint, []).append(individual)
+            self._by_topology.setdefault(individual.fingerprint, []).append(individual)
         self._occupied = [band for band in range(space.bands) if self._bands[band]]
 
     @property
@@ -157,7 +160,7 @@ class Breeder:
         if draw < PARENT_MUTATED:
             circuit = vary(mutate_circuit(circuit, rng, self._technology), rng, spread / 2, self._technology)
         else:
-            mates = self._by_topology[circuit.topology.fingerprint]
+            mates = self._by_topology[parent.fingerprint]
             if draw < PARENT_MUTATED + PARENTS_CROSSED and len(mates) > 1:
                 mate = mates[rng.integers(len(mates))]
                 other = mate.row
@@ -173,7 +176,7 @@ class Breeder:
         supply = parent.conditions.supply_v if rng.random() < 0.85 else float(rng.choice(self._space.supplies_v))
         return Candidate(
             parents=(parent.row, other),
-            circuit=canonical_circuit(circuit),
+            circuit=circuit,
             conditions=Conditions(frequency_hz=target, supply_v=supply),
         )
 

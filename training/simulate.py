@@ -168,6 +168,7 @@ class _Island:
                         row=first_row + index,
                         parents=candidate.parents,
                         circuit=candidate.circuit,
+                        fingerprint=candidate.circuit.topology.fingerprint,
                         conditions=candidate.conditions,
                         metrics=dict(outcome.metrics),
                     )
@@ -192,7 +193,7 @@ def _table(individuals: Sequence[Individual], circuit_class: str, number: int, s
         "parents": pa.array([[p for p in i.parents if p >= 0] for i in individuals], pa.list_(pa.int64())),
         "shard": pa.array([shard] * len(individuals), pa.int16()),
         "round": pa.array([number] * len(individuals), pa.int16()),
-        "fingerprint": pa.array([i.circuit.topology.fingerprint for i in individuals], pa.string()),
+        "fingerprint": pa.array([i.fingerprint for i in individuals], pa.string()),
         "kinds": pa.array([t.kinds[:n].tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())),
         "nets": pa.array(
             [t.nets[:n].ravel().tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())
@@ -219,6 +220,7 @@ def _individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
                 row=row["row"],
                 parents=(parents[0], parents[1]),
                 circuit=Circuit(decode(tokens, circuit_class), tuple(row["values"])),
+                fingerprint=row["fingerprint"],
                 conditions=Conditions(**{name: row[name] for name in _CONDITIONS}),
                 metrics={name: row[name] for name in metric_names},
             )

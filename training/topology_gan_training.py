@@ -28,7 +28,7 @@ from training.lightning_modules import WARMUP_SHARE, CircuitTraining, Condition
 from training.models.topology_gan import TopologyGAN, one_hot, reconstruction_loss, validity_loss
 from training.prepare import Rows
 
-ADVERSARIAL_EVERY = 8
+ADVERSARIAL_EVERY = 16
 """Steps between two in which circuits are written freely, which costs more than following known ones."""
 STYLE_NOISE = 0.7
 """Noise added to the encoder's style, so that the generator is trained on all of the latent space and not on points in it."""
@@ -41,6 +41,8 @@ VALIDITY_WEIGHT = 0.1
 GRADIENT_PENALTY = 0.05
 """Of the critics on real data: R1 of Mescheder et al., "Which Training Methods for GANs do actually Converge?" (2018), eq. 9."""
 CRITIC_LEARNING_RATE = 5e-4
+LEAST_WEIGHT = 0.05
+"""Of the rows that are imitated: those far from useful teach what is legal, but also what is useless."""
 REPETITION_WEIGHT = 0.3
 """Cost of repeating a topology against writing an illegal one, when the best weights are picked."""
 
@@ -180,8 +182,8 @@ def topology_rows(prepared: Path) -> PreparedData:
     """Training rows worth imitating, weighted so that common topologies do not crowd out rare ones."""
     rows = Rows.load(prepared / "train.npz")
     _, inverse, counts = np.unique(rows.fingerprint, return_inverse=True, return_counts=True)
-    # Rows within about 1 dB of useful; a topology counts as the square root of how often it was bred.
-    weight = np.where(rows.weight > 0.5, rows.weight, 0.0) / np.sqrt(counts[inverse])
+    # A topology counts as the square root of how often it was bred.
+    weight = np.where(rows.weight > LEAST_WEIGHT, rows.weight, 0.0) / np.sqrt(counts[inverse])
     chosen = torch.from_numpy(np.flatnonzero(weight > 0))
     data = PreparedData.load(prepared / "train.npz")
     data = replace(data, weight=torch.from_numpy(weight.astype(np.float32)))

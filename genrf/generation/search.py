@@ -38,21 +38,21 @@ Progress = Callable[[int, int], None]
 class SearchSettings:
     """How the search divides its effort."""
 
-    latents: int = 192
+    latents: int = 128
     """Topologies drawn from the generator."""
-    topologies: int = 48
+    topologies: int = 32
     """Legal, distinct topologies that are sized."""
-    sizings: int = 6
+    sizings: int = 4
     """Values drawn a topology."""
-    batch: int = 16
+    batch: int = 8
     """SPICE calls between two looks at the results."""
-    parents: int = 8
+    parents: int = 6
     """Simulated circuits that later batches start from."""
     variations: int = 24
     """Values drawn around each parent."""
     noise_levels: tuple[float, ...] = (0.05, 0.12, 0.3)
     """Noise, in normalised values, at which parents are re-denoised."""
-    per_topology: int = 4
+    per_topology: int = 2
     """Most candidates of one topology in the first batch."""
     fresh_share: float = 0.25
     """Share of each later batch given to candidates that descend from no simulated circuit."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +33,30 @@ STEPS += ("export_onnx", "quantize", "promote_model")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
+COMMAND = [sys.executable, "-m", "pipelines", "run", "--recipe", "micro"]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "GENRF_CODE": "as-tested", "HOME": str(folder / "home")}
+
+
 def run(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipelines", "run", "--recipe", "micro"],
+        COMMAND,
         cwd=folder,
-        env={**os.environ, "GENRF_CODE": "as-tested", "HOME": str(folder / "home")},
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=False,
         timeout=850,
     )
+
+
+def without_times(content: Any) -> Any:
+    """The same plain data without what was timed."""
+    if isinstance(content, dict):
+        return {key: without_times(value) for key, value in content.items() if "seconds" not in key}
+    return [without_times(item) for item in content] if isinstance(content, list) else content
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +142,28 @@ def test_a_second_run_is_served_from_the_cache(folder: Path) -> None:
     done = run(folder)
     assert done.returncode == 0, done.stderr
     assert re.findall(r"^([a-z-]+): done", done.stdout, re.MULTILINE) == ["resolve-config"]
+
+
+def test_killed_in_the_middle_of_each_step_it_ends_in_the_same_result(
+    folder: Path, summary: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copy(folder / "params.yaml", tmp_path)
+    killed = []
+    for name in ("simulate_shard", *STEPS, "summarize"):
+        shown = name.replace("_", "-")
+        with subprocess.Popen(
+            COMMAND, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith(f"{shown}: started"):
+                    time.sleep(1.5)
+                    os.killpg(process.pid, signal.SIGKILL)
+                    killed.append(name)
+                    break
+            process.stdout.read()
+    assert killed == ["simulate_shard", *STEPS, "summarize"]
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = json.loads((tmp_path / "runs/latest/summary.json").read_text())
+    assert without_times(again) == without_times(summary)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from genrf import classes, technology
+from genrf.circuit.canonical import canonical_circuit
 from genrf.circuit.tokens import Tokens, decode
 from genrf.circuit.topology import Circuit
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Conditions
 from training.config import Config
-from training.evolution import Breeder, Individual, SearchSpace, retune
+from training.evolution import Breeder, Individual, SearchSpace, random_candidate, retune
 from training.simulate import simulate_shard
 
 
@@ -84,19 +86,55 @@ def test_retuning_keeps_every_reactance() -> None:
         assert np.isclose(new, old / 3 if device.kind in ("inductor", "capacitor") else old)
 
 
-def test_breeding_prefers_what_is_useful() -> None:
-    rng = np.random.default_rng(5)
+def random_population(count: int, useful: int, rng: np.random.Generator) -> list[Individual]:
+    """Circuits of different topologies, of which the first few are said to be useful."""
     definition = classes.get("lna")
     conditions = Conditions(frequency_hz=10e9, supply_v=1.5)
     good = {"gain_db": 15, "nf_db": 2, "s11_db": -15, "s22_db": -12, "s12_db": -30, "bandwidth_hz": 1e9, "mu_min": 1.1}
     population = []
-    for row in range(40):
+    for row in range(count):
         topology = definition.sample_topology(rng)
-        circuit = Circuit(topology, tuple(definition.first_order_values(topology, conditions, rng)))
-        metrics = {**good, "power_w": 0.01} if row < 4 else {**good, "gain_db": -20.0, "power_w": 0.01}
+        metrics = {**good, "power_w": 0.01} if row < useful else {**good, "gain_db": -20.0, "power_w": 0.01}
         population.append(
-            Individual(row=row, parents=(-1, -1), circuit=circuit, conditions=conditions, metrics=metrics)
+            Individual(
+                row=row,
+                parents=(-1, -1),
+                circuit=Circuit(topology, tuple(definition.first_order_values(topology, conditions, rng))),
+                fingerprint=topology.fingerprint,
+                conditions=conditions,
+                metrics=metrics,
+            )
         )
-    space = SearchSpace(frequency_min_hz=2e9, frequency_max_hz=60e9, supplies_v=(1.5,), bands=1)
-    breeder = Breeder("lna", population, 4, space, technology.get("sg13g2"), rng)
+    return population
+
+
+SPACE = SearchSpace(frequency_min_hz=2e9, frequency_max_hz=60e9, supplies_v=(1.5,), bands=1)
+
+
+def test_breeding_prefers_what_is_useful() -> None:
+    rng = np.random.default_rng(5)
+    breeder = Breeder("lna", random_population(40, 4, rng), 4, SPACE, technology.get("sg13g2"), rng)
     assert {breeder.offspring(rng).parents[0] for _ in range(50)} <= {0, 1, 2, 3}
+
+
+def test_no_topology_takes_over() -> None:
+    """Hundreds of the best circuits share one topology; the others breed all the same."""
+    rng = np.random.default_rng(6)
+    population = random_population(20, 20, rng)
+    best = {**population[0].metrics, "gain_db": 25.0}
+    crowd = [replace(population[0], row=100 + index, metrics=best) for index in range(200)]
+    breeder = Breeder("lna", [*population, *crowd], 40, SPACE, technology.get("sg13g2"), rng)
+    parents = [breeder.offspring(rng).parents[0] for _ in range(400)]
+    from_crowd = sum(parent == 0 or parent >= 100 for parent in parents) / len(parents)
+    assert from_crowd < 0.7
+    assert len({parent for parent in parents if parent < 100}) >= 15
+
+
+def test_candidates_are_in_canonical_form() -> None:
+    rng = np.random.default_rng(7)
+    process = technology.get("sg13g2")
+    candidates = [random_candidate("lna", SPACE, process, rng) for _ in range(40)]
+    breeder = Breeder("lna", random_population(20, 10, rng), 8, SPACE, process, rng)
+    candidates += [breeder.offspring(rng) for _ in range(80)]
+    for candidate in candidates:
+        assert canonical_circuit(candidate.circuit) == candidate.circuit

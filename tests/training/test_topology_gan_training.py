@@ -14,7 +14,7 @@ from training.config import Config
 from training.config_file import load_config
 from training.models.topology_gan import TopologyGAN
 from training.prepare import Rows
-from training.topology_gan_training import TopologyGANTraining, fingerprint_of_legal, topology_rows
+from training.topology_gan_training import LEAST_WEIGHT, TopologyGANTraining, fingerprint_of_legal, topology_rows
 from training.train import train_topology_gan
 
 TINY = {
@@ -65,7 +65,7 @@ def test_a_killed_training_ends_in_the_same_weights(
 
 def test_it_imitates_useful_topologies_and_rare_ones_count_for_more_than_their_rows(prepared: Path) -> None:
     rows, data = Rows.load(prepared / "train.npz"), topology_rows(prepared)
-    chosen = rows.weight > 0.5
+    chosen = rows.weight > LEAST_WEIGHT
     assert len(data) == chosen.sum()
     _, inverse, counts = np.unique(rows.fingerprint, return_inverse=True, return_counts=True)
     total = np.bincount(inverse[chosen], weights=data.weight.numpy(), minlength=len(counts))
