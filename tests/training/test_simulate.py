@@ -126,8 +126,9 @@ def test_no_topology_takes_over() -> None:
     breeder = Breeder("lna", [*population, *crowd], 40, SPACE, technology.get("sg13g2"), rng)
     parents = [breeder.offspring(rng).parents[0] for _ in range(400)]
     from_crowd = sum(parent == 0 or parent >= 100 for parent in parents) / len(parents)
-    assert from_crowd < 0.7
-    assert len({parent for parent in parents if parent < 100}) >= 15
+    # A trade-off picks five: two of the crowd, and three others.
+    assert 0.3 < from_crowd < 0.5
+    assert len({parent for parent in parents if 0 < parent < 100}) >= 3
 
 
 def test_candidates_are_in_canonical_form() -> None:
