@@ -34,6 +34,7 @@ from rich.console import Console
 
 from genrf.errors import GenRFError, InvalidInputError
 from genrf.files import write_json
+from pipelines.at_once import AT_ONCE, independent_tasks_at_once
 from pipelines.terminal import Terminal
 from training.config import Config
 from training.config_file import DEFAULT_PATH, load_config
@@ -124,7 +125,9 @@ def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]
     try:
         with contextlib.redirect_stdout(terminal), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return dict(training_pipeline(here)(**arguments).outputs)
+            pipeline = training_pipeline(here)
+            with independent_tasks_at_once(pipeline.pipeline_spec.root.dag.tasks):
+                return dict(pipeline(**arguments).outputs)
     except KeyboardInterrupt:
         raise StepFailedError("interrupted; run again to continue", 130) from None
     except RuntimeError as error:
@@ -208,6 +211,8 @@ def _environment(code: str, identity: str) -> Iterator[None]:
         LAUNCHER: str(os.getpid()),
         WORK: str((RUNS / "work").resolve()),
         "PYTHONUNBUFFERED": "1",
+        # Threads that wait for each other on cores that another step uses make training many times slower.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, len(os.sched_getaffinity(0)) // AT_ONCE)),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # A step's own folder must not shadow the project: it is found through the environment's installation.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,28 +35,11 @@ from training.specifications import (
     specifications_hash,
 )
 from training.topology_quality import topology_quality
+from training.trials import Trial, generator_trials
 
 SUCCESS_AT = (1, 8, 64)
-GENERATOR = "generator"
 RETRIEVAL = "retrieval"
 RANDOM = "random"
-
-
-@dataclass
-class Trial:
-    """One method on one specification."""
-
-    method: str
-    circuit_class: str
-    level: str
-    name: str
-    first_met: int | None
-    """SPICE calls until the specification was met; none if it was not."""
-    simulated: int
-    failed: dict[str, int]
-    seconds: float
-    metrics: list[Metrics] = field(default_factory=list)
-    """Of the circuits that simulated."""
 
 
 def evaluate(
@@ -68,19 +51,15 @@ def evaluate(
         ``success_at_K/<class>/<level>/<method>`` and the quality of the generator's topologies.
     """
     from training.evaluation_report import write_report
-    from training.torch_backend import TorchBackend
 
     output.mkdir(parents=True, exist_ok=True)
     conditioning = Conditioning.load(prepared)
     specifications = read_specifications(prepared / SPECIFICATIONS_FILE)
     train = Rows.load(prepared / "train.npz")
-    backend = TorchBackend.load(topology_gan, sizing_diffusion, surrogate)
-    trials: list[Trial] = []
-    with Designer(
-        backend, conditioning, backend.sampler, seed=config.seed, technology_name=config.technology
-    ) as designer:
-        trials += generator_trials(designer, specifications, config.evaluation.calls)
+    open_designer = partial(_open_designer, config, prepared, topology_gan, sizing_diffusion, surrogate)
+    with open_designer() as designer:
         topologies = topology_quality(designer, config, specifications, train)
+    trials = generator_trials(open_designer, specifications, config.evaluation.calls)
     trials += baseline_trials(config, specifications, train, conditioning)
     result: dict[str, Any] = {
         "specifications": specifications_hash(prepared / SPECIFICATIONS_FILE),
@@ -94,29 +73,20 @@ def evaluate(
     return flatten(result)
 
 
-def generator_trials(
-    designer: Designer, specifications: Sequence[HeldOutSpecification], calls: int, description: str = GENERATOR
-) -> list[Trial]:
-    """Let the generator try every specification, stopping at the batch that meets it."""
-    trials = []
-    with progress_bar() as progress:
-        for item in progress.track(specifications, description=description):
-            start = time.perf_counter()
-            result = designer.design(item.spec, calls=calls, stop_when_met=True)
-            trials.append(
-                Trial(
-                    method=GENERATOR,
-                    circuit_class=item.spec.circuit_class,
-                    level=item.level,
-                    name=item.spec.name,
-                    first_met=result.first_met,
-                    simulated=result.simulated,
-                    failed=result.failed,
-                    seconds=time.perf_counter() - start,
-                    metrics=[design.metrics for design in result.designs],
-                )
-            )
-    return trials
+def _open_designer(
+    config: Config, prepared: Path, topology_gan: Path, sizing_diffusion: Path, surrogate: Path
+) -> Designer:
+    from training.torch_backend import TorchBackend
+
+    backend = TorchBackend.load(topology_gan, sizing_diffusion, surrogate)
+    return Designer(
+        backend,
+        Conditioning.load(prepared),
+        backend.sampler,
+        workers=1,
+        seed=config.seed,
+        technology_name=config.technology,
+    )
 
 
 def baseline_trials(

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.files import write_json
-from genrf.generation.backend import SIZING_DENOISER, SURROGATE, TOPOLOGY_GENERATOR, OnnxBackend
+from genrf.generation.backend import SIZING_DENOISER, SURROGATE, TOPOLOGY_GENERATOR
 from genrf.generation.bundle import Bundle, write_manifest
 from training.config import Config
 from training.dataset import PreparedData
@@ -111,13 +112,10 @@ def quantize(
 
 def success_at_calls(config: Config, bundle: Bundle, specifications: list[HeldOutSpecification]) -> float:
     """Success@K of a bundle in SPICE, with K the calls that evaluation allows."""
-    from genrf.generation.generate import Designer
-    from training.evaluate import generator_trials
+    from training.trials import bundle_designer, generator_trials
 
-    with Designer(
-        OnnxBackend(bundle), bundle.conditioning, bundle.sampler, seed=config.seed, technology_name=config.technology
-    ) as designer:
-        trials = generator_trials(designer, specifications, config.evaluation.calls, bundle.precision)
+    open_designer = partial(bundle_designer, config, bundle)
+    trials = generator_trials(open_designer, specifications, config.evaluation.calls, description=bundle.precision)
     return float(np.mean([trial.first_met is not None for trial in trials]))
 
 

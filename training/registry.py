@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,19 +138,16 @@ def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
     Raises:
         CheckpointError: if this version of the code cannot use the bundle.
     """
-    from genrf.generation.backend import OnnxBackend
     from genrf.generation.bundle import Bundle
-    from genrf.generation.generate import Designer
-    from training.evaluate import generator_trials, summarise
+    from training.evaluate import summarise
     from training.specifications import SPECIFICATIONS_FILE, read_specifications, specifications_hash
+    from training.trials import bundle_designer, generator_trials
 
     loaded = Bundle.load(bundle)
     path = prepared / SPECIFICATIONS_FILE
     specifications = [item for item in read_specifications(path) if item.level == LEVEL]
-    with Designer(
-        OnnxBackend(loaded), loaded.conditioning, loaded.sampler, seed=config.seed, technology_name=config.technology
-    ) as designer:
-        trials = generator_trials(designer, specifications, config.evaluation.calls, CHAMPION)
+    open_designer = partial(bundle_designer, config, loaded)
+    trials = generator_trials(open_designer, specifications, config.evaluation.calls, description=CHAMPION)
     return Score(specifications_hash(path), _average(summarise(trials, config)))
 
 

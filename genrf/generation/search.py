@@ -48,7 +48,7 @@ class SearchSettings:
     """SPICE calls between two looks at the results."""
     parents: int = 6
     """Simulated circuits that later batches start from."""
-    variations: int = 24
+    variations: int = 16
     """Values drawn around each parent."""
     noise_levels: tuple[float, ...] = (0.05, 0.12, 0.3)
     """Noise, in normalised values, at which parents are re-denoised."""
