@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
-AT_ONCE = 2
-"""Tasks at a time, as in the local runner's loops."""
+AT_ONCE = 3
+"""Tasks at a time: as many as there are models to train."""
 
 
 @contextlib.contextmanager
