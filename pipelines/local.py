@@ -80,7 +80,7 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
         code = os.environ.get(CODE) or code_hash()
         identity = _Identity(config, arguments, code)
         log = RUNS / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
-        with _environment(code, identity.run), Terminal(log, console) as terminal, _interrupted_by_termination():
+        with _environment(code, identity.run), Terminal(log, console) as terminal, _stopping_steps():
             outputs = _execute(arguments, terminal)
         summary = _publish(outputs)
         identity.done()
@@ -232,8 +232,8 @@ def _environment(code: str, identity: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupted_by_termination() -> Iterator[None]:
-    """A polite termination is passed on to the steps, and ends the run like Ctrl-C."""
+def _stopping_steps() -> Iterator[None]:
+    """Ctrl-C and a polite termination are passed on to the steps, whose threads know nothing of them."""
 
     def stop(number: int, frame: Any) -> None:
         import psutil
@@ -243,8 +243,10 @@ def _interrupted_by_termination() -> Iterator[None]:
                 process.terminate()
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, stop)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(each, stop) for each in signals]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for each, handler in zip(signals, previous, strict=True):
+            signal.signal(each, handler)

@@ -172,22 +172,28 @@ def _tag_dataset(run: StepRun, folders: tuple[str | Path, ...]) -> None:
 
 @contextlib.contextmanager
 def _terminated_as_interrupt() -> Iterator[None]:
-    """A polite termination unwinds like Ctrl-C, so that the run ends as killed and simulators are stopped."""
+    """A polite termination unwinds like Ctrl-C, so that the run ends as killed and simulators are stopped; a second one, which
+    a launcher sends after the terminal's own, does not disturb that."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    signals = (signal.SIGINT, signal.SIGTERM)
+
     def interrupt(number: int, frame: Any) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    previous = [signal.signal(each, interrupt) for each in signals]
     launcher = int(os.environ.get(LAUNCHER, "0"))
     if launcher:
         threading.Thread(target=_follow, args=(launcher,), daemon=True).start()
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for each, handler in zip(signals, previous, strict=True):
+            signal.signal(each, handler)
 
 
 def _follow(launcher: int) -> None:

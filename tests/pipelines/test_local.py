@@ -124,7 +124,7 @@ def test_a_second_run_reuses_every_step(finished: Finished) -> None:
 
 def test_a_changed_value_runs_only_what_depends_on_it(finished: Finished) -> None:
     place, _ = finished
-    done = place.run("--set", "surrogate.width=64")
+    done = place.run("--set", "surrogate.width=48")
     assert done.returncode == 0, done.stderr
     assert reused(done) == {
         "plan-data",
