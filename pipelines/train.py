@@ -79,7 +79,7 @@ def training_pipeline(place: Place) -> Any:
 
         evaluated = place(evaluate_generator(config=configs["evaluate"], **models), "simulation")
         evaluation = evaluated.outputs["evaluation"]
-        bundle = place(export_onnx(config=configs["export"], **models).after(evaluated), "light").outputs["bundle"]
+        bundle = place(export_onnx(config=configs["export"], **models), "light").outputs["bundle"]
         quantised = place(quantize(config=configs["quantise"], prepared=prepared, bundle=bundle), "simulation").outputs[
             "quantised"
         ]
