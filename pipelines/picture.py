@@ -46,9 +46,15 @@ def draw(specification: Path, path: Path) -> None:
     """Draw the pipeline from left to right as SVG."""
     graph = tasks(specification)
     place: dict[str, tuple[float, float]] = {}
-    for column, names in enumerate(nx.topological_generations(graph)):
+    columns = list(nx.topological_generations(graph))
+    column_of = {name: column for column, names in enumerate(columns) for name in names}
+    for column, names in enumerate(columns):
         for row, name in enumerate(sorted(names)):
             place[name] = (column * COLUMN, ((len(names) - 1) / 2 - row) * ROW)
+        if len(names) == 1 and any(column_of[before] < column < column_of[after] for before, after in graph.edges):
+            # Out of the way of the arrow that passes this column: beside what it follows.
+            (name,) = names
+            place[name] = (column * COLUMN, min(place[before][1] for before in graph.predecessors(name)))
     width = max(x for x, _ in place.values()) + SIZE[0] + 0.4
     with plt.rc_context({"svg.hashsalt": "genrf", "font.family": "DejaVu Sans", "svg.fonttype": "none"}):
         figure, axis = plt.subplots(figsize=(width * 0.8, 2.5))
