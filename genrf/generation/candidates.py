@@ -19,10 +19,6 @@ class Candidates:
     """Topologies with values; P candidates, M slots, n metrics."""
 
     topologies: list[Topology]
-    kinds: NDArray[np.int64]
-    """(P, M)."""
-    nets: NDArray[np.int64]
-    """(P, M, 3)."""
     values: NDArray[np.float32]
     """Normalised, (P, M)."""
     mean: NDArray[np.float32]

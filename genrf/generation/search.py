@@ -32,6 +32,8 @@ from genrf.technology.base import Technology
 
 Progress = Callable[[int, int], None]
 """Called with the calls spent and the calls allowed."""
+_Chosen = tuple[Candidates, int, Circuit]
+"""A candidate by its place among others, and the circuit that it stands for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,16 +169,16 @@ class Search:
             values[own] = self._denoise(noisy, kinds[own], nets[own], sigma)
         return self._rated(topologies, kinds, nets, values, "variation")
 
-    def _choose(self, fresh: Candidates, count: int) -> list[tuple[Candidates, int]]:
+    def _choose(self, fresh: Candidates, count: int) -> list[_Chosen]:
         if not self._designs:
             return self._best(fresh, count, self._settings.per_topology)
         reserved = min(len(fresh), round(self._settings.fresh_share * count))
         chosen = self._best(self._vary(), count - reserved, count)
         return chosen + self._best(fresh, count - len(chosen), count)
 
-    def _best(self, candidates: Candidates, count: int, per_topology: int) -> list[tuple[Candidates, int]]:
+    def _best(self, candidates: Candidates, count: int, per_topology: int) -> list[_Chosen]:
         """The candidates that most likely meet the specification and were not simulated yet."""
-        chosen: list[tuple[Candidates, int]] = []
+        chosen: list[_Chosen] = []
         used: Counter[str] = Counter()
         fingerprints = candidates.fingerprints
         mean, deviation = self._posterior.correct(
@@ -191,20 +193,19 @@ class Search:
                 continue
             self._seen.add(circuit)
             used[fingerprints[index]] += 1
-            chosen.append((candidates, index))
+            chosen.append((candidates, index, circuit))
         return chosen
 
     def _simulate(
         self,
         pool: SimulatorPool,
-        chosen: list[tuple[Candidates, int]],
+        chosen: list[_Chosen],
         progress: Callable[[int], None],
         provenance: dict[str, Any],
     ) -> None:
         with self._timed("spice"):
-            circuits = [self._circuit(own.topologies[index], own.values[index]) for own, index in chosen]
-            jobs = [Simulation(circuit, self._spec.conditions) for circuit in circuits]
-            for (own, index), circuit, outcome in zip(chosen, circuits, pool.run_iter(jobs), strict=True):
+            jobs = [Simulation(circuit, self._spec.conditions) for _, _, circuit in chosen]
+            for (own, index, circuit), outcome in zip(chosen, pool.run_iter(jobs), strict=True):
                 self._simulated += 1
                 if outcome.metrics is None:
                     assert outcome.failure is not None
@@ -280,8 +281,6 @@ class Search:
                 mean = log_variance = np.zeros((0, len(self._models.conditioning.metrics)), dtype=np.float32)
         return Candidates(
             topologies=topologies,
-            kinds=kinds,
-            nets=nets,
             values=values,
             mean=mean,
             deviation=np.exp(0.5 * log_variance),

@@ -30,9 +30,6 @@ FORBIDDEN = -1e4
 """Logit of what canonical tokens never hold."""
 
 Carry = tuple[Tensor, Tensor, Tensor]
-"""What the generator knows after a slot: recurrent state (B, W), the slot (B, K + 3 N), terminals on each net (B, N)."""
-
-Carry = tuple[Tensor, Tensor, Tensor]
 """What the generator knows after a slot: memory (B, W), the slot (B, K + 3 N), connections to each net (B, N, roles)."""
 
 
