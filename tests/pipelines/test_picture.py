@@ -25,4 +25,4 @@ def test_the_picture_shows_every_task_and_which_of_them_need_a_gpu() -> None:
 @pytest.mark.parametrize("training", ["train-topology-gan", "train-sizing-diffusion", "train-surrogate"])
 def test_an_arrow_is_left_out_where_a_longer_way_implies_it(training: str) -> None:
     graph = tasks(FOLDER / PIPELINE)
-    assert list(graph.successors(training)) == ["evaluate-generator", "export-onnx"]
+    assert set(graph.successors(training)) == {"evaluate-generator", "export-onnx"}
