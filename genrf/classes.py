@@ -29,6 +29,10 @@ class CircuitClass:
     """Name for people, for example "low-noise amplifier"."""
     ports: tuple[str, ...]
     """Names of the port nets, in the order of the testbench's ports."""
+    held_ports: tuple[str, ...] = ()
+    """Ports that the testbench holds at a DC voltage, such as a tuning voltage; they are signal grounds."""
+    optional_ports: tuple[str, ...] = ()
+    """Ports that a topology may leave open, such as the second phase of a differential drive."""
     metrics: dict[str, Metric]
     """All that the testbench measures, by name."""
     specification_metrics: tuple[str, ...]
@@ -46,12 +50,23 @@ class CircuitClass:
     rules: tuple[Rule, ...] = ()
     """Electrical rules of the class's own, checked after the general ones."""
 
+    @property
+    def label_metrics(self) -> tuple[str, ...]:
+        """Metrics that every simulation measures, and that training data and models therefore know."""
+        return tuple(name for name, metric in self.metrics.items() if not metric.signoff)
+
     def is_useful(self, metrics: Mapping[str, float]) -> bool:
         """Whether a circuit does what the class at least asks for."""
         return all(constraint.slack(metrics[constraint.metric]) >= 0.0 for constraint in self.useful)
 
 
-_MODULES = {"lna": "genrf.lna"}
+_MODULES = {
+    "lna": "genrf.lna",
+    "pa": "genrf.pa",
+    "mixer": "genrf.mixer",
+    "vco": "genrf.vco",
+    "filter": "genrf.filter",
+}
 """Where each class is defined; the module holds a `CircuitClass` called ``CLASS``."""
 
 

@@ -22,6 +22,8 @@ class Metric:
     """One sentence: what is measured, and where."""
     scale: Literal["linear", "log"] = "linear"
     """``log`` for positive quantities that span decades, such as power and bandwidth."""
+    signoff: bool = False
+    """Too slow for training data: measured for chosen designs, and where a specification bounds it."""
 
     def normalise(self, value: float) -> float:
         """Map a value to the scale on which differences are comparable (decades for a ``log`` metric)."""

@@ -83,7 +83,7 @@ def _contacts(graph: NetGraph) -> list[list[tuple[int, int, int]]]:
         else:
             first, second = nets
             contacts[first].append((kind * 4, second, second))
-            contacts[second].append((kind * 4, first, first))
+            contacts[second].append((kind * 4 + (not _SWAPPABLE[kind]), first, first))
     return contacts
 
 
@@ -175,7 +175,7 @@ def _walk(graph: NetGraph, labels: list[int]) -> tuple[list[int], list[tuple[int
     number = list(range(graph.first_internal)) + [_UNNUMBERED] * (len(graph.names) - graph.first_internal)
     numbered = graph.first_internal
     bias = graph.bias_nets()
-    last = bias | {GROUND_NET, SUPPLY_NET}
+    last = bias | {GROUND_NET, SUPPLY_NET} | graph.held
     used = [False] * len(graph.kinds)
     queued = [False] * len(graph.names)
     order: list[int] = []

@@ -32,7 +32,14 @@ HBT = DeviceKind("hbt", "Q", ("collector", "base", "emitter"), False, "emitters"
 BIAS_VOLTAGE = DeviceKind("bias_voltage", "V", ("plus",), False, "voltage_v", "V", scale="linear")
 """An ideal voltage reference to ground; its net is a signal ground."""
 
-KINDS: dict[str, DeviceKind] = {kind.name: kind for kind in (RESISTOR, INDUCTOR, CAPACITOR, HBT, BIAS_VOLTAGE)}
+DIODE = DeviceKind("diode", "D", ("anode", "cathode"), False, "emitters", "")
+"""The base-emitter junction of an HBT whose collector is tied to its base."""
+VARACTOR = DeviceKind("varactor", "VD", ("anode", "cathode"), False, "emitters", "")
+"""The base-collector junction of an HBT whose emitter is tied to its base; meant to be reverse biased."""
+
+KINDS: dict[str, DeviceKind] = {
+    kind.name: kind for kind in (RESISTOR, INDUCTOR, CAPACITOR, HBT, BIAS_VOLTAGE, DIODE, VARACTOR)
+}
 """Every kind by name; the order is the token order and must only ever be appended to."""
 
 MAX_TERMINALS = max(len(kind.terminals) for kind in KINDS.values())

@@ -16,7 +16,7 @@ SUPPLY_NET = 1
 FIRST_PORT_NET = 2
 
 KIND_NAMES = tuple(KINDS)
-RESISTOR, INDUCTOR, CAPACITOR, HBT, BIAS_VOLTAGE = range(5)
+RESISTOR, INDUCTOR, CAPACITOR, HBT, BIAS_VOLTAGE, DIODE, VARACTOR = range(7)
 """Positions in `KINDS`."""
 
 _KIND_INDEX = {name: index for index, name in enumerate(KINDS)}
@@ -32,6 +32,10 @@ class NetGraph:
     names: list[str]
     """Name of each net number; nets that are fixed by the class are present whether used or not."""
     port_count: int
+    held: frozenset[int] = frozenset()
+    """Ports that the class's testbench holds at a DC voltage."""
+    optional: frozenset[int] = frozenset()
+    """Ports that a topology of the class may leave open."""
 
     @property
     def first_internal(self) -> int:
@@ -51,8 +55,12 @@ class NetGraph:
         return {nets[0] for kind, nets in zip(self.kinds, self.nets, strict=True) if kind == BIAS_VOLTAGE}
 
     def fixed_nets(self) -> set[int]:
-        """Ground, supply and the nets of ideal bias sources: they carry no signal."""
-        return self.bias_nets() | {GROUND_NET, SUPPLY_NET}
+        """Ground, supply, held ports and the nets of ideal bias sources: they carry no signal."""
+        return self.bias_nets() | {GROUND_NET, SUPPLY_NET} | self.held
+
+    def open_ports(self) -> set[int]:
+        """Optional ports that nothing is connected to."""
+        return set(self.optional).difference(*self.nets)
 
 
 class NetGroups:
@@ -103,7 +111,8 @@ def net_graph(topology: Topology) -> NetGraph:
     Raises:
         InvalidInputError: for a circuit class that does not exist.
     """
-    names = [GROUND, SUPPLY, *classes.get(topology.circuit_class).ports]
+    definition = classes.get(topology.circuit_class)
+    names = [GROUND, SUPPLY, *definition.ports]
     port_count = len(names) - FIRST_PORT_NET
     number = {name: index for index, name in enumerate(names)}
     kinds = []
@@ -115,4 +124,7 @@ def net_graph(topology: Topology) -> NetGraph:
                 number[net] = len(names)
                 names.append(net)
         nets.append(tuple([number[net] for net in device.nets]))
-    return NetGraph(kinds, nets, names, port_count)
+    held, optional = (
+        frozenset(number[port] for port in ports) for ports in (definition.held_ports, definition.optional_ports)
+    )
+    return NetGraph(kinds, nets, names, port_count, held, optional)

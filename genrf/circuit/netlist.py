@@ -29,8 +29,7 @@ def standalone_netlist(circuit: Circuit, conditions: Conditions, technology: Tec
         SimulationFailure: ``invalid_value``, if the technology refuses the circuit.
     """
     circuit_class = classes.get(circuit.topology.circuit_class)
-    deck = circuit_class.testbench.deck(circuit, conditions, technology)
-    title, *lines = deck.netlist
+    title, *lines = circuit_class.testbench.netlist(circuit, conditions, technology)
     return "\n".join(
         [
             f"{title}: {len(circuit.values)} devices in {technology.name} ({technology.version})",
@@ -60,7 +59,7 @@ def parse_metrics(output: str, circuit_class: str) -> Metrics:
         InvalidInputError: naming the metrics that are missing, as when the simulation failed.
     """
     found = {name: float(value) for name, value in re.findall(r"^(\w+) = ([-+.\dEe]+)\s*$", output, re.M)}
-    names = classes.get(circuit_class).metrics
+    names = classes.get(circuit_class).label_metrics
     missing = [name for name in names if name not in found]
     if missing:
         raise InvalidInputError(f"ngspice output: no value of {', '.join(missing)}")

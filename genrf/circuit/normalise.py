@@ -5,7 +5,7 @@
 | inductor | log10(2 pi f L / 50 Ohm) |
 | capacitor | log10(2 pi f C * 50 Ohm) |
 | resistor | log10(R / 50 Ohm) |
-| hbt | log10(emitters) |
+| hbt, diode, varactor | log10(emitters) |
 | bias_voltage | V / 1 V |
 
 Frequency thereby drops out of inductors and capacitors: a circuit rescaled to another frequency keeps its numbers.
@@ -24,8 +24,24 @@ from genrf.technology.base import Technology
 
 REFERENCE_OHM = 50.0
 
-_CENTRE = {"resistor": 1.0, "inductor": 0.0, "capacitor": 0.3, "hbt": 0.9, "bias_voltage": 1.2}
-_SPREAD = {"resistor": 1.0, "inductor": 0.5, "capacitor": 0.8, "hbt": 0.35, "bias_voltage": 0.4}
+_CENTRE = {
+    "resistor": 1.0,
+    "inductor": 0.0,
+    "capacitor": 0.3,
+    "hbt": 0.9,
+    "bias_voltage": 1.2,
+    "diode": 0.9,
+    "varactor": 1.1,
+}
+_SPREAD = {
+    "resistor": 1.0,
+    "inductor": 0.5,
+    "capacitor": 0.8,
+    "hbt": 0.35,
+    "bias_voltage": 0.4,
+    "diode": 0.35,
+    "varactor": 0.4,
+}
 """Roughly the mean and standard deviation of useful circuits' values; constants, so that stored data stays valid."""
 
 _CENTRES = np.array([0.0, *(_CENTRE[name] for name in KINDS)])

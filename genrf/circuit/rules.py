@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from genrf import classes
 from genrf.circuit.graph import (
     BIAS_VOLTAGE,
+    DIODE,
     FIRST_PORT_NET,
     GROUND_NET,
     HBT,
@@ -84,7 +85,7 @@ def _dangling_net(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     for net in range(FIRST_PORT_NET, len(graph.names)):
         name = graph.names[net]
         if net < graph.first_internal:
-            if count[net] == 0:
+            if count[net] == 0 and net not in graph.optional:
                 yield Violation("dangling_net", None, name, f"nothing is connected to port {name}")
         elif count[net] < 2:
             designator = topology.designators[last[net]]
@@ -134,7 +135,7 @@ def _dc_path(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     for net in graph.fixed_nets() | set(range(FIRST_PORT_NET, graph.first_internal)):
         groups.join(GROUND_NET, net)
     for kind, nets in zip(graph.kinds, graph.nets, strict=True):
-        if kind in (RESISTOR, INDUCTOR):
+        if kind in (RESISTOR, INDUCTOR, DIODE):
             groups.join(nets[0], nets[1])
         elif kind == HBT:
             groups.join(nets[0], nets[1])
@@ -156,6 +157,8 @@ def _port_dc(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
                 if net != GROUND_NET:
                     forbidden.setdefault(net, f"the {terminal} of {topology.designators[device]}")
     for port in range(FIRST_PORT_NET, graph.first_internal):
+        if port in graph.held:
+            continue
         port_name = graph.names[port]
         if port in forbidden:
             yield Violation("port_dc", None, port_name, f"port {port_name} is directly on {forbidden[port]}")
@@ -164,7 +167,7 @@ def _port_dc(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
         queue = [port]
         for net in queue:
             for device, (kind, nets) in enumerate(zip(graph.kinds, graph.nets, strict=True)):
-                if kind in (RESISTOR, INDUCTOR) and net in nets:
+                if kind in (RESISTOR, INDUCTOR, DIODE) and net in nets:
                     other = nets[0] if nets[1] == net else nets[1]
                     if other in reached or other == GROUND_NET:
                         continue
@@ -189,7 +192,7 @@ def _connected(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
     reported: set[int] = set()
     for net in range(FIRST_PORT_NET + 1, len(graph.names)):
         group = groups.find(net)
-        if net not in fixed and group != main and group not in reported:
+        if net not in fixed | graph.open_ports() and group != main and group not in reported:
             reported.add(group)
             name, port = graph.names[net], graph.names[FIRST_PORT_NET]
             device = topology.designators[graph.incidence()[net][0]]

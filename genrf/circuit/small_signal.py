@@ -9,6 +9,8 @@ r_b     base resistance of one emitter            120 Ohm
 C_be    base-emitter capacitance of one emitter   3.0 fF + 0.13 ps * g_m
 C_bc    base-collector capacitance                1.2 fF
 C_cs    collector-substrate capacitance           1.1 fF
+
+A diode or a varactor is the capacitance of its junction.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.biasing import BETA
-from genrf.circuit.graph import BIAS_VOLTAGE, CAPACITOR, FIRST_PORT_NET, HBT, INDUCTOR, NetGraph
+from genrf.circuit.graph import BIAS_VOLTAGE, CAPACITOR, DIODE, FIRST_PORT_NET, HBT, INDUCTOR, VARACTOR, NetGraph
 
 THERMAL_V = 0.0259
 _EMITTER_OHM = 37.0
@@ -28,6 +30,7 @@ _C_BE_F = 3.0e-15
 _TRANSIT_S = 0.13e-12
 _C_BC_F = 1.2e-15
 _C_CS_F = 1.1e-15
+_CAPACITIVE = (CAPACITOR, DIODE, VARACTOR)
 _INDUCTOR_OHM_PER_H = 2e9
 _INDUCTOR_PARALLEL_OHM = 900.0
 """Losses of a typical inductor, rounded from `genrf.technology.inductor`."""
@@ -92,10 +95,13 @@ class SmallSignal:
         """S-parameters, (candidates, ports, ports), of values in SI units, (candidates, devices)."""
         passive = values[:, self.passives]
         kinds = self.kinds[self.passives]
+        passive = np.where(kinds == DIODE, _C_BE_F * passive, np.where(kinds == VARACTOR, _C_BC_F * passive, passive))
         reactance = self.omega * passive
         loss = passive * _INDUCTOR_OHM_PER_H + reactance**2 / _INDUCTOR_PARALLEL_OHM
         inductive = 1.0 / (loss + 1j * reactance)
-        admittance = np.where(kinds == INDUCTOR, inductive, np.where(kinds == CAPACITOR, 1j * reactance, 1.0 / passive))
+        admittance = np.where(
+            kinds == INDUCTOR, inductive, np.where(np.isin(kinds, _CAPACITIVE), 1j * reactance, 1.0 / passive)
+        )
         branches = [admittance]
         for current, device in zip(self.current_a, self.transistors, strict=True):
             emitters = values[:, device]

@@ -18,7 +18,7 @@ from genrf.errors import InvalidInputError
 from genrf.lna.control import lna_control
 from genrf.lna.metrics import SMALLEST_MAGNITUDE, bandwidth_hz, decibels, mu_minimum, noise_figure_db
 from genrf.metrics import Metrics
-from genrf.simulation.testbench import Curve, Deck, Measurement, Plots, SimulationFailure
+from genrf.simulation.testbench import Curve, Deck, Measurement, Plots, SimulationFailure, Simulator
 from genrf.spec import Conditions
 from genrf.technology.base import Technology
 
@@ -42,8 +42,22 @@ _PARAMETERS = ("S_1_1", "S_1_2", "S_2_1", "S_2_2")
 class LnaTestbench:
     """Two-port testbench: source at ``in``, load at ``out``, supply at ``vdd``. Ports are at 0 V DC."""
 
+    def simulate(
+        self,
+        simulator: Simulator,
+        circuit: Circuit,
+        conditions: Conditions,
+        technology: Technology,
+        *,
+        curves: bool = False,
+        signoff: bool = False,
+    ) -> Measurement:
+        """See `genrf.simulation.testbench.Testbench.simulate`."""
+        simulator.run(self.deck(circuit, conditions, technology, curves))
+        return self.measure(simulator, circuit, conditions, technology, curves)
+
     def deck(self, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False) -> Deck:
-        """See `genrf.simulation.testbench.Testbench.deck`."""
+        """The netlist, the small-signal analyses, and what `measure` reads of them."""
         analyses = [
             _sweep("lin", BAND_POINTS, BAND, conditions.frequency_hz),
             _sweep("dec", WIDE_POINTS_PER_DECADE, WIDE, conditions.frequency_hz),
@@ -85,7 +99,7 @@ class LnaTestbench:
     def measure(
         self, plots: Plots, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False
     ) -> Measurement:
-        """See `genrf.simulation.testbench.Testbench.measure`."""
+        """Label metrics from the results of `deck`; the same with and without `curves`."""
         power = self._operating_point(plots, circuit, conditions, technology)
         scattering = np.concatenate([plots.vector(plot, name) for name in _PARAMETERS for plot in ("sp1", "sp2")])
         frequency, order = _joined(conditions.frequency_hz)

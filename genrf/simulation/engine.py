@@ -9,7 +9,7 @@ from genrf import classes, technology
 from genrf.circuit.topology import Circuit
 from genrf.metrics import Metrics
 from genrf.simulation.library import Library
-from genrf.simulation.testbench import Cause, Curve, SimulationFailure
+from genrf.simulation.testbench import Cause, Curve, SimulationFailure, Trace
 from genrf.spec import Conditions
 
 
@@ -19,6 +19,8 @@ class Simulation:
 
     circuit: Circuit
     conditions: Conditions
+    signoff: bool = False
+    """Whether the sign-off metrics are measured too, which may take many times as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Outcome:
 
     metrics: Metrics | None
     failure: Failure | None = None
-    curves: Mapping[str, Curve] = field(default_factory=dict)
+    curves: Mapping[str, Curve | Trace] = field(default_factory=dict)
     """Only where they were asked for."""
 
 
@@ -45,8 +47,9 @@ def measure(library: Library, simulation: Simulation, technology_name: str, curv
     process = technology.get(technology_name)
     testbench = classes.get(circuit.topology.circuit_class).testbench
     try:
-        library.run(testbench.deck(circuit, conditions, process, curves))
-        measurement = testbench.measure(library, circuit, conditions, process, curves)
+        measurement = testbench.simulate(
+            library, circuit, conditions, process, curves=curves, signoff=simulation.signoff
+        )
     except SimulationFailure as failure:
         return Outcome(None, Failure(failure.cause, failure.detail))
     return Outcome(measurement.metrics, None, measurement.curves)

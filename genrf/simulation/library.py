@@ -99,7 +99,7 @@ def library() -> Library:
 
 
 class Library:
-    """The simulator; get it from `library`. Implements `genrf.simulation.testbench.Plots` for the deck last run."""
+    """The simulator; get it from `library`. Implements `genrf.simulation.testbench.Simulator`."""
 
     def __init__(self) -> None:
         self._library = load()
@@ -148,7 +148,11 @@ class Library:
         self._loaded = True
         if self._library.ngSpice_Circ(array) or self._failed():
             raise classify(self.output, "netlist_error")
-        for command in (f"save {' '.join(deck.saved)}", *deck.analyses):
+        self.command(f"save {' '.join(deck.saved)}", *deck.analyses)
+
+    def command(self, *commands: str) -> None:
+        """See `genrf.simulation.testbench.Simulator.command`."""
+        for command in commands:
             if self._library.ngSpice_Command(command.encode("ascii")) or self._failed():
                 raise classify(self.output, "no_convergence")
 

@@ -26,9 +26,9 @@ def pack_tasks(tasks: Iterable[Task]) -> bytes:
 def unpack_tasks(message: bytes) -> list[Task]:
     """Inverse of `pack_tasks`."""
     tasks = []
-    for number, topology, values, conditions, curves in pickle.loads(message):
+    for number, topology, values, conditions, signoff, curves in pickle.loads(message):
         circuit = Circuit(_topology(*topology), values)
-        tasks.append((number, Simulation(circuit, _conditions(conditions)), curves))
+        tasks.append((number, Simulation(circuit, _conditions(conditions), signoff), curves))
     return tasks
 
 
@@ -82,6 +82,7 @@ def _pack_simulation(simulation: Simulation) -> tuple[Any, ...]:
             conditions.temperature_c,
             conditions.corner,
         ),
+        simulation.signoff,
     )
 
 

@@ -82,6 +82,26 @@ class Plots(Protocol):
         ...
 
 
+class Simulator(Plots, Protocol):
+    """What a testbench drives."""
+
+    def run(self, deck: Deck) -> None:
+        """Load a deck and run its analyses; results of a deck before it are gone.
+
+        Raises:
+            SimulationFailure: with its cause, if the deck is refused or an analysis fails.
+        """
+        ...
+
+    def command(self, *commands: str) -> None:
+        """Run further interactive commands, in lower case, on the deck that is loaded.
+
+        Raises:
+            SimulationFailure: ``no_convergence``, or another cause that ngspice names.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """A measured quantity over frequency, for plots and Touchstone files."""
@@ -92,36 +112,62 @@ class Curve:
     """Shape (points,), complex for S-parameters."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A measured quantity over something else than frequency, for plots: output power over input power, say."""
+
+    x: np.ndarray
+    """Shape (points,)."""
+    values: np.ndarray
+    """Shape (points,)."""
+    x_label: str
+    """Quantity and unit of the horizontal axis, such as ``input power (dBm)``."""
+    y_label: str
+    """Quantity and unit of the vertical axis."""
+    log_x: bool = False
+
+
 @dataclass(frozen=True)
 class Measurement:
     """Everything a testbench returns for a circuit that works."""
 
     metrics: Metrics
-    curves: Mapping[str, Curve] = field(default_factory=dict)
-    """By name (``s11`` ... ``s22``, ``nf_db``); empty unless asked for."""
+    curves: Mapping[str, Curve | Trace] = field(default_factory=dict)
+    """By name (``s11`` ... ``s22``, ``nf_db``, ``output_power_dbm``); empty unless asked for."""
 
 
 class Testbench(Protocol):
     """How a circuit class is measured."""
 
-    def deck(self, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False) -> Deck:
-        """The circuit with its ports, sources and models, and the analyses to run.
+    def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
+        """Title, sources, devices and models: what every analysis of the testbench is run on.
 
         Raises:
             SimulationFailure: ``invalid_value``, if the technology refuses the circuit.
         """
         ...
 
-    def measure(
-        self, plots: Plots, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False
+    def simulate(
+        self,
+        simulator: Simulator,
+        circuit: Circuit,
+        conditions: Conditions,
+        technology: Technology,
+        *,
+        curves: bool = False,
+        signoff: bool = False,
     ) -> Measurement:
-        """Metrics from the analyses' results; the same with and without ``curves``.
+        """Run the analyses and compute the class's label metrics; with `signoff` its sign-off metrics too.
+
+        The label metrics are the same with and without `curves` and `signoff`.
 
         Raises:
-            SimulationFailure: if the circuit breaks a device limit, would oscillate or cannot be measured.
+            SimulationFailure: if the circuit does not simulate, breaks a device limit, oscillates where it must not
+                (or does not where it must), or cannot be measured.
         """
         ...
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
-        """Commands for a ngspice ``.control`` block that run the analyses and print each metric as ``NAME = VALUE``."""
+        """Commands for a ngspice ``.control`` block that run the analyses and print each label metric as
+        ``NAME = VALUE``."""
         ...

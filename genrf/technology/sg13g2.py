@@ -6,6 +6,8 @@ capacitor       MIM with the PDK's series resistance and bottom plate (`genrf.te
 inductor        a model of ours (`genrf.technology.inductor`): the PDK has none
 resistor        ideal, with the corner and temperature coefficient of the PDK's rppd (its own model needs a plug-in)
 bias_voltage    ideal
+diode           npn13G2 with collector and base joined: its base-emitter junction
+varactor        npn13G2 with emitter and base joined: its base-collector junction, meant to be reverse biased
 
 Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage (the slope of
 ln I_C over V_BE stays at its 27 degree value), so currents rise too steeply with temperature: treat such results as a
@@ -38,7 +40,11 @@ _RANGES = {
     "capacitor": (5e-15, 50e-12),
     "hbt": (1.0, 40.0),
     "bias_voltage": (0.0, 3.3),
+    "diode": (1.0, 40.0),
+    "varactor": (1.0, 200.0),
 }
+_JUNCTIONS = ("hbt", "diode", "varactor")
+"""Kinds that are made of transistors, and whose value is their number of emitters."""
 _NET = re.compile(r"(0|[a-z][a-z0-9]{0,15})\Z")
 _SIGNAL_GROUNDS = (GROUND, SUPPLY)
 
@@ -65,7 +71,7 @@ class SG13G2:
         value = min(max(float(value), low), high)
         if kind == "bias_voltage":
             return round(value, 3)
-        if kind == "hbt":
+        if kind in _JUNCTIONS:
             transistors, emitters = _split_emitters(value)
             return float(transistors * emitters)
         return float(f"{value:.4g}")
@@ -87,8 +93,8 @@ class SG13G2:
         ):
             name = designator.lower()
             _check(designator, device, value)
-            if device.kind == "hbt":
-                lines += _hbt_lines(name, device.nets, value)
+            if device.kind in _JUNCTIONS:
+                lines += _hbt_lines(transistor_name(name, device.kind), _terminals(device), value)
             elif device.kind == "resistor":
                 a, b = device.nets
                 lines.append(f"{name} {a} {b} {value * _resistor_factor(corner, temperature_c):.7g}")
@@ -125,7 +131,7 @@ class SG13G2:
         emitters = {
             _split_emitters(value)[1]
             for device, value in zip(circuit.topology.devices, circuit.values, strict=True)
-            if device.kind == "hbt"
+            if device.kind in _JUNCTIONS
         }
         return [_hbt_card(nx, corner, temperature_c) for nx in sorted(emitters)]
 
@@ -133,11 +139,12 @@ class SG13G2:
         """Which limits the operating point breaks.
 
         Args:
-            device: any device; only the HBT has limits.
+            device: any device; only those made of transistors have limits.
             value: the device's value.
-            operating_point: for the HBT ``vce``, in V, and ``ic``, in A, of all emitters together.
+            operating_point: ``vce``, in V, and ``ic``, in A, of all emitters together; for a junction the voltage
+                across it and the current through it.
         """
-        if device.kind != "hbt":
+        if device.kind not in _JUNCTIONS:
             return []
         broken = []
         limit_v = _largest_vce()
@@ -165,7 +172,7 @@ def _check(designator: str, device: Device, value: float) -> None:
         raise InvalidInputError(
             f"{designator}: {kind.value} must be from {low:g} to {high:g} {kind.unit}, got {value!r}"
         )
-    if device.kind == "hbt":
+    if device.kind in _JUNCTIONS:
         transistors, emitters = _split_emitters(value)
         if transistors * emitters != value:
             raise InvalidInputError(
@@ -190,6 +197,23 @@ def _split_emitters(value: float) -> tuple[int, int]:
     total = max(1, round(value))
     transistors = math.ceil(total / LARGEST_NX)
     return transistors, min(LARGEST_NX, round(total / transistors))
+
+
+def transistor_name(designator: str, kind: str) -> str:
+    """Name of the SPICE transistor that makes a device: SPICE tells kinds of element by the first letter."""
+    return designator if kind == "hbt" else f"q_{designator}"
+
+
+def _terminals(device: Device) -> tuple[str, str, str]:
+    """Collector, base and emitter net of the transistor that makes a device."""
+    if device.kind == "diode":
+        anode, cathode = device.nets
+        return anode, anode, cathode
+    if device.kind == "varactor":
+        anode, cathode = device.nets
+        return cathode, anode, anode
+    collector, base, emitter = device.nets
+    return collector, base, emitter
 
 
 @cache

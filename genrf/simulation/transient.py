@@ -1,0 +1,198 @@
+"""Periodic steady state by transient: run on until nothing changes from period to period, then take spectra coherently.
+
+symbol  variable    meaning                                                     unit
+T       period_s    common period of everything that drives the circuit         s
+N       points      time steps a period; a window of k periods is k N points    1
+h       -           time step, T / N                                            s
+
+The time step is held at h: the truncation error that would change it is set out of action, and N says how finely the
+period is resolved. Equal steps make every period of samples an exact window, so that a discrete Fourier sum over it has
+no leakage and needs no interpolation. ngspice's ``stop when`` and ``resume`` run the same transient on for as long as
+it takes, and ``alter`` changes a source's amplitude on the way, so that a power sweep starts each level from the one
+before.
+
+Junction temperatures are held between blocks of periods and follow the mean dissipation from block to block. Their time
+constants, several nanoseconds, are long against a period, so within one they are constant anyway; left to themselves
+they would take hundreds of periods to settle, the more so as ngspice 39 starts a transient with cold VBIC transistors,
+whatever the operating point says.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf.simulation.testbench import Deck, SimulationFailure, Simulator
+
+OPTIONS = ".options trtol=1e6 reltol=1e-5 vntol=1e-8 chgtol=1e-18 method=trap itl4=40"
+"""Equal steps, and iterations that converge 60 dB below the distortion that is measured."""
+_UNEVEN = 1e-3
+"""Share of a step by which steps may differ and still count as equal."""
+
+_SLOWEST = 0.95
+"""Largest ratio of two changes that is extrapolated."""
+_LARGEST_EXTRAPOLATION = 20.0
+"""How far a trusted extrapolation may reach, in tolerances."""
+_LEAST_WARMING_K = 0.01
+_TRANSISTOR = re.compile(r"q\S* \S+ \S+ \S+ \S+ (\S+) (npn\S+)(?: m=(\d+))?\Z")
+
+Observation = Callable[["Transient"], NDArray[np.complex128]]
+"""What has to settle: figures of the last period, such as phasors and averages."""
+
+
+class Transient:
+    """A transient simulation in progress on a simulator, which it has to itself until its last sample is read."""
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        netlist: Sequence[str],
+        saved: Sequence[str],
+        *,
+        period_s: float,
+        points: int,
+        longest: int,
+        initial: bool = False,
+    ) -> None:
+        """
+        Args:
+            netlist: title first; sources as they start.
+            saved: vectors to keep.
+            period_s: T, in s.
+            points: N.
+            longest: periods after which a circuit that has not settled is given up.
+            initial: whether to start from the netlist's ``.ic`` lines instead of from an operating point.
+        """
+        self.period_s, self.points, self.longest = period_s, points, longest
+        self.periods = 0.0
+        """Simulated so far."""
+        self._simulator = simulator
+        self._netlist = (*netlist, OPTIONS)
+        self._thermal_ohm = _thermal_resistances(netlist)
+        self._kelvin: dict[str, float] = {}
+        self._saved = (*saved, *(f"v_{node}#branch" for node in self._thermal_ohm))
+        self._start = " ".join(
+            [f"tran {period_s / points:.12g} {period_s * longest:.12g} 0 {period_s / points:.12g}"] + ["uic"] * initial
+        )
+
+    def advance(self, periods: float) -> None:
+        """Run on for some periods.
+
+        Raises:
+            SimulationFailure: ``no_convergence``, also if this goes beyond the longest time allowed.
+        """
+        until = self.periods + periods
+        if until > self.longest - 1:
+            raise SimulationFailure("no_convergence", f"not periodic after {self.periods:.0f} periods")
+        stop = f"stop when time > {until * self.period_s:.12g}"
+        if self.periods == 0.0:
+            self._simulator.run(Deck(self._netlist, ("op",), tuple(self._thermal_ohm)))
+            self._kelvin = {node: float(self._simulator.vector("op1", node)[0]) for node in self._thermal_ohm}
+            held = tuple(f"v_{node} {node} 0 {kelvin:.9g}" for node, kelvin in self._kelvin.items())
+            self._simulator.run(Deck((*self._netlist, *held), (stop, self._start, "delete all"), self._saved))
+        else:
+            self._warm()
+            self._simulator.command(stop, "resume", "delete all")
+        self.periods = until
+
+    def drive(self, source: str, amplitude_v: float, frequency_hz: float) -> None:
+        """Change the amplitude of a sine source, in V, from here on."""
+        self._simulator.command(f"alter @{source}[sin] [ 0 {amplitude_v:.9g} {frequency_hz:.12g} ]")
+
+    def settle(
+        self, observe: Observation, *, tolerance: float = 1e-3, block: float = 4.0, floor: float = 1e-2
+    ) -> NDArray[np.complex128]:
+        """Run on in blocks until it is known where what is observed settles; returns those figures.
+
+        A circuit settles as its slowest time constant says, so the change from block to block shrinks by a constant
+        factor, and what is still to come is the sum of a geometric series (Aitken's extrapolation). It is trusted when
+        it is small and no longer changes from block to block.
+
+        Args:
+            observe: figures of the last period.
+            tolerance: largest change of any extrapolated figure from one block to the next, relative to it.
+            block: periods between two looks.
+            floor: figures below this share of the largest one are held to that share.
+
+        Raises:
+            SimulationFailure: ``no_convergence`` if it takes longer than allowed.
+        """
+        before: NDArray[np.complex128] | None = None
+        change: NDArray[np.complex128] | None = None
+        expected: NDArray[np.complex128] | None = None
+        while True:
+            self.advance(block)
+            now = observe(self)
+            if before is not None:
+                allowed = tolerance * np.maximum(np.abs(now), floor * np.abs(now).max())
+                last, change = change, now - before
+                if last is not None:
+                    ratio = change / np.where(last == 0.0, 1.0, last)
+                    ratio = np.where((np.abs(ratio) < _SLOWEST) & (np.abs(last) > 0.0), ratio, 0.0)
+                    rest = change * ratio / (1.0 - ratio)
+                    ahead, expected = expected, now + rest
+                    near = np.abs(rest) <= _LARGEST_EXTRAPOLATION * allowed
+                    if ahead is not None and (near & (np.abs(expected - ahead) <= allowed)).all():
+                        return expected
+            before = now
+
+    def _warm(self) -> None:
+        """Move every junction temperature to where the mean dissipation of the last period takes it."""
+        for node, kelvin in self._kelvin.items():
+            # What flows into the source that holds the temperature is heat that the thermal resistance does not carry.
+            change = self._thermal_ohm[node] * self.average(f"v_{node}#branch")
+            if abs(change) > _LEAST_WARMING_K:
+                self._kelvin[node] = kelvin + change
+                self._simulator.command(f"alter v_{node} {kelvin + change:.9g}")
+
+    def window(self, name: str, periods: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Time in s and samples of a vector over the last periods, equally spaced, (periods * N,) each."""
+        count = periods * self.points
+        time, values = self._simulator.vector("tran1", "time"), self._simulator.vector("tran1", name)
+        if len(time) < count:
+            raise SimulationFailure("not_measurable", f"{len(time)} time steps where {count} are needed")
+        last = time[-count:]
+        step = self.period_s / self.points
+        if np.abs(np.diff(last) - step).max() <= _UNEVEN * step:
+            return last, values[-count:]
+        # A step was cut, because the simulator did not converge at once or has just been resumed.
+        from scipy.interpolate import CubicSpline
+
+        grid = time[-1] - step * np.arange(count)[::-1]
+        near = time > grid[0] - 4.0 * step
+        return grid, CubicSpline(time[near], values[near])(grid)
+
+    def phasor(self, name: str, frequency_hz: float, periods: int = 1) -> complex:
+        """Peak phasor of a vector at a multiple of 1 / (periods T), relative to cosine at time 0."""
+        time, values = self.window(name, periods)
+        return complex(2.0 * np.mean(values * np.exp(-2j * math.pi * frequency_hz * time)))
+
+    def average(self, name: str, periods: int = 1) -> float:
+        """Mean of a vector over the last periods."""
+        return float(np.mean(self.window(name, periods)[1]))
+
+
+def _thermal_resistances(netlist: Sequence[str]) -> dict[str, float]:
+    """Thermal node of every transistor that heats itself, and its thermal resistance in K/W."""
+    card = {
+        words[1]: float(next((word[4:] for word in words if word.startswith("rth=")), "0"))
+        for line in netlist
+        if line.startswith(".model") and (words := line.split())
+    }
+    found = (match for line in netlist if (match := _TRANSISTOR.match(line)))
+    nodes = {match[1]: card[match[2]] / int(match[3] or 1) for match in found}
+    return {node: ohm for node, ohm in nodes.items() if ohm > 0.0}
+
+
+def dbm(amplitude_v: float, ohm: float) -> float:
+    """Power in dBm of a sine of that peak amplitude across a resistance; -300 dBm for none."""
+    return 10.0 * math.log10(max(amplitude_v**2 / (2.0 * ohm), 1e-33) / 1e-3)
+
+
+def available_amplitude_v(power_dbm: float, ohm: float) -> float:
+    """Peak open-circuit voltage of a source of that available power and resistance: P = V^2 / (8 R)."""
+    return math.sqrt(8.0 * ohm * 1e-3 * 10.0 ** (power_dbm / 10.0))
