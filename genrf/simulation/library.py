@@ -153,12 +153,15 @@ class Library:
     def command(self, *commands: str) -> None:
         """See `genrf.simulation.testbench.Simulator.command`."""
         for command in commands:
-            if self._library.ngSpice_Command(command.encode("ascii")) or self._failed():
+            said = len(self._output)
+            self._complained = False
+            if self._library.ngSpice_Command(command.encode("ascii")) or self._failed(said):
                 raise classify(self.output, "no_convergence")
 
-    def _failed(self) -> bool:
-        # Reading the text costs as much as a small simulation, so only if something was written to the error channel.
-        return self.unusable or (self._complained and _ERROR.search(self.output) is not None)
+    def _failed(self, said: int = 0) -> bool:
+        # Reading the text costs as much as a small simulation, so only if something was written to the error channel,
+        # and only what is new.
+        return self.unusable or (self._complained and _ERROR.search(self._text(said)) is not None)
 
     def clear(self) -> None:
         """Forget the circuit and its results."""
@@ -172,7 +175,10 @@ class Library:
     @property
     def output(self) -> str:
         """What ngspice has said since the deck was loaded."""
-        return b"\n".join(self._output).decode("ascii", "replace")
+        return self._text()
+
+    def _text(self, start: int = 0) -> str:
+        return b"\n".join(self._output[start:]).decode("ascii", "replace")
 
     def vector(self, plot: str, name: str) -> np.ndarray:
         """See `genrf.simulation.testbench.Plots.vector`."""
