@@ -2,7 +2,9 @@
 
 Layout of a conditions vector (C,): one-hot circuit class, log10(f0 / 10 GHz), supply / 1 V - 2, ln(source / 50 Ohm),
 ln(load / 50 Ohm). A specification vector (D,) is a conditions vector followed by four numbers a metric: the standardised
-lower bound and whether there is one, the standardised upper bound and whether there is one.
+lower bound and whether there is one, the standardised upper bound and whether there is one. Metrics of the same name
+share their place; each class standardises them by its own circuits, because a good gain of a mixer is a poor one of an
+amplifier. Sign-off metrics have no place: no training circuit has them.
 """
 
 from __future__ import annotations
@@ -19,11 +21,10 @@ from numpy.typing import NDArray
 from genrf import classes
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.files import write_json
-from genrf.metrics import Metric
-from genrf.spec import Conditions, DesignSpec
+from genrf.spec import Conditions, Constraint, DesignSpec
 
 FILE = "normalisation.json"
-FORMAT = 1
+FORMAT = 2
 CLIP = 5.0
 """Standardised metrics are held within this many standard deviations, so that one odd row cannot dominate a loss."""
 LEAST_DEVIATION = 0.02
@@ -39,11 +40,12 @@ class Conditioning:
     classes: tuple[str, ...]
     """Circuit classes, in the order of the one-hot code."""
     metrics: tuple[str, ...]
-    """Metrics of all the classes, in the order of the models' outputs."""
-    mean: tuple[float, ...]
-    """Mean of each metric over the training rows, on its own scale (decades for a ``log`` metric)."""
-    deviation: tuple[float, ...]
-    """Standard deviation of each metric over the training rows, on its own scale."""
+    """Label metrics of all the classes, in the order of the models' outputs."""
+    mean: tuple[tuple[float, ...], ...]
+    """For each class the mean of each metric over its training rows, on its own scale (decades for a ``log`` metric);
+    0 for a metric that the class does not have."""
+    deviation: tuple[tuple[float, ...], ...]
+    """For each class the standard deviation of each metric; 1 for a metric that the class does not have."""
 
     @property
     def conditions_size(self) -> int:
@@ -81,25 +83,25 @@ class Conditioning:
     def encode_specification(self, spec: DesignSpec) -> NDArray[np.float32]:
         """Specification vector, (D,)."""
         bounds = np.zeros((len(self.metrics), BOUND_FEATURES), dtype=np.float32)
-        vocabulary = classes.get(spec.circuit_class).metrics
-        for constraint in spec.constraints:
+        for constraint in self._known(spec):
             index = self.metrics.index(constraint.metric)
             column = 0 if constraint.sense == ">=" else 2
-            bounds[index, column] = self.standardise(index, vocabulary[constraint.metric], constraint.bound)
+            bounds[index, column] = self.standardise(spec.circuit_class, constraint.metric, constraint.bound)
             bounds[index, column + 1] = 1.0
         return np.concatenate([self.encode_conditions(spec.circuit_class, spec.conditions), bounds.ravel()])
 
-    def standardise(self, index: int, metric: Metric, value: float) -> float:
-        """A metric's value in standard deviations from the training mean, clipped to ``CLIP``."""
-        return float(np.clip((metric.normalise(value) - self.mean[index]) / self.deviation[index], -CLIP, CLIP))
+    def standardise(self, circuit_class: str, metric: str, value: float) -> float:
+        """A metric's value in standard deviations from its class's training mean, clipped to ``CLIP``."""
+        position, index = self.classes.index(circuit_class), self.metrics.index(metric)
+        scaled = classes.get(circuit_class).metrics[metric].normalise(value)
+        return float(np.clip((scaled - self.mean[position][index]) / self.deviation[position][index], -CLIP, CLIP))
 
     def encode_metrics(self, circuit_class: str, metrics: Mapping[str, float]) -> NDArray[np.float32]:
         """Standardised metrics, (n_metrics,); NaN for metrics that the class does not have."""
-        vocabulary = classes.get(circuit_class).metrics
         return np.array(
             [
-                self.standardise(index, vocabulary[name], metrics[name]) if name in metrics else np.nan
-                for index, name in enumerate(self.metrics)
+                self.standardise(circuit_class, name, metrics[name]) if name in metrics else np.nan
+                for name in self.metrics
             ],
             dtype=np.float32,
         )
@@ -130,19 +132,23 @@ class Conditioning:
         Returns:
             (N,) logarithms, at most 0.
         """
-        index = [self.metrics.index(constraint.metric) for constraint in spec.constraints]
+        index = [self.metrics.index(constraint.metric) for constraint in self._known(spec)]
         score = self._slacks(spec, mean) / np.maximum(deviation[:, index], LEAST_DEVIATION)
         return -np.logaddexp(0.0, -1.702 * score).sum(axis=1)
 
     def _slacks(self, spec: DesignSpec, mean: NDArray[np.float32]) -> NDArray[np.float32]:
         """Slack of each constraint, (N, constraints), in standard deviations of the training data."""
-        vocabulary = classes.get(spec.circuit_class).metrics
-        slacks = np.empty((len(mean), len(spec.constraints)), dtype=np.float32)
-        for column, constraint in enumerate(spec.constraints):
+        known = self._known(spec)
+        slacks = np.empty((len(mean), len(known)), dtype=np.float32)
+        for column, constraint in enumerate(known):
             index = self.metrics.index(constraint.metric)
-            bound = self.standardise(index, vocabulary[constraint.metric], constraint.bound)
+            bound = self.standardise(spec.circuit_class, constraint.metric, constraint.bound)
             slacks[:, column] = mean[:, index] - bound if constraint.sense == ">=" else bound - mean[:, index]
         return slacks
+
+    def _known(self, spec: DesignSpec) -> list[Constraint]:
+        """The constraints on metrics that the models know."""
+        return [constraint for constraint in spec.constraints if constraint.metric in self.metrics]
 
     def save(self, folder: Path) -> None:
         """Write ``normalisation.json`` into a folder, whole or not at all."""
@@ -169,7 +175,11 @@ class Conditioning:
                 raise CheckpointError(
                     f"{path}: format {content['format']}, this version reads {FORMAT}; run the pipeline again"
                 )
-            return cls(**{key: tuple(content[key]) for key in ("classes", "metrics", "mean", "deviation")})
+            return cls(
+                classes=tuple(content["classes"]),
+                metrics=tuple(content["metrics"]),
+                **{key: tuple(map(tuple, content[key])) for key in ("mean", "deviation")},
+            )
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be read ({error.strerror}); run the pipeline again") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -184,20 +194,21 @@ def fit(class_names: Sequence[str], rows: Mapping[str, Mapping[str, NDArray[np.f
         rows: class name -> metric name -> values of that metric over the class's training rows, (N,).
     """
     metric_names = tuple(
-        dict.fromkeys(name for circuit_class in class_names for name in classes.get(circuit_class).metrics)
+        dict.fromkeys(name for circuit_class in class_names for name in classes.get(circuit_class).label_metrics)
     )
     mean, deviation = [], []
-    for name in metric_names:
-        parts = [
-            np.log10(np.maximum(values[name], 1e-30))
-            if classes.get(circuit_class).metrics[name].scale == "log"
-            else values[name]
-            for circuit_class, values in rows.items()
-            if name in values
-        ]
-        column = np.concatenate(parts)
-        # Quartiles, because failed designs leave long tails (a gain of -80 dB) that say nothing about useful circuits.
-        low, middle, high = np.percentile(column, [25, 50, 75])
-        mean.append(float(middle))
-        deviation.append(float(max((high - low) / 1.349, 1e-3)))
+    for circuit_class in class_names:
+        means, deviations = [0.0] * len(metric_names), [1.0] * len(metric_names)
+        for name in classes.get(circuit_class).label_metrics:
+            metric, column = classes.get(circuit_class).metrics[name], rows[circuit_class][name]
+            if metric.scale == "log":
+                column = np.log10(np.maximum(column, 1e-30))
+            # Quartiles, because failed designs leave long tails (a gain of -80 dB) that say nothing about useful
+            # circuits.
+            low, middle, high = np.percentile(column, [25, 50, 75])
+            index = metric_names.index(name)
+            means[index] = float(middle)
+            deviations[index] = float(max((high - low) / 1.349, 1e-3))
+        mean.append(tuple(means))
+        deviation.append(tuple(deviations))
     return Conditioning(classes=tuple(class_names), metrics=metric_names, mean=tuple(mean), deviation=tuple(deviation))

@@ -88,6 +88,12 @@ class DesignSpec:
             if low > high:
                 raise InvalidInputError(f"{where}: min {low:g} is above max {high:g}, which no circuit can meet")
 
+    @property
+    def needs_signoff(self) -> bool:
+        """Whether it bounds a metric that is measured only when asked for."""
+        vocabulary = classes.get(self.circuit_class).metrics
+        return any(vocabulary[constraint.metric].signoff for constraint in self.constraints)
+
     def meets(self, metrics: Mapping[str, float]) -> bool:
         """Whether measured metrics satisfy every constraint, with no tolerance."""
         return all(constraint.slack(metrics[constraint.metric]) >= 0.0 for constraint in self.constraints)

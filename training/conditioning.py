@@ -30,13 +30,12 @@ class RowConditions:
         for position, name in enumerate(conditioning.classes):
             definition = classes.get(name)
             for index, metric_name in enumerate(conditioning.metrics):
-                if metric_name in definition.metrics:
+                if metric_name in definition.label_metrics:
                     higher[index] = float(definition.metrics[metric_name].better == "higher")
                     specified[position, index] = float(metric_name in definition.specification_metrics)
             for constraint in definition.requirements:
                 index = conditioning.metrics.index(constraint.metric)
-                metric = definition.metrics[constraint.metric]
-                required[position, index] = conditioning.standardise(index, metric, constraint.bound)
+                required[position, index] = conditioning.standardise(name, constraint.metric, constraint.bound)
         self._higher, self._specified, self._required = higher, specified, required
 
     def __call__(self, metrics: Tensor, conditions: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -13,8 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from genrf import classes
 from genrf.errors import InvalidInputError
 from training.plain_data import Absent, build
+
+
+PerClass = int | dict[str, int]
+"""A count for every circuit class, or ``default`` and the classes that differ: some take 100 times as long to simulate."""
+
+
+def per_class(counts: PerClass, circuit_class: str) -> int:
+    """The count of one class."""
+    return counts if isinstance(counts, int) else counts.get(circuit_class, counts["default"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +35,7 @@ class DataConfig:
     """Islands that are simulated independently of each other."""
     rounds: int
     """Rounds an island: the first random, the others bred from the best so far."""
-    circuits_per_round: int
+    circuits_per_round: PerClass
     """Circuits that an island simulates in each round."""
     chunk: int
     """Circuits that are written at once; what a kill can lose."""
@@ -43,7 +53,8 @@ class DataConfig:
     """Simulator processes of a shard; 0 is one a core."""
 
     def __post_init__(self) -> None:
-        _at_least("data", self, 1, "shards", "rounds", "circuits_per_round", "chunk", "elite_per_band")
+        _at_least("data", self, 1, "shards", "rounds", "chunk", "elite_per_band")
+        _counts("data", self, "circuits_per_round")
         _at_least("data", self, 1, "frequency_bands")
         _at_least("data", self, 0, "workers")
         _share("data", self, "random_share")
@@ -64,12 +75,12 @@ class PreparationConfig:
     """Share of topologies on which training is stopped early."""
     levels: tuple[str, ...]
     """Levels of held-out specifications."""
-    specifications_per_level: int
+    specifications_per_level: PerClass
     """Held-out specifications of each level."""
 
     def __post_init__(self) -> None:
         _share("preparation", self, "test_share", "validation_share")
-        _at_least("preparation", self, 1, "specifications_per_level")
+        _counts("preparation", self, "specifications_per_level")
         if self.test_share + self.validation_share >= 1:
             _refuse("preparation", self, "test_share", "less than 1 together with validation_share")
         if not self.levels:
@@ -176,15 +187,16 @@ class SurrogateConfig(TransformerConfig):
 class EvaluationConfig:
     """How the generator and its baselines are judged."""
 
-    calls: int
+    calls: PerClass
     """SPICE calls a specification that every method may spend."""
-    topologies: int
+    topologies: PerClass
     """Topologies drawn to judge the generator's own quality."""
     bootstrap_samples: int
     """Resamplings of the specifications for confidence intervals."""
 
     def __post_init__(self) -> None:
-        _at_least("evaluation", self, 1, "calls", "topologies", "bootstrap_samples")
+        _at_least("evaluation", self, 1, "bootstrap_samples")
+        _counts("evaluation", self, "calls", "topologies")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -307,7 +319,11 @@ class Config:
             if not isinstance(value, dict):
                 flat[name] = value
             elif not sections or name in sections:
-                flat.update({f"{name}.{key}": inner for key, inner in value.items()})
+                for key, inner in value.items():
+                    if isinstance(inner, dict):
+                        flat.update({f"{name}.{key}.{circuit_class}": count for circuit_class, count in inner.items()})
+                    else:
+                        flat[f"{name}.{key}"] = inner
         return flat
 
     def digest(self, *sections: str) -> str:
@@ -325,6 +341,17 @@ def _at_least(section: str, config: Any, least: float, *names: str) -> None:
     for name in names:
         if getattr(config, name) < least:
             _refuse(section, config, name, f"at least {least:g}")
+
+
+def _counts(section: str, config: Any, *names: str) -> None:
+    for name in names:
+        counts = getattr(config, name)
+        if isinstance(counts, int):
+            _at_least(section, config, 1, name)
+            continue
+        known = {"default", *classes.names()}
+        if "default" not in counts or not counts.keys() <= known or min(counts.values()) < 1:
+            _refuse(section, config, name, f"a number, or numbers for default and any of {', '.join(sorted(known))}")
 
 
 def _positive(section: str, config: Any, *names: str) -> None:

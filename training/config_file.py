@@ -66,7 +66,9 @@ def _lay_over(base: Mapping[str, Any], over: Any, where: str) -> dict[str, Any]:
     for key, value in over.items():
         if key not in base:
             raise InvalidInputError(f"{where}.{key}: unknown key; known keys: {', '.join(sorted(map(str, base)))}")
-        laid[key] = _lay_over(base[key], value, f"{where}.{key}") if isinstance(base[key], Mapping) else value
+        # A section is laid over key by key; a count for all classes may take the place of one for each.
+        below = isinstance(base[key], Mapping) and not (isinstance(value, int) and "default" in base[key])
+        laid[key] = _lay_over(base[key], value, f"{where}.{key}") if below else value
     return laid
 
 

@@ -48,6 +48,8 @@ class PreparedData:
     conditions: Tensor
     weight: Tensor
     """(N,) how often a row is drawn, relative to the others."""
+    balance: Tensor
+    """(N,) factor that brings classes with few circuits nearer to those with many."""
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -59,7 +61,7 @@ class PreparedData:
         Raises:
             InvalidInputError: if the file is missing, damaged or empty.
         """
-        names = ("kinds", "nets", "values", "metrics", "conditions", "weight")
+        names = ("kinds", "nets", "values", "metrics", "conditions", "weight", "balance")
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 data = cls(*(torch.from_numpy(archive[name]) for name in names))
@@ -91,14 +93,14 @@ class PreparedData:
         return replace(self, weight=self.weight.clamp(min=weight))
 
     def balanced(self, exponent: float = 0.5) -> Self:
-        """The same rows, each weighted down by a power of how many rows have its topology.
+        """The same rows, classes balanced, each row weighted down by a power of how many rows have its topology.
 
         Evolution leaves thousands of rows of some topologies and one of others.
         """
         tokens = torch.cat([self.kinds.flatten(1), self.nets.flatten(1)], dim=1).numpy()
         _, topology, counts = np.unique(tokens, axis=0, return_inverse=True, return_counts=True)
         scale = counts[topology].astype(np.float32) ** -exponent
-        return replace(self, weight=self.weight * torch.from_numpy(scale))
+        return replace(self, weight=self.weight * self.balance * torch.from_numpy(scale))
 
     def batch(self, index: Tensor, slots: int) -> Batch:
         """The rows of an index, trimmed to so many slots."""

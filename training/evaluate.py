@@ -25,7 +25,7 @@ from genrf.metrics import Metrics
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 from training.baselines import random_circuits, retrieved_circuits
-from training.config import Config
+from training.config import Config, per_class
 from training.prepare import Rows
 from training.progress import progress_bar
 from training.specifications import (
@@ -103,7 +103,8 @@ def baseline_trials(
     with SimulatorPool(technology=config.technology) as pool, progress_bar() as progress:
         for method, circuits in methods.items():
             for item in progress.track(specifications, description=method):
-                trials.append(_trial(method, item, circuits(item.spec), config.evaluation.calls, pool))
+                calls = per_class(config.evaluation.calls, item.spec.circuit_class)
+                trials.append(_trial(method, item, circuits(item.spec), calls, pool))
     return trials
 
 
@@ -157,7 +158,7 @@ def summarise(trials: Sequence[Trial], config: Config) -> list[dict[str, Any]]:
             "median_seconds": float(np.median([t.seconds for t in own])),
         }
         for calls in SUCCESS_AT:
-            if calls <= config.evaluation.calls:
+            if calls <= per_class(config.evaluation.calls, circuit_class):
                 met = first <= calls
                 samples = met[rng.integers(len(met), size=(config.evaluation.bootstrap_samples, len(met)))].mean(axis=1)
                 entry[f"success_at_{calls}"] = float(met.mean())

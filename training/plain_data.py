@@ -65,7 +65,14 @@ def _convert(where: str, annotation: Any, value: Any) -> Any:
         if value not in arguments:
             raise InvalidInputError(f"{where}: expected one of {', '.join(map(str, arguments))}, got {value!r}")
         return value
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise InvalidInputError(f"{where}: expected a mapping of keys to values, got {value!r}")
+        return {str(key): _convert(f"{where}.{key}", arguments[1], item) for key, item in value.items()}
     if origin in (typing.Union, types.UnionType):
+        mapping = next((a for a in arguments if typing.get_origin(a) is dict), None)
+        if mapping is not None and isinstance(value, Mapping):
+            return _convert(where, mapping, value)
         if value is None and type(None) in arguments:
             return None
         return _convert(where, next(a for a in arguments if a is not type(None)), value)

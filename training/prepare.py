@@ -54,6 +54,8 @@ class Rows:
     """(N, C) conditions vectors."""
     weight: NDArray[np.float32]
     """(N,) how often a row is drawn when the sizing model trains."""
+    balance: NDArray[np.float32]
+    """(N,) factor on that which brings classes with few circuits nearer to those with many."""
     values_si: NDArray[np.float64]
     """(N, M) values in SI units."""
     measured: NDArray[np.float64]
@@ -102,12 +104,16 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
         {
             name: {
                 metric: table[metric].to_numpy()[(split[name] == "train") & _useful(table, name)]
-                for metric in classes.get(name).metrics
+                for metric in classes.get(name).label_metrics
             }
             for name, table in tables.items()
         },
     )
-    rows = _concatenate([_rows(table, name, conditioning) for name, table in tables.items()])
+    most = max(len(table) for table in tables.values())
+    # Drawn as often as the square root of how many there are: neither by numbers alone, nor each class alike.
+    rows = _concatenate(
+        [_rows(table, name, conditioning, (most / len(table)) ** 0.5) for name, table in tables.items()]
+    )
     assignment = np.concatenate([split[name] for name in config.classes])
     parts = {name: rows.take(assignment == name) for name in SPLITS}
     for name, part in parts.items():
@@ -161,20 +167,20 @@ def _split(table: pa.Table, config: Config) -> NDArray[np.str_]:
     return split
 
 
-def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning) -> Rows:
+def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balance: float) -> Rows:
     count = len(table)
     kinds, nets, values = _slots(table)
     frequency = table["frequency_hz"].to_numpy()
-    vocabulary = classes.get(circuit_class).metrics
+    definition = classes.get(circuit_class)
+    position = conditioning.classes.index(circuit_class)
     measured = np.full((count, len(conditioning.metrics)), np.nan)
     standardised = np.full_like(measured, np.nan)
     for index, name in enumerate(conditioning.metrics):
-        if name in vocabulary:
+        if name in definition.label_metrics:
             measured[:, index] = table[name].to_numpy()
-            scaled = _on_scale(vocabulary[name], measured[:, index])
-            standardised[:, index] = np.clip(
-                (scaled - conditioning.mean[index]) / conditioning.deviation[index], -CLIP, CLIP
-            )
+            scaled = _on_scale(definition.metrics[name], measured[:, index])
+            mean, deviation = conditioning.mean[position][index], conditioning.deviation[position][index]
+            standardised[:, index] = np.clip((scaled - mean) / deviation, -CLIP, CLIP)
     conditions = np.stack(
         [
             conditioning.encode_conditions(
@@ -194,6 +200,7 @@ def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning) -> Ro
         metrics=standardised.astype(np.float32),
         conditions=conditions,
         weight=np.maximum(np.exp(-WEIGHT_DECAY_PER_SHORTFALL * shortfall), WEIGHT_FLOOR).astype(np.float32),
+        balance=np.full(count, balance, dtype=np.float32),
         values_si=values,
         measured=measured,
         frequency_hz=frequency,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,8 +121,13 @@ def success_at_calls(config: Config, bundle: Bundle, specifications: list[HeldOu
 
 
 def _gate_specifications(config: Config, prepared: Path) -> list[HeldOutSpecification]:
-    every = [item for item in read_specifications(prepared / SPECIFICATIONS_FILE) if item.level == LEVEL]
-    return every[: config.quantisation.specifications]
+    """The same number from every class, as far as they go."""
+    by_class: dict[str, list[HeldOutSpecification]] = {}
+    for item in read_specifications(prepared / SPECIFICATIONS_FILE):
+        if item.level == LEVEL:
+            by_class.setdefault(item.spec.circuit_class, []).append(item)
+    turns = [item for turn in zip_longest(*by_class.values()) for item in turn if item is not None]
+    return turns[: config.quantisation.specifications]
 
 
 def _to_int8(path: Path, batches: list[Inputs]) -> dict[str, Any]:

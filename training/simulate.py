@@ -28,7 +28,7 @@ from genrf.files import write_json, written_whole
 from genrf.simulation.library import simulator_version
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Conditions
-from training.config import Config
+from training.config import Config, per_class
 from training.evolution import Breeder, Candidate, Individual, SearchSpace, random_candidate
 from training.progress import progress_bar
 
@@ -75,6 +75,7 @@ class _Island:
         self, config: Config, circuit_class: str, shard: int, output: Path, process: Any, pool: SimulatorPool
     ) -> None:
         self._data = config.data
+        self._circuits = per_class(config.data.circuits_per_round, circuit_class)
         self._seed = (config.seed, classes.names().index(circuit_class), shard)
         self._class = circuit_class
         self._shard = shard
@@ -100,27 +101,27 @@ class _Island:
         population: list[Individual] = []
         failed: Counter[str] = Counter()
         rounds = []
-        total = self._data.rounds * self._data.circuits_per_round
+        total = self._data.rounds * self._circuits
         task = progress.add_task(f"{self._class} shard {self._shard}", total=total)
         for number in range(self._data.rounds):
             breeder = Breeder(
                 self._class, population, self._data.elite_per_band, self._space, self._technology, self._rng(number, -1)
             )
             born: list[Individual] = []
-            for chunk, start in enumerate(range(0, self._data.circuits_per_round, self._data.chunk)):
-                count = min(self._data.chunk, self._data.circuits_per_round - start)
+            for chunk, start in enumerate(range(0, self._circuits, self._data.chunk)):
+                count = min(self._data.chunk, self._circuits - start)
                 path = self._folder / f"shard-{self._shard:03d}-round-{number:02d}-chunk-{chunk:03d}.parquet"
                 if not path.exists():
                     self._simulate_chunk(path, number, chunk, start, count, breeder, progress, task)
                 table = pq.read_table(path)
                 failed.update(json.loads(table.schema.metadata[b"failed"]))
                 born.extend(_individuals(table, self._class))
-                progress.update(task, completed=number * self._data.circuits_per_round + start + count)
+                progress.update(task, completed=number * self._circuits + start + count)
             definition = classes.get(self._class)
             rounds.append(
                 {
                     "round": number,
-                    "simulated": self._data.circuits_per_round,
+                    "simulated": self._circuits,
                     "succeeded": len(born),
                     "useful": sum(definition.is_useful(individual.metrics) for individual in born),
                 }
@@ -142,7 +143,7 @@ class _Island:
         task: TaskID,
     ) -> None:
         rng = self._rng(number, chunk)
-        first_row = self._shard * ROWS_PER_SHARD + number * self._data.circuits_per_round + start
+        first_row = self._shard * ROWS_PER_SHARD + number * self._circuits + start
         candidates: list[Candidate] = []
 
         def simulations() -> Iterator[Simulation]:
@@ -174,7 +175,7 @@ class _Island:
                     )
                 )
             if index % 200 == 0:
-                progress.update(task, completed=number * self._data.circuits_per_round + start + index)
+                progress.update(task, completed=number * self._circuits + start + index)
         table = _table(individuals, self._class, number, self._shard)
         table = table.replace_schema_metadata({"failed": json.dumps(dict(sorted(failed.items()))), **self._stamp})
         with written_whole(path) as temporary:
@@ -202,13 +203,13 @@ def _table(individuals: Sequence[Individual], circuit_class: str, number: int, s
     }
     for name in _CONDITIONS:
         columns[name] = pa.array([getattr(i.conditions, name) for i in individuals])
-    for name in classes.get(circuit_class).metrics:
+    for name in classes.get(circuit_class).label_metrics:
         columns[name] = pa.array([i.metrics[name] for i in individuals], pa.float64())
     return pa.table(columns)
 
 
 def _individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
-    metric_names = tuple(classes.get(circuit_class).metrics)
+    metric_names = classes.get(circuit_class).label_metrics
     individuals = []
     for row in table.to_pylist():
         tokens = Tokens(

@@ -24,7 +24,7 @@ from genrf import classes
 from genrf.errors import CheckpointError
 from genrf.files import write_json
 from genrf.spec import Conditions, Constraint, DesignSpec
-from training.config import Config
+from training.config import Config, per_class
 
 if TYPE_CHECKING:
     from training.prepare import Rows
@@ -64,7 +64,7 @@ def held_out_specifications(
         )
         for level in config.preparation.levels:
             source = frontier if level == "frontier" else own
-            for index in source[: config.preparation.specifications_per_level]:
+            for index in source[: per_class(config.preparation.specifications_per_level, name)]:
                 chosen.append(_specification(name, level, test, int(index), metric_names))
     return chosen
 

@@ -183,7 +183,7 @@ def topology_rows(prepared: Path) -> PreparedData:
     rows = Rows.load(prepared / "train.npz")
     _, inverse, counts = np.unique(rows.fingerprint, return_inverse=True, return_counts=True)
     # A topology counts as the square root of how often it was bred.
-    weight = np.where(rows.weight > LEAST_WEIGHT, rows.weight, 0.0) / np.sqrt(counts[inverse])
+    weight = rows.balance * np.where(rows.weight > LEAST_WEIGHT, rows.weight, 0.0) / np.sqrt(counts[inverse])
     chosen = torch.from_numpy(np.flatnonzero(weight > 0))
     data = PreparedData.load(prepared / "train.npz")
     data = replace(data, weight=torch.from_numpy(weight.astype(np.float32)))

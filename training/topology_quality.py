@@ -10,7 +10,7 @@ from genrf.circuit.topology import Topology
 from genrf.generation.generate import Designer
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import DesignSpec
-from training.config import Config
+from training.config import Config, per_class
 from training.prepare import Rows
 from training.specifications import HeldOutSpecification
 
@@ -33,12 +33,11 @@ def topology_quality(
     quality = {}
     for name in config.classes:
         specs = [item.spec for item in specifications if item.spec.circuit_class == name and item.level == "exact"]
+        count = per_class(config.evaluation.topologies, name)
         drawn: list[tuple[DesignSpec, Topology | None]] = []
         for index, spec in enumerate(specs):
             # As even a share of the whole number for each specification as integers allow.
-            share = config.evaluation.topologies * (index + 1) // len(
-                specs
-            ) - config.evaluation.topologies * index // len(specs)
+            share = count * (index + 1) // len(specs) - count * index // len(specs)
             drawn += [(spec, topology) for _, topology in designer.topologies(spec, share, rng)]
         valid = [(spec, topology) for spec, topology in drawn if topology is not None]
         fingerprints = {topology.fingerprint for _, topology in valid}
@@ -59,14 +58,21 @@ def _simulating(
     by_spec: dict[str, tuple[DesignSpec, list[Topology]]] = {}
     for spec, topology in valid:
         by_spec.setdefault(spec.name, (spec, []))[1].append(topology)
-    owners: list[int] = []
-    jobs: list[Simulation] = []
-    first = 0
-    for spec, topologies in by_spec.values():
-        repeated = [topology for topology in topologies for _ in range(SIZINGS)]
-        jobs += [Simulation(circuit, spec.conditions) for circuit in designer.size(spec, repeated, rng)]
-        owners += [first + index for index in range(len(topologies)) for _ in range(SIZINGS)]
-        first += len(topologies)
+    failing = list(by_spec.values())
+    simulating = 0
     with SimulatorPool(technology=config.technology) as pool:
-        outcomes = pool.run(jobs)
-    return len({owner for owner, outcome in zip(owners, outcomes, strict=True) if outcome.metrics is not None})
+        # One sizing each, and again only where none has worked yet.
+        for _ in range(SIZINGS):
+            jobs = [
+                Simulation(circuit, spec.conditions)
+                for spec, topologies in failing
+                for circuit in (designer.size(spec, topologies, rng) if topologies else [])
+            ]
+            outcomes = iter(pool.run(jobs))
+            remaining = [
+                (spec, [topology for topology in topologies if next(outcomes).metrics is None])
+                for spec, topologies in failing
+            ]
+            simulating += sum(len(t) for _, t in failing) - sum(len(t) for _, t in remaining)
+            failing = remaining
+    return simulating

@@ -14,7 +14,7 @@ from genrf.generation.backend import OnnxBackend
 from genrf.generation.bundle import Bundle
 from genrf.generation.generate import Designer
 from genrf.metrics import Metrics
-from training.config import Config
+from training.config import Config, PerClass, per_class
 from training.progress import progress_bar
 from training.specifications import HeldOutSpecification
 
@@ -53,7 +53,7 @@ def bundle_designer(config: Config, bundle: Bundle) -> Designer:
 def generator_trials(
     open_designer: Callable[[], Designer],
     specifications: Sequence[HeldOutSpecification],
-    calls: int,
+    calls: PerClass,
     *,
     description: str = GENERATOR,
     processes: int | None = None,
@@ -89,9 +89,11 @@ def _open(open_designer: Callable[[], Designer]) -> None:
     _designer = open_designer().__enter__()
 
 
-def _attempt(calls: int, item: HeldOutSpecification, designer: Any = None) -> Trial:
+def _attempt(calls: PerClass, item: HeldOutSpecification, designer: Any = None) -> Trial:
     start = time.perf_counter()
-    result = (designer or _designer).design(item.spec, calls=calls, stop_when_met=True)
+    result = (designer or _designer).design(
+        item.spec, calls=per_class(calls, item.spec.circuit_class), stop_when_met=True
+    )
     return Trial(
         method=GENERATOR,
         circuit_class=item.spec.circuit_class,

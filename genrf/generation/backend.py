@@ -30,7 +30,7 @@ class Backend(Protocol):
         ...
 
     def propose(self, specification: Array, latent: Array) -> tuple[Array, Array]:
-        """Topology generator: specification (B, D), latent (B, Z) -> logits of kinds (B, 28, 6) and nets (B, 28, 3,
+        """Topology generator: specification (B, D), latent (B, Z) -> logits of kinds (B, 28, 8) and nets (B, 28, 3,
         28)."""
         ...
 

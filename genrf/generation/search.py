@@ -204,7 +204,7 @@ class Search:
         provenance: dict[str, Any],
     ) -> None:
         with self._timed("spice"):
-            jobs = [Simulation(circuit, self._spec.conditions) for _, _, circuit in chosen]
+            jobs = [Simulation(circuit, self._spec.conditions, self._spec.needs_signoff) for _, _, circuit in chosen]
             for (own, index, circuit), outcome in zip(chosen, pool.run_iter(jobs), strict=True):
                 self._simulated += 1
                 if outcome.metrics is None:

@@ -14,7 +14,7 @@ from training.dataset import Batch
 from training.models.backbone import BackboneConfig
 
 TINY = BackboneConfig(width=16, layers=2, heads=2, message_width=8)
-TERMINALS = np.array([0, 2, 2, 2, 3, 1])
+TERMINALS = np.array([0, 2, 2, 2, 3, 1, 2, 2])
 """Terminals of each kind, the empty slot first."""
 
 
@@ -23,7 +23,7 @@ def random_rows(count: int, seed: int = 0, slots: int = 28) -> dict[str, np.ndar
     learn."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(5, 15, count)
-    kinds = rng.integers(1, 6, (count, slots))
+    kinds = rng.integers(1, 8, (count, slots))
     kinds[np.arange(slots) >= lengths[:, None]] = 0
     nets = rng.integers(1, 14, (count, slots, 3))
     nets[np.arange(3) >= TERMINALS[kinds][..., None]] = 0
@@ -37,6 +37,7 @@ def random_rows(count: int, seed: int = 0, slots: int = 28) -> dict[str, np.ndar
         "metrics": metrics.astype(np.float32),
         "conditions": conditions.astype(np.float32),
         "weight": rng.uniform(0.1, 1.0, count).astype(np.float32),
+        "balance": np.ones(count, dtype=np.float32),
     }
 
 
@@ -55,7 +56,7 @@ def random_batch(count: int, seed: int = 0, slots: int = 14) -> Batch:
 def conditioning() -> Conditioning:
     """How the random circuits' metrics are standardised: not at all."""
     names = ("gain_db", "nf_db", "s11_db", "s22_db", "s12_db", "bandwidth_hz", "mu_min", "power_w")
-    return Conditioning(classes=("lna",), metrics=names, mean=(0.0,) * 8, deviation=(1.0,) * 8)
+    return Conditioning(classes=("lna",), metrics=names, mean=((0.0,) * 8,), deviation=((1.0,) * 8,))
 
 
 def prepared_folder(folder: Path, rows: int = 400) -> Path:

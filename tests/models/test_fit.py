@@ -192,7 +192,7 @@ def test_the_pipelines_steps_leave_what_the_next_ones_read(prepared: Path, tmp_p
     assert sampler["steps"] == config.sizing_diffusion.sampling_steps
     assert sampler["conditions_size"] == 5
     report = train.train_surrogate(config, prepared, tmp_path / "surrogate")
-    assert report["gain_db_mae"] > 0
+    assert report["lna/gain_db_mae"] > 0
     changed = dataclasses.replace(config, seed=config.seed + 1)
     assert train.train_surrogate(changed, prepared, tmp_path / "surrogate") != report
 

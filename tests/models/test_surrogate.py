@@ -59,13 +59,13 @@ def test_accuracy_is_reported_in_the_metrics_own_units() -> None:
     rows["metrics"][:, 1] = float("nan")
     data = PreparedData(*(torch.from_numpy(rows[name]) for name in PreparedData.__dataclass_fields__))
     scaled = conditioning()
-    object.__setattr__(scaled, "deviation", (3.0, *scaled.deviation[1:]))
+    object.__setattr__(scaled, "deviation", ((3.0, *scaled.deviation[0][1:]),))
     model = surrogate()
     once, thrice = accuracy(model, data, conditioning()), accuracy(model, data, scaled)
-    assert thrice["gain_db_mae"] == pytest.approx(3 * once["gain_db_mae"], rel=1e-3)
-    assert thrice["s11_db_mae"] == once["s11_db_mae"]
-    assert not any(key.startswith("nf_db") for key in once)
-    assert 0 <= once["gain_db_within_1"] <= once["gain_db_within_2"] <= 1
+    assert thrice["lna/gain_db_mae"] == pytest.approx(3 * once["lna/gain_db_mae"], rel=1e-3)
+    assert thrice["lna/s11_db_mae"] == once["lna/s11_db_mae"]
+    assert not any(key.startswith("lna/nf_db") for key in once)
+    assert 0 <= once["lna/gain_db_within_1"] <= once["lna/gain_db_within_2"] <= 1
 
 
 def test_drawn_metrics_have_the_predicted_spread() -> None:

@@ -9,6 +9,7 @@ import torch
 from genrf import classes
 from genrf.circuit.tokens import FIRST_INTERNAL_TOKEN, TERMINAL_COUNTS, encode
 from training.models.topology_gan import (
+    N_KINDS,
     FORBIDDEN,
     TopologyGAN,
     TopologyGANConfig,
@@ -97,7 +98,7 @@ def test_gradients_reach_the_latent_through_every_choice(model: TopologyGAN) -> 
 def test_a_certain_reconstruction_costs_nothing(circuits: tuple[torch.Tensor, torch.Tensor]) -> None:
     kinds, nets = circuits
     certain = (
-        100.0 * torch.nn.functional.one_hot(kinds, 6).float(),
+        100.0 * torch.nn.functional.one_hot(kinds, N_KINDS).float(),
         100.0 * torch.nn.functional.one_hot(nets, 28).float(),
     )
     assert reconstruction_loss(certain, kinds, nets) == pytest.approx(0.0, abs=1e-4)

@@ -19,6 +19,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 TRAINING = {"batch_size": 32, "max_steps": 20, "validate_every": 10, "width": 16}
 MICRO = {
+    "classes": ["lna", "filter"],
     "data": {"rounds": 2, "circuits_per_round": 300, "chunk": 100, "elite_per_band": 20, "frequency_bands": 4},
     "preparation": {"specifications_per_level": 2, "test_share": 0.2, "validation_share": 0.15},
     "topology_gan": TRAINING,
@@ -133,7 +134,7 @@ def test_mlflow_holds_one_parent_with_a_child_a_step(folder: Path, summary: dict
     assert parent.data.tags["genrf.dataset_sha256"] == summary["dataset_sha256"]
     curve = client.get_metric_history(children["train_surrogate"].info.run_id, "validation_loss")
     assert len(curve) == 2
-    version = client.get_model_version_by_alias("genrf-lna", "champion")
+    version = client.get_model_version_by_alias("genrf", "champion")
     assert version.run_id == children["promote_model"].info.run_id
     assert version.tags["parent_run"] == parent.info.run_id
 

@@ -18,6 +18,8 @@ SHARDS = 2
 def config() -> Config:
     return load_config(
         overrides={
+            "classes": ["lna"],
+            "evaluation": {"calls": 64},
             "data": {"rounds": 3, "circuits_per_round": 160, "chunk": 80, "elite_per_band": 16, "frequency_bands": 3},
             "preparation": {"test_share": 0.3, "validation_share": 0.1, "specifications_per_level": 5},
         }

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from genrf import classes
 from genrf.conditioning import BOUND_FEATURES, Conditioning
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.spec import Conditions, Constraint, DesignSpec
@@ -24,6 +23,12 @@ def conditioning(prepared: Path) -> Conditioning:
     return Conditioning.load(prepared)
 
 
+def statistics(conditioning: Conditioning) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of the amplifiers' metrics."""
+    position = conditioning.classes.index("lna")
+    return conditioning.mean[position], conditioning.deviation[position]
+
+
 def bounds_of(conditioning: Conditioning, vector: np.ndarray) -> np.ndarray:
     return vector[..., conditioning.conditions_size :].reshape(*vector.shape[:-1], -1, BOUND_FEATURES)
 
@@ -34,7 +39,8 @@ def test_a_bound_is_told_on_its_side_and_nothing_else_is(conditioning: Condition
     assert vector.shape == (conditioning.specification_size,)
     bounds = bounds_of(conditioning, vector)
     gain = conditioning.metrics.index("gain_db")
-    expected = (12.0 - conditioning.mean[gain]) / conditioning.deviation[gain]
+    mean, deviation = statistics(conditioning)
+    expected = (12.0 - mean[gain]) / deviation[gain]
     assert bounds[gain] == pytest.approx([expected, 1, 0, 0], abs=1e-5)
     assert not np.delete(bounds, gain, axis=0).any()
 
@@ -58,16 +64,16 @@ def test_the_predicted_margin_is_the_worst_slack(conditioning: Conditioning) -> 
     spec = DesignSpec(circuit_class="lna", conditions=CONDITIONS, constraints=constraints)
     metrics = np.zeros((1, len(conditioning.metrics)), dtype=np.float32)
     gain, noise = (conditioning.metrics.index(name) for name in ("gain_db", "nf_db"))
-    metrics[0, gain] = (14.0 - conditioning.mean[gain]) / conditioning.deviation[gain]
-    metrics[0, noise] = (3.5 - conditioning.mean[noise]) / conditioning.deviation[noise]
+    mean, deviation = statistics(conditioning)
+    metrics[0, gain] = (14.0 - mean[gain]) / deviation[gain]
+    metrics[0, noise] = (3.5 - mean[noise]) / deviation[noise]
     margin = conditioning.predicted_margin(spec, metrics)
-    assert margin == pytest.approx(-0.5 / conditioning.deviation[noise], rel=1e-4)
+    assert margin == pytest.approx(-0.5 / deviation[noise], rel=1e-4)
 
 
 def test_the_chance_of_meeting_a_bound_follows_the_normal_distribution(conditioning: Conditioning) -> None:
-    spec = DesignSpec(
-        circuit_class="lna", conditions=CONDITIONS, constraints=(Constraint("gain_db", ">=", conditioning.mean[0]),)
-    )
+    mean, _ = statistics(conditioning)
+    spec = DesignSpec(circuit_class="lna", conditions=CONDITIONS, constraints=(Constraint("gain_db", ">=", mean[0]),))
     assert conditioning.metrics[0] == "gain_db"
     deviations = np.linspace(-3.0, 3.0, 13)
     metrics = np.zeros((len(deviations), len(conditioning.metrics)), dtype=np.float32)
@@ -82,9 +88,8 @@ def test_bounds_that_are_all_likely_beat_one_that_is_not(conditioning: Condition
     spec = DesignSpec(circuit_class="lna", conditions=CONDITIONS, constraints=constraints)
     gain, noise = (conditioning.metrics.index(name) for name in ("gain_db", "nf_db"))
     metrics = np.zeros((2, len(conditioning.metrics)), dtype=np.float32)
-    vocabulary = classes.get("lna").metrics
-    metrics[:, gain] = conditioning.standardise(gain, vocabulary["gain_db"], 12.0) + np.array([0.2, 2.0])
-    metrics[:, noise] = conditioning.standardise(noise, vocabulary["nf_db"], 3.0) - np.array([0.2, -0.3])
+    metrics[:, gain] = conditioning.standardise("lna", "gain_db", 12.0) + np.array([0.2, 2.0])
+    metrics[:, noise] = conditioning.standardise("lna", "nf_db", 3.0) - np.array([0.2, -0.3])
     balanced, lopsided = conditioning.log_probability_met(spec, metrics, np.full_like(metrics, 0.2))
     assert lopsided < balanced < 0.0
 
