@@ -96,6 +96,9 @@ def test_drawn_values_are_of_unit_scale():
         for kind, x in zip(kinds.tolist(), normalise(kinds, padded, 20e9), strict=True):
             if kind:
                 gathered[kind].append(x)
-    for token, x in gathered.items():
+    in_amplifiers = {
+        token: x for token, x in gathered.items() if token not in (KIND_TOKENS["diode"], KIND_TOKENS["varactor"])
+    }
+    for token, x in in_amplifiers.items():
         assert abs(np.mean(x)) < 1.0, token
         assert 0.4 < np.std(x) < 2.0, token
