@@ -17,7 +17,6 @@ from genrf import classes
 from genrf.errors import InvalidInputError
 from training.plain_data import Absent, build
 
-
 PerClass = int | dict[str, int]
 """A count for every circuit class, or ``default`` and the classes that differ: some take 100 times as long to simulate."""
 

@@ -26,13 +26,13 @@ from types import TracebackType
 from genrf.circuit.topology import Circuit
 from genrf.simulation.engine import Failure, Outcome, Simulation
 from genrf.simulation.messages import Task, pack_tasks, unpack_answers
-from genrf.simulation.worker import SHARED_BYTES, read_progress, write_progress
+from genrf.simulation.worker import SHARED_BYTES, read_progress, time_limit_s, write_progress
 from genrf.spec import Conditions
 
 log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT_S = 5.0
-"""Processor time a circuit may take; a typical one takes 2 ms."""
+"""Processor time that a circuit's label metrics may take; a typical one takes 2 to 200 ms."""
 RECYCLE_AFTER = 20_000
 """Circuits after which a worker is replaced: ngspice leaks about 1 MB in 400 circuits."""
 _BATCH = 16
@@ -264,7 +264,7 @@ class SimulatorPool:
             current = read_progress(worker.shared)
             if current != worker.seen[0] or not worker.pending or not worker.ready:
                 worker.seen = (current, now)
-            elif now - worker.seen[1] > _WALL_FACTOR * self._timeout_s:
+            elif now - worker.seen[1] > _WALL_FACTOR * time_limit_s(self._timeout_s, worker.pending.get(current)):
                 worker.process.kill()
                 self._bury(worker, run, killed=True)
 
@@ -273,9 +273,11 @@ class SimulatorPool:
         culprit = read_progress(worker.shared)
         status = worker.close()
         self._workers[self._workers.index(worker)] = self._start()
-        if worker.pending.pop(culprit, None):
+        task = worker.pending.pop(culprit, None)
+        if task:
             if killed or status == -signal.SIGVTALRM:
-                failure = Failure("timeout", f"more than {self._timeout_s:g} s of processor time")
+                limit_s = time_limit_s(self._timeout_s, task)
+                failure = Failure("timeout", f"more than {limit_s:g} s of processor time")
             else:
                 failure = Failure("crash", f"the simulator ended with status {status}")
             log.debug("circuit %d: %s", culprit, failure)

@@ -20,11 +20,18 @@ from multiprocessing.connection import Connection
 
 from genrf.errors import GenRFError
 from genrf.simulation.engine import Failure, Outcome, measure
-from genrf.simulation.messages import READY, pack_answers, pack_error, unpack_tasks
+from genrf.simulation.messages import READY, Task, pack_answers, pack_error, unpack_tasks
 
 SHARED_BYTES = 8
 """Number of the circuit in progress, as a signed 64-bit integer; -1 when idle."""
 _FLUSH_AFTER_S = 0.1
+_SIGNOFF_FACTOR = 24.0
+"""Sign-off metrics may take minutes."""
+
+
+def time_limit_s(limit_s: float, task: Task | None) -> float:
+    """Processor time that a task may take, in s, where label metrics may take `limit_s`."""
+    return limit_s * _SIGNOFF_FACTOR if task is not None and task[1].signoff else limit_s
 
 
 def write_progress(shared: mmap.mmap, number: int) -> None:
@@ -58,12 +65,13 @@ def serve(connection: Connection, shared: mmap.mmap, technology: str, limit_s: f
             return
         answers: list[tuple[int, Outcome]] = []
         flushed = time.monotonic()
-        for number, simulation, curves in request:
+        for task in request:
+            number, simulation, curves = task
             if answers and time.monotonic() - flushed > _FLUSH_AFTER_S:
                 connection.send_bytes(pack_answers(answers))
                 answers, flushed = [], time.monotonic()
             write_progress(shared, number)
-            signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
+            signal.setitimer(signal.ITIMER_VIRTUAL, time_limit_s(limit_s, task))
             try:
                 outcome = measure(simulator, simulation, technology, curves)
             except GenRFError as error:

@@ -43,7 +43,7 @@ _RANGES = {
     "diode": (1.0, 40.0),
     "varactor": (1.0, 200.0),
 }
-_JUNCTIONS = ("hbt", "diode", "varactor")
+JUNCTIONS = ("hbt", "diode", "varactor")
 """Kinds that are made of transistors, and whose value is their number of emitters."""
 _NET = re.compile(r"(0|[a-z][a-z0-9]{0,15})\Z")
 _SIGNAL_GROUNDS = (GROUND, SUPPLY)
@@ -71,7 +71,7 @@ class SG13G2:
         value = min(max(float(value), low), high)
         if kind == "bias_voltage":
             return round(value, 3)
-        if kind in _JUNCTIONS:
+        if kind in JUNCTIONS:
             transistors, emitters = _split_emitters(value)
             return float(transistors * emitters)
         return float(f"{value:.4g}")
@@ -93,7 +93,7 @@ class SG13G2:
         ):
             name = designator.lower()
             _check(designator, device, value)
-            if device.kind in _JUNCTIONS:
+            if device.kind in JUNCTIONS:
                 lines += _hbt_lines(transistor_name(name, device.kind), _terminals(device), value)
             elif device.kind == "resistor":
                 a, b = device.nets
@@ -131,7 +131,7 @@ class SG13G2:
         emitters = {
             _split_emitters(value)[1]
             for device, value in zip(circuit.topology.devices, circuit.values, strict=True)
-            if device.kind in _JUNCTIONS
+            if device.kind in JUNCTIONS
         }
         return [_hbt_card(nx, corner, temperature_c) for nx in sorted(emitters)]
 
@@ -144,7 +144,7 @@ class SG13G2:
             operating_point: ``vce``, in V, and ``ic``, in A, of all emitters together; for a junction the voltage
                 across it and the current through it.
         """
-        if device.kind not in _JUNCTIONS:
+        if device.kind not in JUNCTIONS:
             return []
         broken = []
         limit_v = _largest_vce()
@@ -172,7 +172,7 @@ def _check(designator: str, device: Device, value: float) -> None:
         raise InvalidInputError(
             f"{designator}: {kind.value} must be from {low:g} to {high:g} {kind.unit}, got {value!r}"
         )
-    if device.kind in _JUNCTIONS:
+    if device.kind in JUNCTIONS:
         transistors, emitters = _split_emitters(value)
         if transistors * emitters != value:
             raise InvalidInputError(

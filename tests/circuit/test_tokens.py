@@ -45,7 +45,7 @@ def test_empty_slots_and_surplus_terminals_are_passed_over():
 @pytest.mark.parametrize(
     ("kind", "nets", "said"),
     [
-        (6, (1, 2, 3), "unknown kind token 6"),
+        (8, (1, 2, 3), "unknown kind token 8"),
         (-1, (1, 2, 3), "unknown kind token -1"),
         (1, (0, 7, 0), "net token 0 is no net"),
         (1, (5, 7, 0), "net token 5 is no net of class lna"),
