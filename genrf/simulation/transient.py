@@ -38,6 +38,7 @@ _SLOWEST = 0.95
 _LARGEST_EXTRAPOLATION = 20.0
 """How far a trusted extrapolation may reach, in tolerances."""
 _LEAST_WARMING_K = 0.01
+_SINE = re.compile(r"sin\(.*?\)")
 _TRANSISTOR = re.compile(r"q\S* \S+ \S+ \S+ \S+ (\S+) (npn\S+)(?: m=(\d+))?\Z")
 
 Observation = Callable[["Transient"], NDArray[np.complex128]]
@@ -101,7 +102,13 @@ class Transient:
 
     def drive(self, source: str, amplitude_v: float, frequency_hz: float) -> None:
         """Change the amplitude of a sine source, in V, from here on."""
-        self._simulator.command(f"alter @{source}[sin] [ 0 {amplitude_v:.9g} {frequency_hz:.12g} ]")
+        if self.periods > 0.0:
+            self._simulator.command(f"alter @{source}[sin] [ 0 {amplitude_v:.9g} {frequency_hz:.12g} ]")
+            return
+        wave = f"sin(0 {amplitude_v:.9g} {frequency_hz:.12g})"
+        self._netlist = tuple(
+            _SINE.sub(wave, line) if line.startswith(f"{source} ") else line for line in self._netlist
+        )
 
     def settle(
         self, observe: Observation, *, tolerance: float = 1e-3, block: float = 4.0, floor: float = 1e-2
