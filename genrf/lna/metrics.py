@@ -1,18 +1,12 @@
-"""What a low-noise amplifier is measured by, and how the figures follow from S-parameters.
+"""What a low-noise amplifier is measured by, and how its noise figure follows from noise.
 
 symbol  variable        meaning                                     unit
-S_ij    s11 ... s22     scattering parameters                       1
-Delta   determinant     S11 S22 - S12 S21                           1
-mu      mu              Edwards-Sinsky stability factor             1
 F       factor          noise factor, source at T0 = 290 K          1
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
-import numpy as np
 
 from genrf.metrics import Metric
 
@@ -41,15 +35,8 @@ METRICS: dict[str, Metric] = {
     )
 }
 
-SMALLEST_MAGNITUDE = 1e-15
-"""-300 dB: the floor for a transmission that is exactly zero."""
 BOLTZMANN = 1.380649e-23
 REFERENCE_TEMPERATURE_K = 290.0
-
-
-def decibels(s: complex) -> float:
-    """20 log10 of a magnitude, not below -300 dB."""
-    return 20.0 * math.log10(max(abs(s), SMALLEST_MAGNITUDE))
 
 
 def noise_figure_db(input_noise: float, source_ohm: float) -> float:
@@ -63,44 +50,3 @@ def noise_figure_db(input_noise: float, source_ohm: float) -> float:
     """
     factor = 1.0 + input_noise**2 / (4.0 * BOLTZMANN * REFERENCE_TEMPERATURE_K * source_ohm)
     return 10.0 * math.log10(factor)
-
-
-def mu_minimum(s11: np.ndarray, s12: np.ndarray, s21: np.ndarray, s22: np.ndarray) -> float:
-    """Smallest of mu and mu' over frequency (Edwards and Sinsky, IEEE T-MTT 40(12), 1992).
-
-    Arrays of shape (points,).
-    """
-    reverse = s12 * s21
-    near = np.stack((s11, s22))  # (2, points): mu of the source port, then mu' of the load port
-    far = near[::-1]
-    distance = np.abs(far - (s11 * s22 - reverse) * near.conj()) + np.abs(reverse)
-    # A zero distance means a port that is matched and isolated: as stable as can be; the floor only keeps mu finite.
-    return float(((1.0 - near.real**2 - near.imag**2) / np.maximum(distance, 1e-12)).min())
-
-
-def bandwidth_hz(
-    frequency_hz: Sequence[float], gain_db: Sequence[float], centre_hz: float, drop_db: float = 3.0
-) -> float:
-    """Width of the contiguous band around the centre with gain no more than ``drop_db`` below the centre's.
-
-    Linear interpolation in dB over log frequency; a band that reaches the end of the sweep ends there.
-
-    Args:
-        frequency_hz: ascending; must contain the centre.
-        gain_db: as many.
-        centre_hz: centre frequency.
-        drop_db: in dB.
-    """
-    centre = min(range(len(frequency_hz)), key=lambda index: abs(frequency_hz[index] - centre_hz))
-    level = gain_db[centre] - drop_db
-    edges = []
-    for step, end in ((-1, -1), (1, len(frequency_hz))):
-        edge = frequency_hz[0 if step < 0 else -1]
-        for index in range(centre, end, step):
-            if gain_db[index] < level:
-                inside, outside = gain_db[index - step], gain_db[index]
-                ratio = frequency_hz[index] / frequency_hz[index - step]
-                edge = frequency_hz[index - step] * ratio ** ((inside - level) / (inside - outside))
-                break
-        edges.append(edge)
-    return edges[1] - edges[0]

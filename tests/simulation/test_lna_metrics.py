@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genrf import classes
-from genrf.lna.metrics import METRICS, bandwidth_hz, mu_minimum, noise_figure_db
+from genrf.lna.metrics import METRICS, noise_figure_db
 from genrf.lna.testbench import LnaTestbench
+from genrf.simulation.scattering import bandwidth_hz, mu_minimum
 
 
 def test_noise_figure_of_a_noiseless_and_of_a_source_like_circuit() -> None:
