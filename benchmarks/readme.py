@@ -4,7 +4,8 @@
     python benchmarks/readme.py --check    # exit 1 if it is out of date
 
 Results are files in ``benchmarks/results/``: ``smoke.json`` is the ``runs/latest/summary.json`` of a run of ``make run``,
-``simulation.json`` the last line of ``benchmarks/simulation.py``, ``generate.json`` that of ``benchmarks/generate.py``.
+``simulation.json`` the last line of ``benchmarks/simulation.py``, ``generate.json`` that of ``benchmarks/generate.py``,
+``classes.json`` that of ``benchmarks/classes.py``.
 """
 
 from __future__ import annotations
@@ -17,62 +18,79 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- results: made by benchmarks/readme.py -->", "<!-- end of results -->"
-LEVELS = ("relaxed", "exact", "tightened", "frontier")
 
 
 def table() -> str:
     """The measured results as Markdown."""
-    smoke, simulation, generate = (_read(name) for name in ("smoke", "simulation", "generate"))
-    lines = [
-        f"Two cores of an AMD EPYC, no GPU, recipe `smoke`. `make run` at commit `{smoke['commit'][:10]}`"
-        + (f", `make bench` at commit `{simulation['commit']}`." if simulation else "."),
+    smoke, simulation, generate, speed = (_read(name) for name in ("smoke", "simulation", "generate", "classes"))
+    commits = [f"`make run` at commit `{smoke['commit'][:10]}`"]
+    commits += [f"`make bench` at commit `{simulation['commit']}`"] if simulation else []
+    commits += [f"`benchmarks/classes.py` at commit `{speed['commit']}`"] if speed else []
+    lines = [f"Two cores of an AMD EPYC, no GPU, recipe `smoke`. {', '.join(commits)}.", ""]
+    lines += ["| what | measured | how |", "|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in _facts(smoke, simulation, generate)]
+    if speed:
+        lines += ["", *_speed(speed)]
+    lines += [
         "",
-        "| what | measured | how |",
-        "|---|---|---|",
+        "Share of held-out specifications that were met in simulation within 1, 8 and 64 SPICE calls; classes that take "
+        "long to simulate were given 16 (in brackets the 95 % interval of the last figure):",
+        "",
+        "| class | specifications | level | generator | retrieval, rescaled | random |",
+        "|---|---|---|---|---|---|",
     ]
-    circuits, quality = smoke["circuits"], smoke["topologies"]["lna"]
+    for name, level in dict.fromkeys((entry["class"], entry["level"]) for entry in smoke["success"]):
+        entries = [e for e in smoke["success"] if (e["class"], e["level"]) == (name, level)]
+        by_method = {entry["method"]: entry for entry in entries}
+        cells = [_success(by_method[method]) for method in ("generator", "retrieval", "random")]
+        lines.append(f"| {name} | {entries[0]['specifications']} | {level} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _facts(smoke: dict[str, Any], simulation: dict[str, Any], generate: dict[str, Any]) -> list[tuple[str, str, str]]:
+    circuits = smoke["circuits"]
     failed = sum(circuits["failed"].values())
     rows = [
         ("circuits simulated", f"{circuits['simulated']:,}, of which {failed:,} failed", "`make run`"),
         ("useful in the last round", _percent(circuits["useful_share_last_round"]), "`make run`"),
-        (
-            "GAN topologies, of 1,000",
-            f"{_percent(quality['valid'])} valid, {_percent(quality['simulates'])} simulate, "
-            f"{_percent(quality['unique'])} unique, {_percent(quality['novel'])} of those novel",
-            "`make run`",
-        ),
     ]
+    for name, quality in smoke["topologies"].items():
+        shares = ("valid", "simulates", "unique", "novel")
+        text = ", ".join(f"{_percent(quality[key])} {key}" for key in shares)
+        rows.append((f"GAN topologies, {name}, of {quality['drawn']:,}", text, "`make run`"))
     if "wall_s" in smoke:
         rows.append(("whole pipeline, wall time", f"{smoke['wall_s']:.0f} s", "`make run`"))
         rows.append(("the same again, from the cache", f"{smoke['cached_wall_s']:.0f} s", "`make run`"))
     if generate:
         wall = f"{generate['median_wall_s']:.1f} s"
-        rows.append(("one specification, cold start to files", wall, "`python benchmarks/generate.py`"))
+        rows.append(("one amplifier, cold start to files", wall, "`python benchmarks/generate.py`"))
     if simulation:
         rate, ratio = f"{simulation['band_circuits_per_s']:,.0f}", f"{simulation['ratio']:.0f}"
         band = f"{rate}, {ratio} times one `ngspice -b` a circuit"
-        rows.append(("circuits a second, S at 11 frequencies and NF", band, "`make bench`"))
-        rows.append(("circuits a second, all metrics", f"{simulation['full_labels_per_s']:,.0f}", "`make bench`"))
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    count = smoke["success"][0]["specifications"]
-    lines += [
+        rows.append(("amplifiers a second, S at 11 frequencies and NF", band, "`make bench`"))
+    return rows
+
+
+def _speed(speed: dict[str, Any]) -> list[str]:
+    """How fast each class is simulated."""
+    lines = [
+        "Label metrics of random circuits of each class (`python benchmarks/classes.py`), failed ones included in the "
+        "first figure; the baseline is one `ngspice -b` process a circuit, two at once:",
         "",
-        f"Share of {count} held-out specifications a level that were met in simulation within 1, 8 and 64 SPICE calls "
-        "(95 % interval of the last):",
-        "",
-        "| level | generator | retrieval, rescaled | random |",
-        "|---|---|---|---|",
+        "| class | circuits a second | that simulate | `ngspice -b` a second | ratio | where the time goes, ms a circuit |",
+        "|---|---|---|---|---|---|",
     ]
-    for level in LEVELS:
-        cells = [_success(smoke, level, method) for method in ("generator", "retrieval", "random")]
-        lines.append(f"| {level} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    for name, entry in speed["classes"].items():
+        parts = ", ".join(f"{part} {value:g}" for part, value in entry["milliseconds_by_analysis"].items())
+        figures = f"{entry['circuits_per_s']:g} | {entry['working_per_s']:g} | {entry['baseline_per_s']:g}"
+        lines.append(f"| {name} | {figures} | {entry['ratio']:g} | {parts} |")
+    return lines
 
 
-def _success(smoke: dict[str, Any], level: str, method: str) -> str:
-    entry = next(e for e in smoke["success"] if (e["class"], e["level"], e["method"]) == ("lna", level, method))
-    low, high = entry["success_at_64_interval"]
-    shares = " / ".join(f"{100 * entry[f'success_at_{calls}']:.0f}" for calls in (1, 8, 64))
+def _success(entry: dict[str, Any]) -> str:
+    reached = [calls for calls in (1, 8, 64) if f"success_at_{calls}" in entry]
+    low, high = entry[f"success_at_{reached[-1]}_interval"]
+    shares = " / ".join(f"{100 * entry[f'success_at_{calls}']:.0f}" for calls in reached)
     return f"{shares} % ({100 * low:.0f} to {100 * high:.0f})"
 
 
