@@ -37,7 +37,7 @@ from training.specifications import (
 from training.topology_quality import topology_quality
 from training.trials import Trial, generator_trials
 
-SUCCESS_AT = (1, 8, 64)
+SUCCESS_AT = (1, 8, 16, 64)
 RETRIEVAL = "retrieval"
 RANDOM = "random"
 

@@ -92,7 +92,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
     facts.add_row("model registry", f"version {promotion['version']} is {word}: {promotion['reason']}")
     yield facts
     every = {key for entry in summary["success"] for key in entry}
-    shown = [key for key in ("success_at_1", "success_at_8", "success_at_64") if key in every]
+    shown = [key for key in ("success_at_1", "success_at_8", "success_at_16", "success_at_64") if key in every]
     success = Table(title="Share of held-out specifications met within so many simulations", title_justify="left")
     for heading in ("class", "level", "method", *(key.replace("success_at_", "success@") for key in shown)):
         success.add_column(heading, justify="right" if "@" in heading else "left")
