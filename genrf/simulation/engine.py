@@ -11,6 +11,8 @@ from genrf.metrics import Metrics
 from genrf.simulation.library import Library
 from genrf.simulation.testbench import Cause, Curve, SimulationFailure, Trace
 from genrf.spec import Conditions
+from genrf.technology.base import Technology
+from genrf.technology.variation import Variation, VariedTechnology
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Simulation:
     conditions: Conditions
     signoff: bool = False
     """Whether the sign-off metrics are measured too, which may take many times as long."""
+    variation: Variation | None = None
+    """How the manufactured circuit differs from the design; none: not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,9 @@ class Outcome:
 def measure(library: Library, simulation: Simulation, technology_name: str, curves: bool = False) -> Outcome:
     """Simulate one circuit; whatever is wrong with it becomes the outcome's failure."""
     circuit, conditions = simulation.circuit, simulation.conditions
-    process = technology.get(technology_name)
+    process: Technology = technology.get(technology_name)
+    if simulation.variation is not None:
+        process = VariedTechnology(process, simulation.variation)
     testbench = classes.get(circuit.topology.circuit_class).testbench
     try:
         measurement = testbench.simulate(

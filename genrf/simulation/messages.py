@@ -13,6 +13,7 @@ from genrf.errors import GenRFError
 from genrf.metrics import Metrics
 from genrf.simulation.engine import Failure, Outcome, Simulation
 from genrf.spec import Conditions
+from genrf.technology.variation import Variation
 
 Task = tuple[int, Simulation, bool]
 """Number, what to simulate, whether curves are wanted."""
@@ -26,9 +27,10 @@ def pack_tasks(tasks: Iterable[Task]) -> bytes:
 def unpack_tasks(message: bytes) -> list[Task]:
     """Inverse of `pack_tasks`."""
     tasks = []
-    for number, topology, values, conditions, signoff, curves in pickle.loads(message):
+    for number, topology, values, conditions, signoff, varied, curves in pickle.loads(message):
         circuit = Circuit(_topology(*topology), values)
-        tasks.append((number, Simulation(circuit, _conditions(conditions), signoff), curves))
+        variation = None if varied is None else Variation(*varied)
+        tasks.append((number, Simulation(circuit, _conditions(conditions), signoff, variation), curves))
     return tasks
 
 
@@ -71,6 +73,7 @@ def unpack_answers(message: bytes) -> list[tuple[int, Outcome]] | None:
 
 def _pack_simulation(simulation: Simulation) -> tuple[Any, ...]:
     topology, conditions = simulation.circuit.topology, simulation.conditions
+    variation = simulation.variation
     return (
         (topology.circuit_class, tuple((device.kind, device.nets) for device in topology.devices)),
         simulation.circuit.values,
@@ -83,6 +86,7 @@ def _pack_simulation(simulation: Simulation) -> tuple[Any, ...]:
             conditions.corner,
         ),
         simulation.signoff,
+        None if variation is None else (variation.process, variation.mismatch),
     )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from genrf.circuit.topology import Circuit, Device
+from genrf.technology.variation import Variation
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Technology(Protocol):
@@ -26,14 +30,28 @@ class Technology(Protocol):
         """The nearest legal value on the process's grid."""
         ...
 
-    def instances(self, circuit: Circuit, corner: str = "typ", temperature_c: float = 27.0) -> list[str]:
+    def instances(
+        self,
+        circuit: Circuit,
+        corner: str = "typ",
+        temperature_c: float = 27.0,
+        variation: Variation | None = None,
+    ) -> list[str]:
         """SPICE lines that instantiate every device of the circuit with its parasitics, named by its designator."""
         ...
 
-    def models(self, circuit: Circuit, corner: str, temperature_c: float) -> list[str]:
+    def models(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
         """SPICE lines of just the model cards that the circuit's instances refer to, parameters evaluated."""
         ...
 
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """Which of the process's device limits the operating point breaks (voltages in V, currents in A)."""
+        ...
+
+    def draw(
+        self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True
+    ) -> Variation:
+        """Draw one manufactured copy of a circuit; leaving a part out does not change what is drawn for the other."""
         ...

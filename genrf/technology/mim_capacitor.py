@@ -34,6 +34,11 @@ class MimCapacitor:
     bottom_plate_f: float
 
 
+def plate_area_um2(nominal_f: float) -> float:
+    """Area of all plates of a capacitor designed for ``nominal_f``, in um^2."""
+    return nominal_f / _TYPICAL_DENSITY_F_PER_UM2
+
+
 def mim_capacitor(nominal_f: float, corner: str, temperature_c: float) -> MimCapacitor:
     """The capacitor designed for ``nominal_f`` (in F, typical corner, 27 degrees) as it comes out.
 

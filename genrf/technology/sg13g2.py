@@ -19,13 +19,18 @@ from __future__ import annotations
 import math
 import re
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device
 from genrf.errors import InvalidInputError, MissingToolError
-from genrf.technology import model_cards
+from genrf.technology import model_cards, sg13g2_statistics
 from genrf.technology.inductor import SpiralInductor
-from genrf.technology.mim_capacitor import mim_capacitor
+from genrf.technology.mim_capacitor import mim_capacitor, plate_area_um2
+from genrf.technology.variation import NOMINAL, Variation
+
+if TYPE_CHECKING:
+    import numpy as np
 
 HBT_FILE = "sg13g2_hbt_mod.lib"
 HBT_SUBCIRCUIT = "npn13G2"
@@ -76,7 +81,13 @@ class SG13G2:
             return float(transistors * emitters)
         return float(f"{value:.4g}")
 
-    def instances(self, circuit: Circuit, corner: str = "typ", temperature_c: float = 27.0) -> list[str]:
+    def instances(
+        self,
+        circuit: Circuit,
+        corner: str = "typ",
+        temperature_c: float = 27.0,
+        variation: Variation | None = None,
+    ) -> list[str]:
         """SPICE lines of every device with its parasitics, named by its designator in lower case.
 
         Nets keep their names; internal nodes contain an underscore, which nets may not. Shunt parasitics of all devices
@@ -88,16 +99,19 @@ class SG13G2:
         self._check_corner(corner)
         lines: list[str] = []
         shunt: dict[str, float] = {}
-        for designator, device, value in zip(
-            circuit.topology.designators, circuit.topology.devices, circuit.values, strict=True
+        process = dict((variation or NOMINAL).process)
+        factors = (variation or NOMINAL).mismatch or (1.0,) * len(circuit.values)
+        for designator, device, value, own in zip(
+            circuit.topology.designators, circuit.topology.devices, circuit.values, factors, strict=True
         ):
             name = designator.lower()
             _check(designator, device, value)
             if device.kind in JUNCTIONS:
-                lines += _hbt_lines(transistor_name(name, device.kind), _terminals(device), value)
+                lines += _hbt_lines(transistor_name(name, device.kind), _terminals(device), value, own)
             elif device.kind == "resistor":
                 a, b = device.nets
-                lines.append(f"{name} {a} {b} {value * _resistor_factor(corner, temperature_c):.7g}")
+                factor = _resistor_factor(corner, temperature_c) * process.get("rsh_rppd", 1.0) * own
+                lines.append(f"{name} {a} {b} {value * factor:.7g}")
             elif device.kind == "bias_voltage":
                 lines.append(f"{name} {device.nets[0]} 0 {value:.7g}")
             elif device.kind == "inductor":
@@ -113,19 +127,23 @@ class SG13G2:
             else:
                 a, b = device.nets
                 mim = _mim(value, corner, temperature_c)
+                capacitance_f = mim.capacitance_f * process.get("cap_carea", 1.0) * own
                 lines += [
-                    f"{name} {a} {name}_r {mim.capacitance_f:.7g}",
+                    f"{name} {a} {name}_r {capacitance_f:.7g}",
                     f"rs_{name} {name}_r {b} {mim.series_ohm:.7g}",
                 ]
                 if GROUND not in (a, b):
+                    bottom_plate_f = mim.bottom_plate_f * process.get("cap_cpara", 1.0)
                     for net in (a, b):
-                        shunt[net] = shunt.get(net, 0.0) + mim.bottom_plate_f / 2.0
+                        shunt[net] = shunt.get(net, 0.0) + bottom_plate_f / 2.0
         for net, capacitance in shunt.items():
             if net not in _SIGNAL_GROUNDS:
                 lines.append(f"cpar_{net} {net} 0 {capacitance:.7g}")
         return lines
 
-    def models(self, circuit: Circuit, corner: str, temperature_c: float) -> list[str]:
+    def models(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
         """One ``.model`` line for each number of emitters in the circuit, every parameter evaluated."""
         self._check_corner(corner)
         emitters = {
@@ -133,7 +151,26 @@ class SG13G2:
             for device, value in zip(circuit.topology.devices, circuit.values, strict=True)
             if device.kind in JUNCTIONS
         }
+        process = (variation or NOMINAL).process
+        if process:
+            return [_varied_hbt_card(nx, corner, temperature_c, process) for nx in sorted(emitters)]
         return [_hbt_card(nx, corner, temperature_c) for nx in sorted(emitters)]
+
+    def draw(
+        self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True
+    ) -> Variation:
+        """One manufactured copy of a circuit, drawn as the PDK draws it: see `genrf.technology.sg13g2_statistics`."""
+        deviations = sg13g2_statistics.process_deviations()
+        common = rng.standard_normal(len(deviations))
+        own = rng.standard_normal(len(circuit.values))
+        drawn = zip(deviations.items(), common.tolist(), strict=True)
+        devices = zip(circuit.topology.devices, circuit.values, own.tolist(), strict=True)
+        return Variation(
+            process=tuple((name, 1.0 + sigma * z) for (name, sigma), z in drawn) if process else (),
+            mismatch=tuple(1.0 + _mismatch_deviation(device.kind, value) * z for device, value, z in devices)
+            if mismatch
+            else (),
+        )
 
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """Which limits the operating point breaks.
@@ -237,6 +274,23 @@ def _hbt_card(emitters: int, corner: str, temperature_c: float) -> str:
     return _hbt().model_card(f"npn_x{emitters}", _hbt_environment(emitters, corner, temperature_c))
 
 
+@lru_cache(maxsize=16)
+def _varied_hbt_card(emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]) -> str:
+    """A card of one manufactured copy; remembered only while that copy's analyses last."""
+    values = dict(model_cards.corner_parameters("cornerHBT.lib", f"hbt_{corner}"))
+    values |= {name: values[name] * factor for name, factor in process if name in values}
+    return _hbt().model_card(f"npn_x{emitters}", _hbt().environment(values, temperature_c, nx=float(emitters)))
+
+
+def _mismatch_deviation(kind: str, value: float) -> float:
+    """Relative standard deviation between equal devices."""
+    if kind in JUNCTIONS:
+        return sg13g2_statistics.transistor_deviation(_split_emitters(value)[0])
+    if kind == "capacitor":
+        return sg13g2_statistics.capacitor_deviation(plate_area_um2(value))
+    return sg13g2_statistics.resistor_deviation(value) if kind == "resistor" else 0.0
+
+
 @cache
 def _hbt_parasitics(emitters: int) -> tuple[float, float, float]:
     """Substrate resistance and capacitance and the thermal node's leak; they depend on neither corner nor
@@ -247,11 +301,13 @@ def _hbt_parasitics(emitters: int) -> tuple[float, float, float]:
     return rsub, csub, rt
 
 
-def _hbt_lines(name: str, nets: tuple[str, ...], value: float) -> list[str]:
+def _hbt_lines(name: str, nets: tuple[str, ...], value: float, area: float) -> list[str]:
     transistors, emitters = _split_emitters(value)
     rsub, csub, rt = _hbt_parasitics(emitters)
     collector, base, emitter = nets
     multiplier = f" m={transistors}" if transistors > 1 else ""
+    if area != 1.0:
+        multiplier += f" area={area:.7g}"
     return [
         f"{name} {collector} {base} {emitter} {name}_s {name}_t npn_x{emitters}{multiplier}",
         f"rsub_{name} {name}_s 0 {rsub / transistors:.7g}",
