@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from genrf import __version__, terminal
+from genrf import __version__, cli_measure, cli_yield, terminal
 from genrf.errors import GenRFError, InvalidInputError, MissingToolError, SpecificationNotMetError
 
 if TYPE_CHECKING:
@@ -90,6 +90,9 @@ def generate(
         int | None,
         typer.Option("--workers", min=1, help="Simulator processes; by default one a core.", show_default=False),
     ] = None,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="Rank the best eight designs by the process corners that they hold at.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output folder.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -100,6 +103,7 @@ def generate(
     exit code 5 if no simulated design meets the specification; the closest ones are written all the same.
     """
     from genrf.export.folder import PlotWorker, check_free, result_content, write_result
+    from genrf.generation.robust import ranked_by_corners
     from genrf.spec import DesignSpec
 
     spec = DesignSpec.from_yaml(spec_file)
@@ -111,6 +115,8 @@ def generate(
         with opened as designer:
             with terminal.progress_bar(calls) as advance:
                 result = designer.design(spec, calls=calls, seed=seed, progress=advance)
+            if robust:
+                result = ranked_by_corners(result, designer.simulate)
             curves = _curves(designer, result, designs)
         write_result(folder, result, curves, plots, overwrite=force)
     if as_json:
@@ -187,6 +193,10 @@ def simulate(
     missed = sum(not spec.meets(metrics) for (_, spec, _), metrics in zip(jobs, measured, strict=True))
     if missed:
         raise SpecificationNotMetError(f"the specification is missed in {missed} of {len(jobs)} simulations")
+
+
+app.command("yield", epilog=_examples(*cli_yield.EXAMPLES))(cli_yield.estimate)
+app.command(epilog=_examples(*cli_measure.EXAMPLES))(cli_measure.measure)
 
 
 @spec_app.command("check", epilog=_examples("spec check examples/lna_28ghz.yaml"))

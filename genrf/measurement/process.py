@@ -1,0 +1,120 @@
+"""Measure a user's netlist in a process of its own, that can write no file and has a limit on time and memory.
+
+The child is started as ``python -m genrf.measurement.process``, reads what to measure as JSON and answers in JSON:
+a netlist can crash or hang the simulator, and costs only its own measurement then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from genrf.errors import GenRFError, MissingToolError
+from genrf.measurement.user_netlist import UserNetlist
+from genrf.metrics import Metrics
+from genrf.simulation.engine import Failure, Outcome
+from genrf.simulation.pool import WORKER_ENVIRONMENT
+from genrf.spec import Conditions
+
+TIME_LIMIT_S = 60.0
+"""Processor time a netlist may take."""
+_WALL_FACTOR = 5.0
+_MEMORY_BYTES = 8 << 30
+
+
+def measure_netlist(
+    netlist: UserNetlist, conditions: Conditions, *, signoff: bool = False, limit_s: float = TIME_LIMIT_S
+) -> Outcome:
+    """Measure a netlist with the testbench of its class.
+
+    Args:
+        limit_s: processor time it may take, in s.
+
+    Raises:
+        MissingToolError: if ngspice's library is not installed.
+    """
+    request = {"netlist": asdict(netlist), "conditions": asdict(conditions), "signoff": signoff, "limit_s": limit_s}
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
+    late = Outcome(None, Failure("timeout", f"more than {limit_s:g} s of processor time"))
+    try:
+        finished = subprocess.run(
+            [sys.executable, "-m", "genrf.measurement.process"],
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            env=os.environ | {"PYTHONPATH": path} | WORKER_ENVIRONMENT,
+            timeout=_WALL_FACTOR * limit_s + 10.0,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return late
+    if finished.returncode == -signal.SIGVTALRM:
+        return late
+    try:
+        answer = json.loads(finished.stdout)
+    except ValueError:
+        return Outcome(None, Failure("crash", f"the simulator ended with status {finished.returncode}"))
+    if "missing" in answer:
+        raise MissingToolError(answer["missing"])
+    if "failure" in answer:
+        return Outcome(None, Failure(**answer["failure"]))
+    return Outcome(Metrics(answer["metrics"]))
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    from genrf import classes
+    from genrf.measurement.technology import NetlistTechnology
+    from genrf.simulation.library import library
+    from genrf.simulation.testbench import SimulationFailure
+
+    content = request["netlist"]
+    netlist = UserNetlist(
+        circuit_class=content["circuit_class"],
+        lines=tuple(content["lines"]),
+        ports=tuple(content["ports"]),
+        bias=tuple((net, value) for net, value in content["bias"]),
+        notes=(),
+    )
+    technology = NetlistTechnology(netlist)
+    testbench = classes.get(netlist.circuit_class).testbench
+    conditions = Conditions(**request["conditions"])
+    try:
+        simulator = library()
+        measured = testbench.simulate(simulator, technology.circuit, conditions, technology, signoff=request["signoff"])
+    except SimulationFailure as failure:
+        return {"failure": {"cause": failure.cause, "detail": failure.detail}}
+    except GenRFError as error:
+        return {"missing": str(error)}
+    return {"metrics": dict(measured.metrics)}
+
+
+def main() -> None:
+    """Entry point of the child."""
+    request = json.load(sys.stdin)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # ngspice reads .spiceinit from the working and the home folder; a user's settings must not change results.
+    os.chdir("/")
+    os.environ["HOME"] = "/nonexistent"
+    # What ngspice prints itself must not mix with the answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.setitimer(signal.ITIMER_VIRTUAL, request["limit_s"])
+    answer = _answer(request)
+    json.dump(answer, answers)
+    answers.flush()
+    # libngspice's exit handlers are slow and have nothing to save.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

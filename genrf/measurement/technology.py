@@ -1,0 +1,89 @@
+"""A user's netlist in the place of a process: the testbenches ask it for the lines of a circuit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from genrf.circuit.topology import Circuit, Device, Topology
+from genrf.errors import InvalidInputError
+from genrf.measurement.user_netlist import UserNetlist
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from genrf.technology.variation import Variation
+
+
+@dataclass(frozen=True)
+class NetlistTopology(Topology):
+    """A stand-in for a circuit that only its netlist describes: bias sources, and the ports that it has."""
+
+    ports: tuple[str, ...] = ()
+
+    @cached_property
+    def nets(self) -> tuple[str, ...]:
+        """Ports, and nets of bias sources."""
+        return (*self.ports, *(net for device in self.devices for net in device.nets))
+
+
+class NetlistTechnology:
+    """Implements `genrf.technology.base.Technology` for one netlist, whose lines are the instances.
+
+    Device limits are unknown, so none is ever broken.
+    """
+
+    name = "netlist"
+    corners: tuple[str, ...] = ("typ",)
+
+    def __init__(self, netlist: UserNetlist) -> None:
+        self._netlist = netlist
+
+    @property
+    def circuit(self) -> Circuit:
+        """What the testbench believes it measures."""
+        devices = tuple(Device("bias_voltage", (net,)) for net, _ in self._netlist.bias)
+        topology = NetlistTopology(self._netlist.circuit_class, devices, self._netlist.ports)
+        return Circuit(topology, tuple(value for _, value in self._netlist.bias))
+
+    @property
+    def version(self) -> str:
+        """Nothing is known of the models' version."""
+        return "user's models"
+
+    def value_range(self, kind: str) -> tuple[float, float]:
+        """No limits."""
+        return 0.0, float("inf")
+
+    def snap(self, kind: str, value: float) -> float:
+        """The value as it is."""
+        return value
+
+    def instances(
+        self, circuit: Circuit, corner: str = "typ", temperature_c: float = 27.0, variation: Variation | None = None
+    ) -> list[str]:
+        """The user's lines, and the circuit's bias sources by their designators."""
+        bias = [
+            f"{designator.lower()} {device.nets[0]} 0 {value:.9g}"
+            for designator, device, value in zip(
+                circuit.topology.designators, circuit.topology.devices, circuit.values, strict=True
+            )
+        ]
+        return [*self._netlist.lines, *bias]
+
+    def models(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
+        """None: the user's lines hold their own."""
+        return []
+
+    def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
+        """None: the limits are unknown."""
+        return []
+
+    def draw(
+        self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True
+    ) -> Variation:
+        """Nothing is known of how the devices vary."""
+        raise InvalidInputError("a user's netlist does not say how its devices vary")
