@@ -57,7 +57,7 @@ class BiasPoint:
 
 def bias_point(graph: NetGraph, supply_v: float, rng: np.random.Generator) -> BiasPoint:
     """Draw a bias point for a legal topology."""
-    return _Biasing(graph, supply_v, rng).solve()
+    return Biasing(graph, supply_v, rng).solve()
 
 
 def fits_supply(topology: Topology, supply_v: float) -> bool:
@@ -75,7 +75,7 @@ def fits_supply(topology: Topology, supply_v: float) -> bool:
     return True
 
 
-class _Biasing:
+class Biasing:
     """What is known so far of one topology's bias."""
 
     def __init__(self, graph: NetGraph, supply_v: float, rng: np.random.Generator) -> None:
