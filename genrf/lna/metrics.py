@@ -32,6 +32,13 @@ METRICS: dict[str, Metric] = {
             "Smallest Edwards-Sinsky mu of both ports from a tenth to ten times the centre frequency.",
         ),
         Metric("power_w", "W", "lower", "Power drawn from the supply and the bias sources.", scale="log"),
+        Metric(
+            "iip3_dbm",
+            "dBm",
+            "higher",
+            "Third-order intercept, referred to the power available from each of two tones about the centre frequency.",
+            signoff=True,
+        ),
     )
 }
 

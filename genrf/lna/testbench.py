@@ -14,6 +14,7 @@ import numpy as np
 
 from genrf.circuit.topology import Circuit
 from genrf.lna.control import lna_control
+from genrf.lna.intercept import intercept_dbm
 from genrf.lna.metrics import noise_figure_db
 from genrf.metrics import Metrics
 from genrf.simulation.scattering import SMALLEST_MAGNITUDE, bandwidth_hz, decibels, mu_minimum
@@ -52,7 +53,11 @@ class LnaTestbench:
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.simulate`."""
         simulator.run(self.deck(circuit, conditions, technology, curves))
-        return self.measure(simulator, circuit, conditions, technology, curves)
+        measured = self.measure(simulator, circuit, conditions, technology, curves)
+        if not signoff:
+            return measured
+        intercept = intercept_dbm(simulator, self.netlist(circuit, conditions, technology), conditions)
+        return Measurement(Metrics({**measured.metrics, "iip3_dbm": intercept}), measured.curves)
 
     def deck(self, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False) -> Deck:
         """The netlist, the small-signal analyses, and what `measure` reads of them."""

@@ -57,6 +57,21 @@ def two_port_netlist(title: str, circuit: Circuit, conditions: Conditions, techn
     ]
 
 
+def two_tone_netlist(netlist: list[str], source_ohm: float) -> list[str]:
+    """A `two_port_netlist` whose input port is two sine sources, ``v_in`` and ``v_tone``, and their resistance."""
+    port = next(index for index, line in enumerate(netlist) if line.startswith("v_in "))
+    tones = [
+        "v_in source_in middle_in sin(0 0 1)",
+        "v_tone middle_in 0 sin(0 0 1)",
+        f"r_in source_in in {source_ohm:.7g}",
+    ]
+    # A second port without a first is an error: the load becomes a resistor.
+    load = [
+        f"r_out out 0 {line.split()[-1]}" if line.startswith("v_out ") else line for line in netlist[port + 1 :]
+    ]
+    return [*netlist[:port], *tones, *load]
+
+
 def sweeps(frequency_hz: float) -> list[str]:
     """Commands of the band sweep (plot ``sp1``) and the wide sweep (``sp2``)."""
     return [

@@ -138,3 +138,14 @@ def test_a_netlist_that_takes_too_long_is_given_up() -> None:
     outcome = measure_netlist(netlist, Conditions(frequency_hz=5e9, supply_v=1.2), limit_s=1e-3)
     assert outcome.failure is not None
     assert outcome.failure.cause == "timeout"
+
+
+def test_the_intercept_of_a_cubic_is_that_of_its_coefficients(tmp_path: Path) -> None:
+    """A_IIP3 = sqrt(4/3 |a1 / a3|) (Razavi, RF Microelectronics, 2.2), here across a matched input."""
+    linear, cubic = 0.1, 4.0
+    path = tmp_path / "cubic.cir"
+    path.write_text(f"cubic\nrin in 0 50\nb1 0 out i={linear}*v(in) - {cubic}*v(in)*v(in)*v(in)\nrout out 0 50\n")
+    found = measured(path, "--frequency", "5GHz", "--signoff")
+    expected_w = 4.0 / 3.0 * linear / cubic / (2.0 * 50.0)
+    assert found["gain_db"] == pytest.approx(20 * math.log10(linear * 25.0), abs=1e-3)
+    assert found["iip3_dbm"] == pytest.approx(10 * math.log10(expected_w / 1e-3), abs=0.05)
