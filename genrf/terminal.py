@@ -53,6 +53,10 @@ def show_result(result: DesignResult, count: int, folder: Path) -> None:
         f"{met} of {result.simulated} meet the specification{first}; "
         f"{failed} failed{f' ({causes})' if causes else ''}; {sum(result.seconds.values()):.2f} s"
     )
+    held = [design.provenance.get("corners") for design in result.designs[:count]]
+    texts = [f"design {number} {at['met']} of {at['of']}" for number, at in enumerate(held, start=1) if at]
+    if texts:
+        output.print(f"Process corners met: {', '.join(texts)}", soft_wrap=True)
     output.print(f"Written to {folder}; open {folder / 'report.html'}", soft_wrap=True)
 
 

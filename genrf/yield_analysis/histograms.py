@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 GOOD, BAD = "#3f8f5f", "#c0392b"
 _COLUMNS = 3
 _BINS = 40
+_FINEST = 80
+"""Smallest bin as a share of the axis: a metric that hardly varies is still a visible bar."""
 _NICE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _PREFIXED = ("Hz", "W", "V", "A", "s")
 
@@ -29,19 +31,20 @@ def shown_metrics(result: YieldResult) -> list[str]:
     return bounded or list(classes.get(result.spec.circuit_class).specification_metrics)
 
 
-def plot_histograms(result: YieldResult, paths: Sequence[Path]) -> None:
-    """Plot into files; the suffix decides the format. Draws nothing without a run that simulated.
+def plot_histograms(result: YieldResult, paths: Mapping[str, Path]) -> None:
+    """Plot one histogram a metric.
 
     Runs on the wrong side of a bound are red. A dotted line is the design at its nominal conditions.
+
+    Args:
+        paths: file to write by format (``png``, ``svg``, ``pdf``).
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     names = [name for name in shown_metrics(result) if len(result.values(name))]
-    if not names:
-        return
-    columns = min(_COLUMNS, len(names))
-    rows = math.ceil(len(names) / columns)
+    columns = max(1, min(_COLUMNS, len(names)))
+    rows = max(1, math.ceil(len(names) / columns))
     nominal = result.corners.get(result.spec.conditions.corner)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "genrf", "font.size": 9}):
         figure = Figure(figsize=(3.2 * columns + 0.2, 2.5 * rows + 0.5), layout="constrained")
@@ -56,9 +59,12 @@ def plot_histograms(result: YieldResult, paths: Sequence[Path]) -> None:
             f"of {len(result.outcomes)} runs",
             fontsize=10,
         )
-        for path in paths:
+        figure.draw_without_rendering()
+        # The layout is found once; otherwise each file finds it again, which takes as long as drawing.
+        figure.set_layout_engine("none")
+        for kind, path in paths.items():
             # A date in the file would make two runs of one seed differ.
-            figure.savefig(path, dpi=130, metadata={"Date": None} if path.suffix == ".svg" else {})
+            figure.savefig(path, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else {})
 
 
 def _histogram(axis: Axes, result: YieldResult, name: str, nominal: Mapping[str, float] | None) -> None:
@@ -67,12 +73,12 @@ def _histogram(axis: Axes, result: YieldResult, name: str, nominal: Mapping[str,
     bounds = [constraint for constraint in result.spec.constraints if constraint.metric == name]
     scale, prefix = _prefix(float(np.median(np.abs(values)))) if metric.unit in _PREFIXED else (1.0, "")
     marks = [constraint.bound for constraint in bounds] + ([nominal[name]] if nominal else [])
-    edges = np.histogram_bin_edges(values / scale, bins=_bins(values))
     met = np.array([all(c.slack(value) >= 0.0 for c in bounds) for value in values.tolist()])
+    low, high = min([*marks, values.min()]) / scale, max([*marks, values.max()]) / scale
+    edges = _edges(values / scale, (bounds[0].bound if bounds else values.min()) / scale, (high - low) / _FINEST)
     axis.hist(
         [values[met] / scale, values[~met] / scale], bins=edges, stacked=True, color=[GOOD, BAD], edgecolor="none"
     )
-    low, high = min([*marks, values.min()]) / scale, max([*marks, values.max()]) / scale
     margin = 0.06 * (high - low) or 0.5
     axis.set_xlim(low - margin, high + margin)
     for constraint in bounds:
@@ -85,15 +91,19 @@ def _histogram(axis: Axes, result: YieldResult, name: str, nominal: Mapping[str,
     missed = int((~met).sum())
     asked = ", ".join(f"{'≥' if c.sense == '>=' else '≤'} {metric_text(metric, c.bound)}" for c in bounds)
     axis.set_title(f"{asked}: {missed} miss" if bounds else name, fontsize=8, loc="left")
-    unit = f" ({prefix}{metric.unit})" if metric.unit else ""
-    axis.set_xlabel(f"{name}{unit}")
+    # Other metrics have their unit in their name.
+    axis.set_xlabel(f"{name} in {prefix}{metric.unit}" if metric.unit in _PREFIXED else name)
     axis.set_ylabel("runs")
     axis.grid(True, axis="y", lw=0.4, alpha=0.5)
     axis.set_axisbelow(True)
 
 
-def _bins(values: np.ndarray) -> int:
-    return max(5, min(_BINS, round(2.0 * math.sqrt(len(values)))))
+def _edges(values: np.ndarray, anchor: float, finest: float) -> np.ndarray:
+    """Edges of bins with one at the anchor, so that no bar is on both sides of a bound, and none finer than a line."""
+    bins = max(5, min(_BINS, round(2.0 * math.sqrt(len(values)))))
+    width = max(float(np.ptp(values)) / bins, finest) or 1.0
+    first, last = math.floor((values.min() - anchor) / width), math.floor((values.max() - anchor) / width) + 1
+    return anchor + width * np.arange(first, last + 1)
 
 
 def _prefix(magnitude: float) -> tuple[float, str]:

@@ -17,20 +17,12 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 RUNS = "runs.jsonl"
-HISTOGRAMS = ("histograms.png", "histograms.svg")
 
 
 def write_report(folder: Path, result: YieldResult) -> None:
     """Write the result as JSON and the histograms as PNG and SVG."""
-    for name in HISTOGRAMS:
-        with written_whole(folder / name) as temporary:
-            # The suffix decides the format.
-            drawn = temporary.with_suffix(Path(name).suffix)
-            plot_histograms(result, [drawn])
-            if drawn.exists():
-                drawn.rename(temporary)
-            else:
-                temporary.touch()
+    with written_whole(folder / "histograms.png") as png, written_whole(folder / "histograms.svg") as svg:
+        plot_histograms(result, {"png": png, "svg": svg})
     write_json(folder / RESULT, result.content())
 
 

@@ -7,6 +7,7 @@ more of them can be added later.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,7 +83,11 @@ class YieldStudy:
     def identity(self) -> dict[str, Any]:
         """All that the runs depend on, as plain data; bounds are not part of it, because runs are judged afterwards."""
         topology = self.circuit.topology
-        design = repr((topology.circuit_class, topology.devices, self.circuit.values))
+        devices = [
+            [device.kind, *device.nets, float(value)]
+            for device, value in zip(topology.devices, self.circuit.values, strict=True)
+        ]
+        design = json.dumps([topology.circuit_class, devices])
         given = self.spec.to_dict()
         return {
             "design": hashlib.sha256(design.encode()).hexdigest(),

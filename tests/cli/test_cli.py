@@ -21,7 +21,7 @@ from genrf.export.design_file import read_design
 from tests.amplifiers import CASCODE, COMMON_EMITTER, MATCHED_28GHZ, SPECIFICATION_28GHZ
 from tests.scripted_designer import ScriptedDesigner
 
-COMMANDS = ("generate", "simulate", "spec check", "metrics", "pipeline", "version")
+COMMANDS = ("generate", "simulate", "yield", "spec check", "metrics", "pipeline", "version")
 EXAMPLES = sorted(Path("examples").glob("*.yaml"))
 
 
@@ -129,6 +129,18 @@ def test_a_simulation_that_fails_is_a_failure(generated: tuple[Path, str], tmp_p
     assert code == 1
     assert "device_limit" in output
     assert errors.startswith("genrf: 1 of 1 simulations failed: device_limit: Q1")
+
+
+def test_robust_designs_are_judged_at_every_corner(
+    tmp_path: Path, scripted: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(genrf.cli, "_designer", scripted)
+    spec = written(tmp_path / "wanted.yaml", constraints={"gain_db": {"min": 14}})
+    code, output, _ = run("generate", spec, "-o", tmp_path / "out", "-n", "2", "--robust")
+    assert code == 0
+    assert re.search(r"Process corners met: design 1 3 of 3, design 2 [0-3] of 3", output)
+    margins = [read_design(tmp_path / "out" / f"design_{n}" / "design.json")[0].provenance["corners"] for n in (1, 2)]
+    assert [verdict["met"] for verdict in margins] == sorted((v["met"] for v in margins), reverse=True)
 
 
 def test_refuses_to_overwrite_before_doing_any_work(

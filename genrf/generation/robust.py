@@ -1,0 +1,62 @@
+"""Rank the best designs of a search by how they hold at the process corners."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from genrf import technology
+from genrf.generation.design import Design, DesignResult
+from genrf.simulation.pool import Outcome, Simulation
+
+CANDIDATES = 8
+"""Designs that are simulated at every corner."""
+
+
+@dataclass(frozen=True, slots=True)
+class CornerVerdict:
+    """How one design holds at the corners."""
+
+    met: int
+    """Corners at which it meets the specification."""
+    of: int
+    """Corners in all."""
+    margin: float
+    """Worst relative slack over constraints and corners; minus infinity if a corner does not simulate."""
+
+    def content(self) -> dict[str, float | int | None]:
+        """Plain data; a margin that is not finite is none."""
+        return {"met": self.met, "of": self.of, "margin": self.margin if math.isfinite(self.margin) else None}
+
+
+def ranked_by_corners(
+    result: DesignResult,
+    simulate: Callable[[Sequence[Simulation]], list[Outcome]],
+    candidates: int = CANDIDATES,
+    technology_name: str = "sg13g2",
+) -> DesignResult:
+    """The result with its best ``candidates`` reordered: by corners met, then by worst margin over corners.
+
+    A design that misses the specification under its own conditions stays behind all that meet it, whatever it does at
+    corners. Each of them carries its verdict in ``provenance["corners"]``; the designs behind them keep their order. The calls
+    spent here are not counted as the search's.
+    """
+    corners = technology.get(technology_name).corners
+    chosen, rest = result.designs[:candidates], result.designs[candidates:]
+    spec = result.spec
+    outcomes = simulate(
+        [
+            Simulation(design.circuit, replace(spec.conditions, corner=corner), spec.needs_signoff)
+            for design in chosen
+            for corner in corners
+        ]
+    )
+    judged: list[tuple[CornerVerdict, Design]] = []
+    for number, design in enumerate(chosen):
+        own = outcomes[number * len(corners) : (number + 1) * len(corners)]
+        margins = [spec.worst_margin(o.metrics) if o.metrics is not None else -math.inf for o in own]
+        verdict = CornerVerdict(sum(margin >= 0.0 for margin in margins), len(corners), min(margins))
+        judged.append((verdict, replace(design, provenance={**design.provenance, "corners": verdict.content()})))
+    judged.sort(key=lambda pair: (not pair[1].met, -pair[0].met, -pair[0].margin))
+    return replace(result, designs=(*(design for _, design in judged), *rest))
