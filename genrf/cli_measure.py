@@ -9,6 +9,7 @@ import typer
 
 from genrf import terminal
 from genrf.errors import GenRFError, InvalidInputError
+from genrf.fields import quantity
 
 EXAMPLES = (
     "measure examples/bsim4_lna.cir --class lna --frequency 5GHz --ports rfin,rfout --supply vcc=1.2",
@@ -54,7 +55,7 @@ def measure(
     classes.get(circuit_class)
     net, volts = _supply(supply)
     conditions = Conditions(
-        frequency_hz=_number("--frequency", frequency, "Hz"),
+        frequency_hz=quantity("--frequency", frequency, "Hz"),
         # A circuit without supply still meets the testbench's source; any voltage does.
         supply_v=1.0 if volts is None else volts,
         source_ohm=source,
@@ -96,16 +97,4 @@ def _supply(text: str | None) -> tuple[str | None, float | None]:
     net, equals, volts = text.partition("=")
     if not net or not equals:
         raise InvalidInputError(f"--supply: expected NET=VOLTS such as vdd=1.8, got {text!r}")
-    return net.strip(), _number("--supply", volts, "V")
-
-
-def _number(option: str, text: str, unit: str) -> float:
-    from quantiphy import InvalidNumber, Quantity
-
-    try:
-        quantity = Quantity(text)
-    except InvalidNumber as error:
-        raise InvalidInputError(f"{option}: expected a number in {unit}, got {text!r}") from error
-    if quantity.units and quantity.units.lower() != unit.lower():
-        raise InvalidInputError(f"{option}: expected a number in {unit}, got {text!r}")
-    return float(quantity.real)
+    return net.strip(), quantity("--supply", volts, "V")

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from quantiphy import InvalidNumber, Quantity
-
 from genrf import classes
 from genrf.errors import InvalidInputError
+from genrf.fields import mapping, quantity, read_yaml, refuse_unknown
 from genrf.metrics import Metric
 
 
@@ -115,15 +113,9 @@ class DesignSpec:
             InvalidInputError: naming file and field, if the file is missing, is not YAML, or says something unknown.
         """
         path = Path(path)
+        content = read_yaml(path)
         try:
-            content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
             return cls.from_dict(content, name=path.stem)
-        except OSError as error:
-            raise InvalidInputError(f"{path}: cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            where = getattr(error, "problem_mark", None)
-            line = f" (line {where.line + 1})" if where else ""
-            raise InvalidInputError(f"{path}{line}: not valid YAML") from error
         except InvalidInputError as error:
             raise InvalidInputError(f"{path}: {error}") from error
 
@@ -134,8 +126,8 @@ class DesignSpec:
         Raises:
             InvalidInputError: naming the field, for a missing, unknown or malformed one.
         """
-        content = _mapping("the specification", content)
-        _refuse_unknown(content, _FIELDS.keys() | {"class", "name", "constraints"}, "")
+        content = mapping("the specification", content)
+        refuse_unknown(content, _FIELDS.keys() | {"class", "name", "constraints"}, "")
         for required in ("class", "frequency", "supply"):
             if required not in content:
                 raise InvalidInputError(f"{required}: missing")
@@ -144,21 +136,21 @@ class DesignSpec:
             raise InvalidInputError(f"class: expected one of {', '.join(classes.names())}, got {circuit_class!r}")
         classes.get(circuit_class)
         conditions = {
-            field_name: _quantity(key, content[key], unit)
+            field_name: quantity(key, content[key], unit)
             for key, (field_name, unit) in _FIELDS.items()
             if key in content
         }
         constraints = []
         listed = content.get("constraints")
-        for metric, given in _mapping("constraints", {} if listed is None else listed).items():
+        for metric, given in mapping("constraints", {} if listed is None else listed).items():
             unit = _metric(circuit_class, metric).unit
-            bounds = _mapping(f"constraints.{metric}", given)
-            _refuse_unknown(bounds, {"min", "max"}, f"constraints.{metric}.")
+            bounds = mapping(f"constraints.{metric}", given)
+            refuse_unknown(bounds, {"min", "max"}, f"constraints.{metric}.")
             if not bounds:
                 raise InvalidInputError(f"constraints.{metric}: give min, max or both")
             for bound, sense in (("min", ">="), ("max", "<=")):
                 if bound in bounds:
-                    value = _quantity(f"constraints.{metric}.{bound}", bounds[bound], unit)
+                    value = quantity(f"constraints.{metric}.{bound}", bounds[bound], unit)
                     constraints.append(Constraint(metric, sense, value))  # type: ignore[arg-type]
         return cls(
             circuit_class=circuit_class,
@@ -202,18 +194,6 @@ _FIELDS = {
 """Key in the file -> field of `Conditions` and its unit."""
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML in which a key that appears twice is an error, not silently the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                line = node.value[position][0].start_mark.line + 1
-                raise InvalidInputError(f"{key}: given twice, again on line {line}")
-        return super().construct_mapping(node, deep=deep)
-
-
 def _metric(circuit_class: str, name: Any) -> Metric:
     vocabulary = classes.get(circuit_class).metrics
     if name not in vocabulary:
@@ -231,39 +211,3 @@ def _conditions(values: dict[str, Any]) -> Conditions:
         name, _, rest = str(error).partition(":")
         keys = {field_name: key for key, (field_name, _) in _FIELDS.items()}
         raise InvalidInputError(f"{keys.get(name, name)}:{rest}") from error
-
-
-def _mapping(where: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidInputError(f"{where}: expected a mapping of keys to values, got {value!r}")
-    return value
-
-
-def _refuse_unknown(content: Mapping[str, Any], known: set[str], prefix: str) -> None:
-    for key in content:
-        if key not in known:
-            raise InvalidInputError(f"{prefix}{key}: unknown key; known keys: {', '.join(sorted(known))}")
-
-
-def _quantity(where: str, value: Any, unit: str) -> Any:
-    if where == "corner":
-        if not isinstance(value, str):
-            raise InvalidInputError(f"{where}: expected the name of a corner, got {value!r}")
-        return value
-    expected = f"a number{f' in {unit}' if unit else ''}"
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise InvalidInputError(f"{where}: expected {expected}, got {value!r}")
-    if isinstance(value, str):
-        if "," in value:
-            raise InvalidInputError(f"{where}: expected {expected} with a decimal point and no comma, got {value!r}")
-        try:
-            quantity = Quantity(value)
-        except InvalidNumber as error:
-            raise InvalidInputError(f"{where}: expected {expected}, got {value!r}") from error
-        if quantity.units and quantity.units.lower() not in {unit.lower(), *_UNIT_SYNONYMS.get(unit, ())}:
-            raise InvalidInputError(f"{where}: expected {expected}, got {value!r} in {quantity.units}")
-        value = quantity.real
-    return float(value)
-
-
-_UNIT_SYNONYMS = {"Ohm": ("ohms", "Ω", "ω"), "C": ("°c", "degc")}

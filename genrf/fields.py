@@ -1,0 +1,93 @@
+"""Fields of a YAML file that a user writes: mappings, quantities with units, and errors that name the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from quantiphy import InvalidNumber, Quantity
+
+from genrf.errors import InvalidInputError
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        InvalidInputError: naming the file, if it is missing, is not YAML, or gives a key twice.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+    except OSError as error:
+        raise InvalidInputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        raise InvalidInputError(f"{path}{line}: not valid YAML") from error
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
+
+
+def mapping(where: str, value: Any) -> dict[str, Any]:
+    """The value, if it is a mapping.
+
+    Raises:
+        InvalidInputError: naming the field.
+    """
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"{where}: expected a mapping of keys to values, got {value!r}")
+    return value
+
+
+def refuse_unknown(content: Mapping[str, Any], known: set[str], prefix: str) -> None:
+    """Refuse keys that are not known.
+
+    Raises:
+        InvalidInputError: naming the key and the known ones.
+    """
+    for key in content:
+        if key not in known:
+            raise InvalidInputError(f"{prefix}{key}: unknown key; known keys: {', '.join(sorted(known))}")
+
+
+def quantity(where: str, value: Any, unit: str) -> Any:
+    """A number in SI units, from a number or from text such as ``"28 GHz"``; a corner stays text.
+
+    Raises:
+        InvalidInputError: naming the field.
+    """
+    if where == "corner":
+        if not isinstance(value, str):
+            raise InvalidInputError(f"{where}: expected the name of a corner, got {value!r}")
+        return value
+    expected = f"a number{f' in {unit}' if unit else ''}"
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise InvalidInputError(f"{where}: expected {expected}, got {value!r}")
+    if isinstance(value, str):
+        if "," in value:
+            raise InvalidInputError(f"{where}: expected {expected} with a decimal point and no comma, got {value!r}")
+        try:
+            found = Quantity(value)
+        except InvalidNumber as error:
+            raise InvalidInputError(f"{where}: expected {expected}, got {value!r}") from error
+        if found.units and found.units.lower() not in {unit.lower(), *_UNIT_SYNONYMS.get(unit, ())}:
+            raise InvalidInputError(f"{where}: expected {expected}, got {value!r} in {found.units}")
+        value = found.real
+    return float(value)
+
+
+_UNIT_SYNONYMS = {"Ohm": ("ohms", "Ω", "ω"), "C": ("°c", "degc")}
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML in which a key that appears twice is an error, not silently the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                line = node.value[position][0].start_mark.line + 1
+                raise InvalidInputError(f"{key}: given twice, again on line {line}")
+        return super().construct_mapping(node, deep=deep)
