@@ -16,7 +16,6 @@ trend.
 
 from __future__ import annotations
 
-import math
 import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device
 from genrf.errors import InvalidInputError, MissingToolError
-from genrf.technology import model_cards, sg13g2_statistics
+from genrf.technology import model_cards, npn13g2, sg13g2_statistics
 from genrf.technology.inductor import SpiralInductor
 from genrf.technology.mim_capacitor import mim_capacitor, plate_area_um2
 from genrf.technology.variation import NOMINAL, Variation
@@ -32,10 +31,6 @@ from genrf.technology.variation import NOMINAL, Variation
 if TYPE_CHECKING:
     import numpy as np
 
-HBT_FILE = "sg13g2_hbt_mod.lib"
-HBT_SUBCIRCUIT = "npn13G2"
-LARGEST_NX = 10
-"""Emitters of one npn13G2 at most; more are transistors in parallel."""
 LARGEST_EMITTER_CURRENT_A = 3e-3
 """Collector current for which an emitter's model is valid: header of sg13g2_hbt_mod.lib, ``ic: <(0.003*Nx) A``."""
 
@@ -77,7 +72,7 @@ class SG13G2:
         if kind == "bias_voltage":
             return round(value, 3)
         if kind in JUNCTIONS:
-            transistors, emitters = _split_emitters(value)
+            transistors, emitters = npn13g2.split_emitters(value)
             return float(transistors * emitters)
         return float(f"{value:.4g}")
 
@@ -107,7 +102,7 @@ class SG13G2:
             name = designator.lower()
             _check(designator, device, value)
             if device.kind in JUNCTIONS:
-                lines += _hbt_lines(transistor_name(name, device.kind), _terminals(device), value, own)
+                lines += npn13g2.lines(transistor_name(name, device.kind), _terminals(device), value, own)
             elif device.kind == "resistor":
                 a, b = device.nets
                 factor = _resistor_factor(corner, temperature_c) * process.get("rsh_rppd", 1.0) * own
@@ -147,14 +142,12 @@ class SG13G2:
         """One ``.model`` line for each number of emitters in the circuit, every parameter evaluated."""
         self._check_corner(corner)
         emitters = {
-            _split_emitters(value)[1]
+            npn13g2.split_emitters(value)[1]
             for device, value in zip(circuit.topology.devices, circuit.values, strict=True)
             if device.kind in JUNCTIONS
         }
         process = (variation or NOMINAL).process
-        if process:
-            return [_varied_hbt_card(nx, corner, temperature_c, process) for nx in sorted(emitters)]
-        return [_hbt_card(nx, corner, temperature_c) for nx in sorted(emitters)]
+        return [npn13g2.card(nx, corner, temperature_c, process) for nx in sorted(emitters)]
 
     def draw(
         self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True
@@ -184,7 +177,7 @@ class SG13G2:
         if device.kind not in JUNCTIONS:
             return []
         broken = []
-        limit_v = _largest_vce()
+        limit_v = npn13g2.largest_vce()
         vce, current = operating_point["vce"], operating_point["ic"]
         # Negated comparisons, so that a not-a-number counts as broken.
         if not abs(vce) <= limit_v:
@@ -210,10 +203,10 @@ def _check(designator: str, device: Device, value: float) -> None:
             f"{designator}: {kind.value} must be from {low:g} to {high:g} {kind.unit}, got {value!r}"
         )
     if device.kind in JUNCTIONS:
-        transistors, emitters = _split_emitters(value)
+        transistors, emitters = npn13g2.split_emitters(value)
         if transistors * emitters != value:
             raise InvalidInputError(
-                f"{designator}: {value!r} emitters cannot be drawn as equal transistors of at most {LARGEST_NX};"
+                f"{designator}: {value!r} emitters cannot be drawn as equal transistors of at most {npn13g2.LARGEST_NX};"
                 f" the nearest that can is {transistors * emitters}"
             )
     for net in device.nets:
@@ -226,14 +219,6 @@ def _check(designator: str, device: Device, value: float) -> None:
 @lru_cache(maxsize=4096)
 def _is_net(name: str) -> bool:
     return _NET.match(name) is not None and name != "gnd"
-
-
-@lru_cache(maxsize=4096)
-def _split_emitters(value: float) -> tuple[int, int]:
-    """Number of equal transistors, and emitters of each, nearest to a total number of emitters."""
-    total = max(1, round(value))
-    transistors = math.ceil(total / LARGEST_NX)
-    return transistors, min(LARGEST_NX, round(total / transistors))
 
 
 def transistor_name(designator: str, kind: str) -> str:
@@ -253,67 +238,13 @@ def _terminals(device: Device) -> tuple[str, str, str]:
     return collector, base, emitter
 
 
-@cache
-def _hbt() -> model_cards.Subcircuit:
-    return model_cards.Subcircuit(HBT_FILE, HBT_SUBCIRCUIT)
-
-
-@cache
-def _largest_vce() -> float:
-    return float(_hbt().model_parameters["vce_max"])
-
-
-@cache
-def _hbt_environment(emitters: int, corner: str, temperature_c: float) -> dict[str, float]:
-    corner_values = model_cards.corner_parameters("cornerHBT.lib", f"hbt_{corner}")
-    return _hbt().environment(corner_values, temperature_c, nx=float(emitters))
-
-
-@lru_cache(maxsize=4096)
-def _hbt_card(emitters: int, corner: str, temperature_c: float) -> str:
-    return _hbt().model_card(f"npn_x{emitters}", _hbt_environment(emitters, corner, temperature_c))
-
-
-@lru_cache(maxsize=16)
-def _varied_hbt_card(emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]) -> str:
-    """A card of one manufactured copy; remembered only while that copy's analyses last."""
-    values = dict(model_cards.corner_parameters("cornerHBT.lib", f"hbt_{corner}"))
-    values |= {name: values[name] * factor for name, factor in process if name in values}
-    return _hbt().model_card(f"npn_x{emitters}", _hbt().environment(values, temperature_c, nx=float(emitters)))
-
-
 def _mismatch_deviation(kind: str, value: float) -> float:
     """Relative standard deviation between equal devices."""
     if kind in JUNCTIONS:
-        return sg13g2_statistics.transistor_deviation(_split_emitters(value)[0])
+        return sg13g2_statistics.transistor_deviation(npn13g2.split_emitters(value)[0])
     if kind == "capacitor":
         return sg13g2_statistics.capacitor_deviation(plate_area_um2(value))
     return sg13g2_statistics.resistor_deviation(value) if kind == "resistor" else 0.0
-
-
-@cache
-def _hbt_parasitics(emitters: int) -> tuple[float, float, float]:
-    """Substrate resistance and capacitance and the thermal node's leak; they depend on neither corner nor
-    temperature."""
-    environment = _hbt_environment(emitters, "typ", 27.0)
-    parasitics = _hbt().parasitics
-    rsub, csub, rt = (model_cards.evaluate(parasitics[key], environment) for key in ("rsub", "csub", "rt"))
-    return rsub, csub, rt
-
-
-def _hbt_lines(name: str, nets: tuple[str, ...], value: float, area: float) -> list[str]:
-    transistors, emitters = _split_emitters(value)
-    rsub, csub, rt = _hbt_parasitics(emitters)
-    collector, base, emitter = nets
-    multiplier = f" m={transistors}" if transistors > 1 else ""
-    if area != 1.0:
-        multiplier += f" area={area:.7g}"
-    return [
-        f"{name} {collector} {base} {emitter} {name}_s {name}_t npn_x{emitters}{multiplier}",
-        f"rsub_{name} {name}_s 0 {rsub / transistors:.7g}",
-        f"csub_{name} {name}_s 0 {csub * transistors:.7g}",
-        f"rt_{name} {name}_t 0 {rt:.7g}",
-    ]
 
 
 _mim = lru_cache(maxsize=8192)(mim_capacitor)

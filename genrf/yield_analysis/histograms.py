@@ -77,7 +77,11 @@ def _histogram(axis: Axes, result: YieldResult, name: str, nominal: Mapping[str,
     low, high = min([*marks, values.min()]) / scale, max([*marks, values.max()]) / scale
     edges = _edges(values / scale, (bounds[0].bound if bounds else values.min()) / scale, (high - low) / _FINEST)
     axis.hist(
-        [values[met] / scale, values[~met] / scale], bins=edges, stacked=True, color=[GOOD, BAD], edgecolor="none"
+        [values[met] / scale, values[~met] / scale],
+        bins=edges.tolist(),
+        stacked=True,
+        color=[GOOD, BAD],
+        edgecolor="none",
     )
     margin = 0.06 * (high - low) or 0.5
     axis.set_xlim(low - margin, high + margin)
