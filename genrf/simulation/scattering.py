@@ -38,7 +38,15 @@ def mu_minimum(s11: np.ndarray, s12: np.ndarray, s21: np.ndarray, s22: np.ndarra
 def bandwidth_hz(
     frequency_hz: Sequence[float], gain_db: Sequence[float], centre_hz: float, drop_db: float = 3.0
 ) -> float:
-    """Width of the contiguous band around the centre with gain no more than ``drop_db`` below the centre's.
+    """Width of the contiguous band around the centre, see `band_edges_hz`."""
+    low, high = band_edges_hz(frequency_hz, gain_db, centre_hz, drop_db)
+    return high - low
+
+
+def band_edges_hz(
+    frequency_hz: Sequence[float], gain_db: Sequence[float], centre_hz: float, drop_db: float = 3.0
+) -> tuple[float, float]:
+    """Ends of the contiguous band around the centre with gain no more than ``drop_db`` below the centre's.
 
     Linear interpolation in dB over log frequency; a band that reaches the end of the sweep ends there.
 
@@ -59,5 +67,5 @@ def bandwidth_hz(
                 ratio = frequency_hz[index] / frequency_hz[index - step]
                 edge = frequency_hz[index - step] * ratio ** ((inside - level) / (inside - outside))
                 break
-        edges.append(edge)
-    return edges[1] - edges[0]
+        edges.append(float(edge))
+    return edges[0], edges[1]

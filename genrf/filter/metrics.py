@@ -1,0 +1,82 @@
+"""What a filter is measured by, and how the figures follow from S-parameters.
+
+symbol  meaning                                                                     unit
+f0      the conditions' frequency, which the filter passes                          Hz
+inner pass band     0.95 to 1.05 f0                                                 -
+pass band           around f0, contiguous, |S21| no more than 3 dB below that at f0     -
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf.metrics import Metric
+from genrf.simulation.scattering import SMALLEST_MAGNITUDE, band_edges_hz
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "insertion_loss_db", "dB", "lower", "Loss of transmission, -20 log10 |S21|, at the centre frequency f0."
+        ),
+        Metric(
+            "return_loss_db",
+            "dB",
+            "higher",
+            "Return loss, -20 log10 of the larger of |S11| and |S22|, at its worst from 0.95 to 1.05 f0.",
+        ),
+        Metric("ripple_db", "dB", "lower", "Largest less smallest |S21| in dB from 0.95 to 1.05 f0."),
+        Metric(
+            "centre_hz",
+            "Hz",
+            "higher",
+            "Geometric mean of the edges of the 3 dB band around f0; wanted at a place, so bound it from both sides.",
+            scale="log",
+        ),
+        Metric(
+            "bandwidth_hz",
+            "Hz",
+            "higher",
+            "Width of the band around f0 in which |S21| is within 3 dB of that at f0; bounded by f0/8 and 8 f0.",
+            scale="log",
+        ),
+        Metric("rejection_low_db", "dB", "higher", "How far |S21| at half the centre frequency is below that at f0."),
+        Metric("rejection_high_db", "dB", "higher", "How far |S21| at twice the centre frequency is below that at f0."),
+        Metric(
+            "rejection_db", "dB", "higher", "The larger of the rejections at half and at twice the centre frequency."
+        ),
+    )
+}
+
+INNER_BAND = (0.95, 1.05)
+"""The inner pass band's ends relative to f0."""
+
+
+def figures(frequency_hz: Sequence[float], scattering: NDArray[np.complex128], centre_hz: float) -> dict[str, float]:
+    """All metrics of a filter.
+
+    Args:
+        frequency_hz: ascending, (points,); contains f0/2, f0 and 2 f0.
+        scattering: S11, S21 and S22, (3, points).
+        centre_hz: f0, in Hz.
+    """
+    s11_db, s21_db, s22_db = 20.0 * np.log10(np.maximum(np.abs(scattering), SMALLEST_MAGNITUDE))
+    ratio = np.asarray(frequency_hz) / centre_hz
+    half, centre, twice = (int(np.argmin(np.abs(np.log(ratio / at)))) for at in (0.5, 1.0, 2.0))
+    inner = slice(*np.searchsorted(ratio, (INNER_BAND[0] - 1e-6, INNER_BAND[1] + 1e-6)))
+    low_hz, high_hz = band_edges_hz(frequency_hz, s21_db.tolist(), centre_hz)
+    rejection_low, rejection_high = s21_db[centre] - s21_db[half], s21_db[centre] - s21_db[twice]
+    return {
+        "insertion_loss_db": float(-s21_db[centre]),
+        "return_loss_db": float(-max(s11_db[inner].max(), s22_db[inner].max())),
+        "ripple_db": float(np.ptp(s21_db[inner])),
+        "centre_hz": math.sqrt(low_hz * high_hz),
+        "bandwidth_hz": high_hz - low_hz,
+        "rejection_low_db": float(rejection_low),
+        "rejection_high_db": float(rejection_high),
+        "rejection_db": float(max(rejection_low, rejection_high)),
+    }
