@@ -73,7 +73,7 @@ class RunLog:
             found = None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise InvalidInputError(f"{self._path}: holds no yield runs; {remedy}")
-        for key in header.keys() | found.keys():
+        for key in [*header, *found]:
             if header.get(key) != found.get(key):
                 was, now = found.get(key), header.get(key)
                 values = "" if key == "design" else f" ({was} there, {now} now)"
