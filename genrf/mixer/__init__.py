@@ -44,9 +44,9 @@ CLASS = CircuitClass(
     requirements=(),
     useful=(
         Constraint("conversion_gain_db", ">=", -8.0),
-        Constraint("lo_rf_isolation_db", ">=", 15.0),
-        Constraint("lo_if_isolation_db", ">=", 15.0),
-        Constraint("p1db_dbm", ">=", -25.0),
+        Constraint("lo_rf_isolation_db", ">=", 20.0),
+        Constraint("lo_if_isolation_db", ">=", 25.0),
+        Constraint("p1db_dbm", ">=", -15.0),
     ),
     sample_topology=sample_topology,
     first_order_values=first_order_values,

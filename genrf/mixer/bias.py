@@ -12,14 +12,14 @@ import math
 import numpy as np
 
 from genrf.circuit.biasing import (
-    BETA,
-    BiasPoint,
     Biasing,
+    BiasPoint,
+    BiasRanges,
     base_emitter_voltage,
 )
 from genrf.circuit.graph import GROUND_NET, SUPPLY_NET, NetGraph
 
-_CURRENT_A = (0.4e-3, 8e-3)
+_CURRENT_A = (0.8e-3, 8e-3)
 """Collector current of a transistor of the lowest level."""
 _DENSITY_A = (0.15e-3, 1.2e-3)
 _SWITCH_DENSITY_A = (0.1e-3, 1.2e-3)
@@ -27,11 +27,12 @@ _LARGEST_V_CE = 1.35
 _LEAST_V_CE = 0.4
 _FEED_OHM = (150.0, 1200.0)
 _LARGEST_DIVIDER_OHM = 2000.0
+_RANGES = BiasRanges(base_resistor_ohm=_FEED_OHM)
 
 
 def mixer_bias(graph: NetGraph, supply_v: float, rng: np.random.Generator) -> BiasPoint:
     """Draw a bias point for a legal topology."""
-    return _MixerBiasing(graph, supply_v, rng).solve()
+    return _MixerBiasing(graph, supply_v, rng, _RANGES).solve()
 
 
 class _MixerBiasing(Biasing):
@@ -73,6 +74,8 @@ class _MixerBiasing(Biasing):
         # A follower's collector is on the supply without a stack of its own.
         drop = self._uniform(0.1, 0.5) * max(self.supply_v - 0.5 * height, 0.1)
         drop = max(drop, self.supply_v - _LARGEST_V_CE * height - 0.1)
+        if any(self.transistors[device][0] == SUPPLY_NET and level[device] == height for device in level):
+            drop = 0.0
         foot = self._uniform(0.03, 0.2)
         current: dict[int, float] = {}
         shared = self._log_uniform(*_CURRENT_A)
@@ -114,31 +117,26 @@ class _MixerBiasing(Biasing):
         counts = range(1, 41)
         return min(counts, key=lambda count: abs(base_emitter_voltage(max(current / count, 1e-6)) - voltage))
 
-    def _settle_base(self, base: int, voltage: float, current: float) -> None:
-        """Give a base its potential; size the resistors of its feed, and set the source if no other base has."""
-        if base in self.potential:
-            return
-        self.potential[base] = voltage
-        source, feed = self._feed(base)
-        if source is None:
-            return
-        base_current = current / BETA
-        total = self._log_uniform(*_FEED_OHM)
-        if source in self.potential:
-            total = min(max((self.potential[source] - voltage) / base_current, _FEED_OHM[0]), _FEED_OHM[1])
-        free = [device for device in feed if device not in self.point.values]
-        for device in free:
-            self.point.values[device] = total / len(free)
-        drop = sum(self.point.values[device] for device in feed) * base_current
-        self.potential.setdefault(source, voltage + drop)
+    def _known_base(self, base: int) -> float | None:
+        """As in general, and a base that resistors join to the supply alone is at the supply."""
+        known = super()._known_base(base)
+        around = self.neighbours.get(base, ())
+        if known is None and len(around) == 1 and around[0][1] == SUPPLY_NET and not self._is_loaded(base):
+            self.point.values[around[0][0]] = self._log_uniform(*_FEED_OHM)
+            self.potential[base] = known = self.supply_v
+        return known
+
+    def _is_loaded(self, node: int) -> bool:
+        """Whether a collector or emitter is at a node."""
+        return any(node in (nodes[0], nodes[2]) for nodes in self.transistors.values())
 
     def _quicken(self) -> None:
-        """Hold a divider's resistors to a few thousand Ohm, all of one node by the same factor."""
-        loaded = {node for nodes in self.transistors.values() for node in (nodes[0], nodes[2])}
+        """Hold feeds to a thousand and dividers to a few thousand Ohm, all resistors of one node by the same factor."""
         for node, around in self.neighbours.items():
-            if node in loaded or node in self.sources or node in (GROUND_NET, SUPPLY_NET):
+            if self._is_loaded(node) or node in self.sources or node in (GROUND_NET, SUPPLY_NET):
                 continue
             least = min(self.point.values[device] for device, _ in around)
-            if len(around) > 1 and least > _LARGEST_DIVIDER_OHM:
+            largest = _LARGEST_DIVIDER_OHM if len(around) > 1 else _FEED_OHM[1]
+            if least > largest:
                 for device, _ in around:
-                    self.point.values[device] *= _LARGEST_DIVIDER_OHM / least
+                    self.point.values[device] *= largest / least

@@ -179,7 +179,7 @@ def _lo_bases(builder: Builder, shared: str | None) -> tuple[str, str]:
     bases = (builder.net(), builder.net())
     differential = builder.chance(0.85)
     network = builder.pick({"C": 6.0, "LC": 2.0, "C-shunt C": 1.0})
-    feed = builder.pick({"source R": 5.0, "source L": 2.0, "supply R": 1.5, "divider": 0.7})
+    feed = builder.pick({"source R": 5.0, "source L": 2.0, "supply R": 0.8, "divider": 0.7})
     source = SUPPLY
     if feed.startswith("source"):
         source = bias_source(builder)
@@ -277,8 +277,8 @@ def _active(builder: Builder) -> None:
 
 def _diodes(builder: Builder) -> None:
     """One, two or four diodes."""
-    shape = builder.pick({"one": 2.0, "two": 3.0, "ring": 3.0})
-    biased = builder.chance(0.8)
+    shape = builder.pick({"one": 2.0, "two": 4.0, "ring": 2.0})
+    biased = builder.chance(0.88)
     source = bias_source(builder) if biased else GROUND
     feed = builder.pick({"resistor": 2.0, "inductor": 2.0})
     elements = builder.pick(_RF_LADDER)
@@ -309,11 +309,10 @@ def _diodes(builder: Builder) -> None:
         ladder(builder, "rf", middle, elements, None)
         _if_filter(builder, middle, biased)
         return
-    # Both ways round from one phase to the other; with a bias, both conduct, and switch in opposite directions about
-    # their bias when the far corner is the IF's.
+    # Both ways from one phase to the other: a bias opens both. A ring proper has one of them reversed, and no bias.
     far = builder.net()
     pairs = [(anode, middle), (middle, cathode), (anode, far), (far, cathode)]
-    if builder.chance(0.4):
+    if not biased and builder.chance(0.6):
         pairs = [(anode, middle), (middle, cathode), (cathode, far), (far, anode)]
     for one, other in pairs:
         builder.add("diode", one, other)

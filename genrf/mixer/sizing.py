@@ -47,6 +47,9 @@ _AT_IF = {
     "shunt": {RESISTOR: (250.0, 0.8), INDUCTOR: (100.0, 0.7), CAPACITOR: (120.0, 0.8)},
     "series": {RESISTOR: (30.0, 0.8), INDUCTOR: (25.0, 0.7), CAPACITOR: (15.0, 0.7)},
 }
+_LOAD = ("if", "load")
+_LARGEST_CHARGING = 10.0
+"""Time constant of a load resistor and a capacitor at the IF, in radians of the IF."""
 _DIODE_DROP_V = (0.68, 0.84)
 """Bias of a diode that a LO of 0 dBm switches."""
 _DIODE_EMITTERS = (1.0, 12.0)
@@ -64,13 +67,21 @@ def first_order_values(topology: Topology, conditions: Conditions, rng: np.rando
     _bias_diodes(graph, values, rng)
     omega = 2.0 * math.pi * conditions.frequency_hz
     drawn: dict[tuple[str, str, int], float] = {}
-    for device, (side, place) in enumerate(_places(graph)):
+    places = _places(graph)
+    slowest = max(
+        (values[d] for d, place in enumerate(places) if place == _LOAD and graph.kinds[d] == RESISTOR and d in values),
+        default=0.0,
+    )
+    for device, (side, place) in enumerate(places):
         kind = graph.kinds[device]
         if device in values:
             continue
         key = (side, place, kind)
         if key not in drawn or rng.random() > _ALIKE:
             drawn[key] = _draw(kind, side, place, omega, rng)
+            if side == "if" and kind == CAPACITOR:
+                # A capacitor charges through the load resistor: not much longer than a period of the IF.
+                drawn[key] = min(drawn[key], _LARGEST_CHARGING / (IF * omega * max(slowest, 1.0)))
         values[device] = drawn[key]
     return tuple(values[device] for device in range(len(graph.kinds)))
 

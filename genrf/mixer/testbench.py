@@ -39,8 +39,8 @@ IF = 0.1
 """Frequencies of LO and IF relative to f0."""
 COMMON = 10.0
 """Common period of RF, LO and IF, in periods of f0."""
-POINTS = 200
-"""Time steps a common period, 20 an RF period; gains are within 0.03 dB of those with 32."""
+POINTS = 160
+"""Time steps a common period, 16 an RF period: gains are within 0.05 dB of those with 32."""
 LO_DBM = 0.0
 """Power available from both phases together."""
 SMALL_DBM = -40.0
@@ -54,11 +54,19 @@ LEAST_GAIN_DB = -45.0
 SWEEP_DBM = np.arange(-40.0, LARGEST_P1DB_DBM + 0.1, 2.5)
 """RF levels of the curves."""
 
+TOLERANCE = 7e-3
+"""Of amplitudes and power at small RF, relative: 0.06 dB."""
+
 _FIRST = 1.25
 """Common periods before the first look: the transistors' heat capacities are charged at the very start, and the mean of
 the last period must not see it."""
-_MOST_LOOKS = 14
-_NOT_PERIODIC = 0.02
+_MOST_LOOKS = 12
+_MOST_PERIODS = 7
+_STEADY, _NEARLY_STEADY = 0.01, 0.05
+"""Change of the IF's amplitude from one common period to the next at which a level counts as settled; what is left
+is several times smaller."""
+_NEAR = (0.3, 2.5)
+"""Falls of the gain, in dB, between which it has to be known well."""
 _PLACES = ("out", "rf")
 
 
@@ -109,7 +117,7 @@ class MixerTestbench:
         gain, values = run.small_signal(sources)
         if gain < LEAST_GAIN_DB:
             raise SimulationFailure("not_measurable", f"conversion gain of {gain:.1f} dB")
-        values["p1db_dbm"] = compression_point(run.gain_db, gain)
+        values["p1db_dbm"] = compression_point(lambda level: run.gain_db(level, gain), gain)
         traces = run.traces(gain) if curves else {}
         if signoff:
             values["iip3_dbm"] = _intercept(simulator, netlist, conditions, values["p1db_dbm"] - BACK_OFF_DB)
@@ -120,7 +128,15 @@ class MixerTestbench:
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`."""
-        return mixer_control(conditions, power_sources(circuit, conditions))
+        return mixer_control(
+            conditions,
+            power_sources(circuit, conditions),
+            lo_dbm=LO_DBM,
+            small_dbm=SMALL_DBM,
+            period_s=COMMON / conditions.frequency_hz,
+            points=POINTS,
+            harmonics=(round(IF * COMMON), round(LO * COMMON)),
+        )
 
 
 class _Run:
@@ -140,7 +156,7 @@ class _Run:
         """Gain, and the metrics that belong to the small RF level."""
         self.transient.advance(_FIRST)
         wanted, leak_out, leak_rf, power = self.transient.settle(
-            lambda transient: self._observe(transient, sources), tolerance=5e-3, block=1.0
+            lambda transient: self._observe(transient, sources), tolerance=TOLERANCE, block=1.0
         )
         source, load = self.conditions.source_ohm, self.conditions.load_ohm
         gain = dbm(abs(wanted) * _SMALL, load) - SMALL_DBM
@@ -152,39 +168,54 @@ class _Run:
         }
 
     def _observe(self, transient: Transient, sources: dict[str, float]) -> NDArray[np.complex128]:
-        """Phasors of IF and LO, the IF in proportion to its source as the LO is, and the mean power."""
+        """Amplitudes of IF and LO, the IF in proportion to its source as the LO is, and the mean power."""
         self._looks += 1
         if self._looks > _MOST_LOOKS:
             raise self._unsettled()
         return np.array(
             [
-                transient.phasor("out", IF * self.f0) / _SMALL,
-                transient.phasor("out", LO * self.f0),
-                transient.phasor("rf", LO * self.f0),
+                abs(transient.phasor("out", IF * self.f0)) / _SMALL,
+                abs(transient.phasor("out", LO * self.f0)),
+                abs(transient.phasor("rf", LO * self.f0)),
                 -sum(volt * transient.average(f"{name}#branch") for name, volt in sources.items()),
-            ]
+            ],
+            dtype=complex,
         )
 
     def _unsettled(self) -> SimulationFailure:
         """What a circuit does that is not periodic in time: it still settles, or swings at a frequency of its own."""
-        samples = self.transient.window("out", 2)[1]
-        before, last = samples[:POINTS], samples[POINTS:]
-        change = last - before
-        swing = float(np.std(change - np.linspace(change[0], change[-1], POINTS)))
-        if swing > _NOT_PERIODIC * float(np.std(last)):
+        periods = self.transient.window("out", 3)[1].reshape(3, POINTS)
+        changes = np.diff(periods, axis=0)
+        changes -= np.linspace(changes[:, 0], changes[:, -1], POINTS, axis=1)  # slow charging is no swing
+        before, swing = np.std(changes, axis=1).tolist()
+        if swing > max(_SWING_V, _LASTING * before):
             return SimulationFailure("oscillation", f"not periodic: {swing * 1e3:.3g} mV at other frequencies")
         return SimulationFailure("no_convergence", f"not settled after {self.transient.periods:.0f} common periods")
 
-    def gain_db(self, level_dbm: float) -> float:
-        """Conversion gain at an RF level, two common periods after it was set."""
+    def gain_db(self, level_dbm: float, small_gain_db: float) -> float:
+        """Conversion gain at an RF level, once the IF is steady: the more so, the nearer to the compression point.
+
+        Raises:
+            SimulationFailure: ``no_convergence`` if it never is.
+        """
         amplitude = available_amplitude_v(level_dbm, self.conditions.source_ohm)
         self.transient.drive("v_rf", amplitude, self.f0)
-        self.transient.advance(2.0)
-        return dbm(abs(self.transient.phasor("out", IF * self.f0)), self.conditions.load_ohm) - level_dbm
+        before, change = math.inf, math.inf
+        for _ in range(_MOST_PERIODS):
+            self.transient.advance(1.0)
+            now = abs(self.transient.phasor("out", IF * self.f0))
+            change, before = abs(now - before), now
+            gain = dbm(now, self.conditions.load_ohm) - level_dbm
+            near = _NEAR[0] < small_gain_db - gain < _NEAR[1]
+            if change <= (_STEADY if near else _NEARLY_STEADY) * now:
+                return gain
+        if change <= _NEARLY_STEADY * before:
+            return gain
+        raise SimulationFailure("no_convergence", f"the IF is not steady at an RF power of {level_dbm:.1f} dBm")
 
     def traces(self, small_gain_db: float) -> dict[str, Trace]:
         """Gain and IF power over RF power."""
-        gain = np.array([small_gain_db, *(self.gain_db(float(level)) for level in SWEEP_DBM[1:])])
+        gain = np.array([small_gain_db, *(self.gain_db(float(level), small_gain_db) for level in SWEEP_DBM[1:])])
         label = "RF power (dBm)"
         return {
             "conversion_gain_db": Trace(SWEEP_DBM, gain, label, "conversion gain (dB)"),
