@@ -62,6 +62,9 @@ _FIRST = 1.25
 the last period must not see it."""
 _MOST_LOOKS = 12
 _MOST_PERIODS = 7
+_SWING_V = 1e-3
+_LASTING = 0.8
+"""A swing that is this large and falls no faster from one common period to the next is an oscillation."""
 _STEADY, _NEARLY_STEADY = 0.01, 0.05
 """Change of the IF's amplitude from one common period to the next at which a level counts as settled; what is left
 is several times smaller."""
@@ -192,8 +195,9 @@ class _Run:
             return SimulationFailure("oscillation", f"not periodic: {swing * 1e3:.3g} mV at other frequencies")
         return SimulationFailure("no_convergence", f"not settled after {self.transient.periods:.0f} common periods")
 
-    def gain_db(self, level_dbm: float, small_gain_db: float) -> float:
-        """Conversion gain at an RF level, once the IF is steady: the more so, the nearer to the compression point.
+    def gain_db(self, level_dbm: float, small_gain_db: float | None = None) -> float:
+        """Conversion gain at an RF level, once the IF is steady; with a small-signal gain only as steady as it takes to tell
+        where the compression point is.
 
         Raises:
             SimulationFailure: ``no_convergence`` if it never is.
@@ -206,7 +210,7 @@ class _Run:
             now = abs(self.transient.phasor("out", IF * self.f0))
             change, before = abs(now - before), now
             gain = dbm(now, self.conditions.load_ohm) - level_dbm
-            near = _NEAR[0] < small_gain_db - gain < _NEAR[1]
+            near = small_gain_db is None or _NEAR[0] < small_gain_db - gain < _NEAR[1]
             if change <= (_STEADY if near else _NEARLY_STEADY) * now:
                 return gain
         if change <= _NEARLY_STEADY * before:
@@ -215,7 +219,7 @@ class _Run:
 
     def traces(self, small_gain_db: float) -> dict[str, Trace]:
         """Gain and IF power over RF power."""
-        gain = np.array([small_gain_db, *(self.gain_db(float(level), small_gain_db) for level in SWEEP_DBM[1:])])
+        gain = np.array([small_gain_db, *(self.gain_db(float(level)) for level in SWEEP_DBM[1:])])
         label = "RF power (dBm)"
         return {
             "conversion_gain_db": Trace(SWEEP_DBM, gain, label, "conversion gain (dB)"),
