@@ -22,6 +22,7 @@ Cause = Literal[
     "no_convergence",
     "device_limit",
     "oscillation",
+    "no_oscillation",
     "not_measurable",
     "timeout",
     "crash",
@@ -35,6 +36,7 @@ singular_matrix  a net without a DC path, or a loop of voltage sources
 no_convergence   no operating point found within the iteration limits
 device_limit     the operating point is outside what the device or its model can stand
 oscillation      negative resistance at a port, so the circuit would oscillate with some passive termination of it
+no_oscillation   an oscillator that does not start, or dies somewhere in its tuning range
 not_measurable   simulated, but a metric is not a finite number
 timeout          more processor time than a circuit may take
 crash            the simulator's process died

@@ -73,7 +73,7 @@ class Transient:
         """Simulated so far."""
         self._simulator = simulator
         self._netlist = (*netlist, OPTIONS)
-        self._thermal_ohm = _thermal_resistances(netlist)
+        self._thermal_ohm = thermal_resistances(netlist)
         self._kelvin: dict[str, float] = {}
         self._saved = (*saved, *(f"v_{node}#branch" for node in self._thermal_ohm))
         self._start = " ".join(
@@ -183,7 +183,7 @@ class Transient:
         return float(np.mean(self.window(name, periods)[1]))
 
 
-def _thermal_resistances(netlist: Sequence[str]) -> dict[str, float]:
+def thermal_resistances(netlist: Sequence[str]) -> dict[str, float]:
     """Thermal node of every transistor that heats itself, and its thermal resistance in K/W."""
     card = {
         words[1]: float(next((word[4:] for word in words if word.startswith("rth=")), "0"))

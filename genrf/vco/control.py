@@ -1,0 +1,2 @@
+"""stub"""
+def vco_control(a,b): return []
