@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from genrf import __version__, cli_measure, cli_yield, terminal
+from genrf import __version__, cli_chain, cli_measure, cli_yield, terminal
 from genrf.errors import GenRFError, InvalidInputError, MissingToolError, SpecificationNotMetError
 
 if TYPE_CHECKING:
@@ -197,6 +197,7 @@ def simulate(
 
 app.command("yield", epilog=_examples(*cli_yield.EXAMPLES))(cli_yield.estimate)
 app.command(epilog=_examples(*cli_measure.EXAMPLES))(cli_measure.measure)
+app.command(epilog=_examples(*cli_chain.EXAMPLES))(cli_chain.chain)
 
 
 @spec_app.command("check", epilog=_examples("spec check examples/lna_28ghz.yaml"))

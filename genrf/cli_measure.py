@@ -9,7 +9,6 @@ import typer
 
 from genrf import terminal
 from genrf.errors import GenRFError, InvalidInputError
-from genrf.fields import quantity
 
 EXAMPLES = (
     "measure examples/bsim4_lna.cir --class lna --frequency 5GHz --ports rfin,rfout --supply vcc=1.2",
@@ -48,6 +47,7 @@ def measure(
     folder are refused. Nothing is written.
     """
     from genrf import classes
+    from genrf.fields import quantity
     from genrf.measurement.process import measure_netlist
     from genrf.measurement.user_netlist import read_netlist
     from genrf.spec import Conditions
@@ -92,6 +92,8 @@ def measure(
 
 
 def _supply(text: str | None) -> tuple[str | None, float | None]:
+    from genrf.fields import quantity
+
     if text is None:
         return None, None
     net, equals, volts = text.partition("=")

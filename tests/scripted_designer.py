@@ -38,9 +38,10 @@ class ScriptedDesigner:
     def design(
         self, spec: DesignSpec, *, calls: int = 64, seed: int | None = None, stop_when_met: bool = False, progress=None
     ) -> DesignResult:
-        circuits = self._circuits[:calls]
+        own = [circuit for circuit in self._circuits if circuit.topology.circuit_class == spec.circuit_class]
+        circuits = own[:calls]
         designs, failed, first = [], Counter(), None
-        outcomes = self._pool.run([Simulation(circuit, spec.conditions) for circuit in circuits])
+        outcomes = self._pool.run([Simulation(circuit, spec.conditions, spec.needs_signoff) for circuit in circuits])
         for order, (circuit, outcome) in enumerate(zip(circuits, outcomes, strict=True), start=1):
             if progress is not None:
                 progress(order, calls)

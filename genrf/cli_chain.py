@@ -1,0 +1,77 @@
+"""The command ``genrf chain``: a receiver from generated blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genrf import terminal
+from genrf.errors import GenRFError, SpecificationNotMetError
+
+if TYPE_CHECKING:
+    from genrf.generation.generate import Designer
+
+EXAMPLES = ("chain examples/chains/receiver_5ghz.yaml", "chain my_receiver.yaml --calls 128 --output out")
+
+
+def chain(
+    spec_file: Annotated[
+        Path, typer.Argument(metavar="SPEC.yaml", help="Specification of the chain.", show_default=False)
+    ],
+    bundle: Annotated[
+        Path, typer.Option("--bundle", "-b", envvar="GENRF_BUNDLE", help="Folder of the trained models.")
+    ] = Path("runs/latest/bundle"),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder to write; by default designs/SPEC.", show_default=False),
+    ] = None,
+    calls: Annotated[int, typer.Option("--calls", "-k", min=1, help="SPICE calls to spend on each block.")] = 64,
+    seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="All randomness comes from it.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Simulator processes; by default one a core.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output folder.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Generate a receiver of filter, amplifier and mixer, and simulate it as one netlist.
+
+    Gain, noise figure, intercept point and power of the whole are shared out over the blocks; each is generated to its
+    share; then all are joined and simulated together. Ends with exit code 5 if the joined netlist misses the
+    specification; it is written all the same.
+    """
+    from genrf.chain.generate import generate_chain
+    from genrf.chain.report import chain_content, chain_table, write_chain
+    from genrf.chain.spec import ChainSpec
+    from genrf.export.folder import check_free
+
+    spec = ChainSpec.from_yaml(spec_file)
+    folder = output if output is not None else Path("designs") / spec_file.stem
+    check_free(folder, overwrite=force)
+    with (
+        _designer(bundle, workers, seed) as designer,
+        terminal.progress_bar(calls * len(spec.blocks)) as advance,
+    ):
+        result = generate_chain(designer, spec, calls=calls, seed=seed, progress=advance)
+    write_chain(folder, result, overwrite=force)
+    if as_json:
+        terminal.print_json(chain_content(result))
+    else:
+        out = terminal.console()
+        out.print(chain_table(result))
+        for note in result.notes:
+            out.print(f"note: {note}", soft_wrap=True)
+        out.print(f"Written to {folder}", soft_wrap=True)
+    if result.failure is not None:
+        raise GenRFError(f"{spec_file}: {result.failure}")
+    if result.missed:
+        raise SpecificationNotMetError(f"{spec_file}: the joined netlist misses {'; '.join(result.missed)}")
+
+
+def _designer(bundle: Path, workers: int | None, seed: int) -> Designer:
+    """The same as for ``genrf generate``; tests put another in its place."""
+    from genrf import cli
+
+    return cli._designer(bundle, workers, seed)
