@@ -27,12 +27,24 @@ _LOG_DENSITY = np.log(
 )
 _LARGEST_V_CE = 1.5
 _SMALLEST_V_CE = 0.45
-_DENSITY_A = (0.12e-3, 1.8e-3)
 _LARGEST_DENSITY_A = 2.4e-3
-_EMITTERS = (2.0, 30.0)
-_LARGEST_CURRENT_A = 25e-3
-_BASE_RESISTOR_OHM = (500.0, 20e3)
 _FEED_DROP_V = 0.15
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BiasRanges:
+    """What a class of circuits draws its bias from: lowest and highest, log-uniform between."""
+
+    density_a: tuple[float, float] = (0.12e-3, 1.8e-3)
+    """Collector current an emitter, in A."""
+    emitters: tuple[float, float] = (2.0, 30.0)
+    largest_current_a: float = 25e-3
+    """Collector current of one transistor, in A."""
+    base_resistor_ohm: tuple[float, float] = (500.0, 20e3)
+    """Resistance that feeds a base, in Ohm."""
+
+
+DEFAULT_RANGES = BiasRanges()
 
 
 def base_emitter_voltage(density_a: float) -> float:
@@ -53,11 +65,15 @@ class BiasPoint:
     """Emitters, bias voltages and the resistors that carry direct current."""
     current_a: dict[int, float] = field(default_factory=dict)
     """Collector current of each transistor."""
+    collector_emitter_v: dict[int, float] = field(default_factory=dict)
+    """V_CE of each transistor, in V."""
 
 
-def bias_point(graph: NetGraph, supply_v: float, rng: np.random.Generator) -> BiasPoint:
+def bias_point(
+    graph: NetGraph, supply_v: float, rng: np.random.Generator, ranges: BiasRanges = DEFAULT_RANGES
+) -> BiasPoint:
     """Draw a bias point for a legal topology."""
-    return Biasing(graph, supply_v, rng).solve()
+    return Biasing(graph, supply_v, rng, ranges).solve()
 
 
 def fits_supply(topology: Topology, supply_v: float) -> bool:
@@ -78,9 +94,11 @@ def fits_supply(topology: Topology, supply_v: float) -> bool:
 class Biasing:
     """What is known so far of one topology's bias."""
 
-    def __init__(self, graph: NetGraph, supply_v: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self, graph: NetGraph, supply_v: float, rng: np.random.Generator, ranges: BiasRanges = DEFAULT_RANGES
+    ) -> None:
         nodes = DcNodes(graph)
-        self.supply_v, self.rng = supply_v, rng
+        self.supply_v, self.rng, self.ranges = supply_v, rng, ranges
         self.point = BiasPoint()
         self.sources, self.transistors = nodes.sources, nodes.transistors
         self.resistors, self.neighbours, self.stacks = nodes.resistors, nodes.neighbours, nodes.stacks
@@ -98,6 +116,9 @@ class Biasing:
         self._bias_sources()
         self._free_nodes()
         self._resistors()
+        for device, (collector, _, emitter) in self.transistors.items():
+            voltage = self.potential.get(collector, self.supply_v) - self.potential.get(emitter, 0.0)
+            self.point.collector_emitter_v[device] = voltage
         return self.point
 
     def _known_base(self, base: int) -> float | None:
@@ -128,8 +149,8 @@ class Biasing:
     def _bias_stack(self, stack: list[int]) -> None:
         supply = self.supply_v
         height = len(stack)
-        emitters = round(self._log_uniform(*_EMITTERS))
-        density = min(self._log_uniform(*_DENSITY_A), _LARGEST_CURRENT_A / emitters)
+        emitters = round(self._log_uniform(*self.ranges.emitters))
+        density = min(self._log_uniform(*self.ranges.density_a), self.ranges.largest_current_a / emitters)
         top_collector = self.transistors[stack[-1]][0]
         top = self.potential.get(top_collector)
         _, base, emitter = self.transistors[stack[0]]
@@ -173,7 +194,7 @@ class Biasing:
         least, upper = 0.0, most
         for _ in range(10):
             middle = 0.5 * (least + upper)
-            drop = middle * emitters / BETA * _BASE_RESISTOR_OHM[1]
+            drop = middle * emitters / BETA * self.ranges.base_resistor_ohm[1]
             if base_emitter_voltage(max(middle, 1e-6)) + drop < voltage:
                 least = middle
             else:
@@ -210,7 +231,7 @@ class Biasing:
         source, feed = self._feed(base)
         if source is None:
             return
-        low, high = _BASE_RESISTOR_OHM
+        low, high = self.ranges.base_resistor_ohm
         base_current = current / BETA
         free = [device for device in feed if device not in self.point.values]
         if source in self.potential:
@@ -272,7 +293,7 @@ class Biasing:
             elif outward:
                 self._share(outward, max(-wanted, 2e-6))
         for device in self.resistors:
-            values.setdefault(device, self._log_uniform(*_BASE_RESISTOR_OHM))
+            values.setdefault(device, self._log_uniform(*self.ranges.base_resistor_ohm))
 
     def _share(self, resistors: list[tuple[int, float]], current: float) -> None:
         weights = self.rng.uniform(0.5, 1.5, len(resistors))

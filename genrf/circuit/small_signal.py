@@ -56,6 +56,8 @@ class SmallSignal:
         # Ports come first, then the other nets that carry a signal; -1 is signal ground.
         live = [net for net in range(FIRST_PORT_NET, len(graph.names)) if net not in fixed]
         row = dict.fromkeys(fixed, -1) | {net: index for index, net in enumerate(live)}
+        self.row = row
+        """Where each net is in `voltages`; -1 for signal ground."""
         self.size = len(live)
         self.passives = [d for d, kind in enumerate(graph.kinds) if kind not in (HBT, BIAS_VOLTAGE)]
         self.transistors = [d for d, kind in enumerate(graph.kinds) if kind == HBT]
@@ -93,6 +95,24 @@ class SmallSignal:
 
     def scattering(self, values: NDArray[np.float64]) -> NDArray[np.complex128]:
         """S-parameters, (candidates, ports, ports), of values in SI units, (candidates, devices)."""
+        return self.to_scattering(self.voltages(values))
+
+    def to_scattering(self, voltages: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """S-parameters, (candidates, ports, ports), from `voltages`."""
+        ports = len(self.port_ohm)
+        # S_ij = 2 V_i / sqrt(Z_i Z_j) - delta_ij (Pozar, Microwave Engineering, 4.3).
+        root = np.sqrt(self.port_ohm)
+        return 2.0 * voltages[:, :ports] / (root[:, None] * root[None, :]) - np.eye(ports)
+
+    def voltages(self, values: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Voltages of the nets for a unit current into each port, with all ports terminated.
+
+        Args:
+            values: in SI units, (candidates, devices).
+
+        Returns:
+            (candidates, nets that carry a signal, ports); ports come first, `row` tells where the other nets are.
+        """
         passive = values[:, self.passives]
         kinds = self.kinds[self.passives]
         passive = np.where(kinds == DIODE, _C_BE_F * passive, np.where(kinds == VARACTOR, _C_BC_F * passive, passive))
@@ -130,7 +150,4 @@ class SmallSignal:
         nodal[:, index, index] += 1.0 / self.port_ohm
         drive = np.zeros((self.size, ports), dtype=complex)
         drive[index, index] = 1.0
-        voltage = np.linalg.solve(nodal, np.broadcast_to(drive, (len(values), *drive.shape)))[:, :ports]
-        # With a unit current into port j: S_ij = 2 V_i / sqrt(Z_i Z_j) - delta_ij (Pozar, Microwave Engineering, 4.3).
-        root = np.sqrt(self.port_ohm)
-        return 2.0 * voltage / (root[:, None] * root[None, :]) - np.eye(ports)
+        return np.linalg.solve(nodal, np.broadcast_to(drive, (len(values), *drive.shape)))
