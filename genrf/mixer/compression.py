@@ -47,9 +47,7 @@ def compression_point(gain_db: Callable[[float], float], small_gain_db: float) -
     return guess
 
 
-def _foretold(
-    level: float, fall: float, below: tuple[float, float] | None, above: tuple[float, float] | None
-) -> float:
+def _foretold(level: float, fall: float, below: tuple[float, float] | None, above: tuple[float, float] | None) -> float:
     """Level at which the fall should be 1 dB."""
     slope = 10.0  # dB of power for a factor 10 in the fall
     if below is not None and above is not None and below[1] > _LEAST_DROP_DB:

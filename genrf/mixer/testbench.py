@@ -145,9 +145,7 @@ class MixerTestbench:
 class _Run:
     """The one transient from which all label metrics come."""
 
-    def __init__(
-        self, simulator: Simulator, netlist: list[str], conditions: Conditions, currents: list[str]
-    ) -> None:
+    def __init__(self, simulator: Simulator, netlist: list[str], conditions: Conditions, currents: list[str]) -> None:
         self.conditions = conditions
         self.f0 = conditions.frequency_hz
         self.transient = Transient(
@@ -242,9 +240,7 @@ def _intercept(simulator: Simulator, netlist: list[str], conditions: Conditions,
         else line
         for line in netlist
     ]
-    transient = Transient(
-        simulator, with_tones, ("out",), period_s=3.0 * COMMON / f0, points=3 * POINTS, longest=40
-    )
+    transient = Transient(simulator, with_tones, ("out",), period_s=3.0 * COMMON / f0, points=3 * POINTS, longest=40)
     first, second = IF * f0, (SECOND_TONE - LO) * f0
     frequencies = (first, second, 2.0 * first - second, 2.0 * second - first)
 
@@ -272,9 +268,7 @@ def power_sources(circuit: Circuit, conditions: Conditions) -> dict[str, float]:
     }
 
 
-def _check_operating_point(
-    simulator: Simulator, netlist: list[str], circuit: Circuit, technology: Technology
-) -> None:
+def _check_operating_point(simulator: Simulator, netlist: list[str], circuit: Circuit, technology: Technology) -> None:
     """Refuse a circuit that breaks a device limit without LO and RF."""
     topology = circuit.topology
     nonlinear = [
