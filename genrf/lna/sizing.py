@@ -50,7 +50,7 @@ def _centre(graph: NetGraph, bias: BiasPoint, omega: float) -> tuple[NDArray[np.
     """Median and spread (natural logarithm) of every device's value, (devices,) each; the bias is not spread again."""
     median = np.empty(len(graph.kinds))
     spread = np.zeros(len(graph.kinds))
-    for device, (kind, place) in enumerate(zip(graph.kinds, _places(graph), strict=True)):
+    for device, (kind, place) in enumerate(zip(graph.kinds, places(graph), strict=True)):
         if device in bias.values:
             median[device] = bias.values[device]
             continue
@@ -87,7 +87,7 @@ _IMPEDANCE = {
 }
 
 
-def _places(graph: NetGraph) -> list[str]:
+def places(graph: NetGraph) -> list[str]:
     """What each device is there for, judged by the nets it joins."""
     bias = graph.bias_nets()
     fixed = graph.fixed_nets()
