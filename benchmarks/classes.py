@@ -27,6 +27,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -34,7 +35,7 @@ from genrf import classes, technology
 from genrf.circuit.netlist import run_standalone, standalone_netlist
 from genrf.errors import GenRFError
 from genrf.simulation.engine import Simulation, measure
-from genrf.simulation.library import REMEDY, Library, library, simulator_version
+from genrf.simulation.library import REMEDY, library, simulator_version
 from genrf.simulation.pool import WORKER_ENVIRONMENT, SimulatorPool
 from training.evolution import SearchSpace, random_candidate
 
@@ -95,33 +96,29 @@ def _run(path: Path, name: str) -> dict[str, float] | None:
         return None
 
 
-class _Timed(Library):
-    """The simulator with a clock on every command."""
-
-    def __init__(self, inner: Library) -> None:
-        self.__dict__.update(inner.__dict__)
-        self.spent: Counter[str] = Counter()
-
-    def command(self, *commands: str) -> None:
-        for command in commands:
-            start = time.perf_counter()
-            try:
-                super().command(command)
-            finally:
-                word = command.split()[0]
-                self.spent["tran" if word == "resume" else word] += time.perf_counter() - start
-
-
 def breakdown(jobs: list[Simulation]) -> dict[str, float]:
     """Milliseconds a circuit by analysis; ``rest`` is loading the netlist and reading results."""
-    timed = _Timed(library())
-    start = time.perf_counter()
-    for job in jobs:
-        measure(timed, job, TECHNOLOGY)
-    total = time.perf_counter() - start
-    spent = {name: seconds for name, seconds in timed.spent.most_common() if seconds > 0.01 * total}
-    spent["rest"] = total - sum(spent.values())
-    return {name: round(1e3 * seconds / len(jobs), 2) for name, seconds in spent.items()}
+    spent: Counter[str] = Counter()
+    simulator = library()
+    run = simulator.command
+
+    def timed(*commands: str) -> None:
+        for command in commands:
+            begun = time.perf_counter()
+            try:
+                run(command)
+            finally:
+                word = command.split()[0]
+                spent["tran" if word == "resume" else word] += time.perf_counter() - begun
+
+    with patch.object(simulator, "command", timed):
+        start = time.perf_counter()
+        for job in jobs:
+            measure(simulator, job, TECHNOLOGY)
+        total = time.perf_counter() - start
+    parts = {name: seconds for name, seconds in spent.most_common() if seconds > 0.01 * total}
+    parts["rest"] = total - sum(parts.values())
+    return {name: round(1e3 * seconds / len(jobs), 2) for name, seconds in parts.items()}
 
 
 def commit() -> str:
