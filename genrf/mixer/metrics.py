@@ -27,7 +27,7 @@ METRICS: dict[str, Metric] = {
             "dBm",
             "higher",
             "RF power available from the source at which the conversion gain is 1 dB below its value at -40 dBm;"
-            " 10 dBm if it is not by then.",
+            " from -38 dBm to 10 dBm.",
         ),
         Metric(
             "lo_rf_isolation_db",
@@ -53,7 +53,7 @@ METRICS: dict[str, Metric] = {
             "iip3_dbm",
             "dBm",
             "higher",
-            "Third-order intercept, referred to the power available from each of two RF tones.",
+            "Third-order intercept at the input: power available from each of two RF tones, at f0 and 31/30 f0.",
             signoff=True,
         ),
     )

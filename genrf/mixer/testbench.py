@@ -39,8 +39,10 @@ IF = 0.1
 """Frequencies of LO and IF relative to f0."""
 COMMON = 10.0
 """Common period of RF, LO and IF, in periods of f0."""
-POINTS = 160
-"""Time steps a common period, 16 an RF period: gains are within 0.05 dB of those with 32."""
+POINTS = 200
+"""Time steps a common period, 20 an RF period. Against 36, gains of 36 random circuits above -15 dB differed by 0.04 dB
+in the median and by 0.14 dB in nine of ten; the trapezoidal rule makes a tuned circuit act as at a frequency 0.8 %
+higher."""
 LO_DBM = 0.0
 """Power available from both phases together."""
 SMALL_DBM = -40.0
