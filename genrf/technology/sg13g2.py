@@ -16,6 +16,7 @@ trend.
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -72,8 +73,10 @@ class SG13G2:
         if kind == "bias_voltage":
             return round(value, 3)
         if kind in JUNCTIONS:
-            transistors, emitters = npn13g2.split_emitters(value)
-            return float(transistors * emitters)
+            # Of some totals the nearest that can be drawn is split in another way, which moves it once more.
+            while (drawn := float(math.prod(npn13g2.split_emitters(value)))) != value:
+                value = drawn
+            return value
         return float(f"{value:.4g}")
 
     def instances(

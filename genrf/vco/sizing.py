@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf.circuit.biasing import BETA, bias_point
+from genrf.circuit.biasing import BETA, BiasRanges, bias_point
 from genrf.circuit.graph import (
     CAPACITOR,
     DIODE,
@@ -40,14 +40,16 @@ _VARACTOR_F = 1.6e-15
 _RELATIVE_C = (1.2, 0.8)
 """A varactor's capacitance at both ends of tuning, of that in the middle, about."""
 
+_BIAS = BiasRanges(base_resistor_ohm=(300.0, 2500.0))
+"""Base resistors small enough for the bias to follow the oscillation's start within some tens of periods."""
 # Impedance in Ohm at f0 and spread (natural logarithm).
 _TANK_INDUCTOR = (35.0, 0.5)
 _CHOKE = (200.0, 0.5)
 _TANK_CAPACITOR = (60.0, 0.7)
-_COUPLING = (60.0, 0.8)
-_BYPASS = (4.0, 0.6)
-_VARACTOR = (80.0, 0.5)
-_RESISTOR = (1500.0, 0.6)
+_COUPLING = (30.0, 0.8)
+_BYPASS = (10.0, 0.5)
+_VARACTOR = (55.0, 0.5)
+_RESISTOR = (600.0, 0.5)
 
 
 def first_order_values(topology: Topology, conditions: Conditions, rng: np.random.Generator) -> tuple[float, ...]:
@@ -60,7 +62,7 @@ def first_order_values(topology: Topology, conditions: Conditions, rng: np.rando
     omega = 2.0 * math.pi * conditions.frequency_hz
     best: tuple[float, NDArray[np.float64]] | None = None
     for _ in range(_DRAWS):
-        bias = bias_point(graph, conditions.supply_v, rng)
+        bias = bias_point(graph, conditions.supply_v, rng, _BIAS)
         values, scaled = _draw(graph, bias.values, omega, rng)
         model = _HybridPi(graph, bias.current_a, conditions.load_ohm)
         for _ in range(_SCALINGS):

@@ -23,7 +23,7 @@ from genrf.simulation.two_port import operating_point_vectors, operating_power_w
 from genrf.spec import Conditions
 from genrf.technology.base import Technology
 from genrf.vco.control import vco_control
-from genrf.vco.metrics import figure_of_merit_dbc_hz, phase_noise_dbc_hz, unwarped
+from genrf.vco.metrics import OFFSET_HZ, figure_of_merit_dbc_hz, phase_noise_dbc_hz, unwarped
 from genrf.vco.modes import Mode, modes
 from genrf.vco.oscillation import KICK_V, OPTIONS, POINTS, Oscillation, Oscillator, Steady
 from genrf.vco.phase_noise import signoff_phase_noise
@@ -150,19 +150,25 @@ class VcoTestbench:
         traces: dict[str, Curve | Trace] = {}
         if curves:
             traces = {"waveform": wave, "tuning": _tuning_curve(tuned)}
-        if signoff or curves:
-            noise = signoff_phase_noise(simulator, netlist, oscillator, conditions, mode, kelvin) if signoff else None
-            if noise is not None:
-                values["phase_noise_signoff_dbc_hz"] = noise.dbc_hz()
-            if curves:
-                offsets = np.geomspace(*NOISE_OFFSETS_HZ, 41)
-                if noise is None:
-                    levels = estimate - 20.0 * np.log10(offsets / 1e6)
-                else:
-                    levels = np.array([noise.dbc_hz(offset) for offset in offsets])
-                traces["phase_noise"] = Trace(
-                    offsets, levels, "offset frequency (Hz)", "phase noise (dBc/Hz)", log_x=True
-                )
+        if signoff:
+            noise = signoff_phase_noise(
+                simulator,
+                netlist,
+                oscillator,
+                temperature_c=conditions.temperature_c,
+                kick_c=KICK_V / (2.0 * mode.residue_ohm_hz),
+                guess_hz=mode.frequency_hz,
+                kelvin=kelvin,
+            )
+            values["phase_noise_signoff_dbc_hz"] = noise.dbc_hz()
+        if curves:
+            offsets = np.geomspace(*NOISE_OFFSETS_HZ, 41)
+            levels = (
+                np.array([noise.dbc_hz(offset) for offset in offsets])
+                if signoff
+                else estimate - 20.0 * np.log10(offsets / OFFSET_HZ)
+            )
+            traces["phase_noise"] = Trace(offsets, levels, "offset frequency (Hz)", "phase noise (dBc/Hz)", log_x=True)
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
