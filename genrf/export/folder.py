@@ -4,13 +4,14 @@ report.html                 the report, with all pictures inside
 result.json                 the specification, effort, and metrics of every simulated design
 design_1/design.json        values, metrics and provenance; `genrf simulate` reads it
 design_1/netlist.spice      runs in a plain ``ngspice -b`` and prints the same metrics
-design_1/s_parameters.s2p   Touchstone
-design_1/performance.svg    S-parameters and noise figure over the band (also .png)
+design_1/s_parameters.s2p   Touchstone, of classes with S-parameters
+design_1/performance.svg    S-parameters and other measured curves (also .png)
 design_1/schematic.svg      the drawn circuit
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -33,7 +34,7 @@ from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 
 if TYPE_CHECKING:
-    from genrf.simulation.testbench import Curve
+    from genrf.simulation.testbench import Curve, Trace
 
 
 class PlotWorker:
@@ -51,7 +52,7 @@ class PlotWorker:
         self._executor.shutdown(cancel_futures=True)
 
     def plot(
-        self, curves: Mapping[str, Curve], spec: DesignSpec, metrics: Metrics, paths: Sequence[Path], title: str
+        self, curves: Mapping[str, Curve | Trace], spec: DesignSpec, metrics: Metrics, paths: Sequence[Path], title: str
     ) -> Future[None]:
         """Draw one design's plot into files."""
         return self._executor.submit(_plot, dict(curves), spec, metrics, list(paths), title)
@@ -76,7 +77,9 @@ def _load_matplotlib() -> None:
     import matplotlib.figure  # noqa: F401
 
 
-def _plot(curves: Mapping[str, Curve], spec: DesignSpec, metrics: Metrics, paths: Sequence[Path], title: str) -> None:
+def _plot(
+    curves: Mapping[str, Curve | Trace], spec: DesignSpec, metrics: Metrics, paths: Sequence[Path], title: str
+) -> None:
     from genrf.report.curves import plot_performance
 
     plot_performance(curves, spec, metrics, paths, title)
@@ -85,7 +88,7 @@ def _plot(curves: Mapping[str, Curve], spec: DesignSpec, metrics: Metrics, paths
 def write_result(
     folder: Path,
     result: DesignResult,
-    curves: Sequence[Mapping[str, Curve]],
+    curves: Sequence[Mapping[str, Curve | Trace]],
     plots: PlotWorker,
     *,
     overwrite: bool = False,
@@ -94,13 +97,14 @@ def write_result(
 
     Args:
         folder: does not exist yet, unless ``overwrite`` is set; its parent is made.
-        curves: measured curves of the first designs, which get a subfolder each.
+        curves: measured curves and traces of the first designs, which get a subfolder each; a Touchstone file is
+            written where there are S-parameters.
 
     Raises:
         InvalidInputError: if the folder exists and may not be overwritten.
         OSError: if it cannot be written; nothing is left behind then.
     """
-    from genrf.export.touchstone import write_touchstone
+    from genrf.export.touchstone import scattering_of, write_touchstone
     from genrf.report.page import Pictures, write_page
     from genrf.report.schematic import write_schematic
 
@@ -120,10 +124,11 @@ def write_result(
             place = temporary / f"design_{number}"
             write_design(place / "design.json", design, spec)
             write_netlist(place / "netlist.spice", design, spec)
-            ports = sum(1 for name in its_curves if len(name) == 3 and name[0] == "s" and name[1] == name[2])
-            if ports:
+            scattering = scattering_of(its_curves)
+            if scattering:
                 comments = "\n".join(provenance_lines(design, spec))
-                write_touchstone(place / f"s_parameters.s{ports}p", its_curves, spec.conditions, comments)
+                ports = math.isqrt(len(scattering))
+                write_touchstone(place / f"s_parameters.s{ports}p", scattering, spec.conditions, comments)
             write_schematic(
                 design.circuit, pictures[number - 1].schematic,
                 supply_v=spec.conditions.supply_v, title=f"{spec.name}, design {number}",

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genrf.files import written_whole
-from genrf.spec import Conditions
+from genrf.simulation.testbench import Curve, Trace
 
 if TYPE_CHECKING:
-    from genrf.simulation.testbench import Curve
+    from genrf.spec import Conditions
 
 _SCATTERING = re.compile(r"s(\d)(\d)")
+
+
+def scattering_of(curves: Mapping[str, Curve | Trace]) -> dict[str, Curve]:
+    """The S-parameters among curves; none if they are not those of all port pairs."""
+    found = {n: c for n, c in curves.items() if _SCATTERING.fullmatch(n) and not isinstance(c, Trace)}
+    ports = sum(name[1] == name[2] for name in found)
+    return found if len(found) == ports**2 else {}
 
 
 def write_touchstone(path: Path, curves: Mapping[str, Curve], conditions: Conditions, comments: str = "") -> None:

@@ -3,7 +3,7 @@ matter.
 
 A net that only joins two two-terminal devices needs no place of its own on the sheet: its devices are drawn in one
 line, as a `Chain`. Ground, the supply and the nets of bias voltages are rails: they are drawn as a symbol wherever
-they are used.
+they are used. So are ports beside the signal's way, such as a tuning voltage or a local oscillator.
 """
 
 from __future__ import annotations
@@ -47,14 +47,26 @@ class Chain:
 
 
 class CircuitGraph:
-    """Chains, transistors and rails of a topology, with the questions that a placement asks."""
+    """Chains, transistors and rails of a topology, with the questions that a placement asks.
 
-    def __init__(self, topology: Topology, ports: tuple[str, ...]) -> None:
+    Args:
+        topology: what to draw.
+        ports: names of the port nets, the input first and the output last; a single one is an output.
+        held: those of them that the testbench holds at a DC voltage.
+    """
+
+    def __init__(self, topology: Topology, ports: tuple[str, ...], held: tuple[str, ...] = ()) -> None:
         self.topology = topology
         self.ports = tuple(port for port in ports if port in topology.nets)
+        signal = [port for port in ports if port not in held]
+        self.source = signal[0] if len(signal) > 1 and signal[0] in topology.nets else None
+        """The port from which the signal comes."""
+        self.sink = signal[-1] if signal and signal[-1] in topology.nets else None
+        """The port to which it goes."""
+        self.side_ports = set(self.ports) - {self.source, self.sink}
         bias_nets = {device.nets[0] for device in topology.devices if device.kind == BIAS_VOLTAGE}
         self.bias_nets = bias_nets - set(ports) - {GROUND, SUPPLY}
-        self.rails = {GROUND, SUPPLY} | self.bias_nets
+        self.rails = {GROUND, SUPPLY} | self.bias_nets | self.side_ports
         self.transistors = tuple(i for i, device in enumerate(topology.devices) if device.kind == HBT)
         self.stray_sources = tuple(
             i for i, device in enumerate(topology.devices)
@@ -119,7 +131,7 @@ class CircuitGraph:
         return chains
 
     def _distances(self) -> dict[str, int]:
-        """Hops from each signal net to the nearest port other than the first."""
+        """Hops from each signal net to the output."""
         neighbours: dict[str, set[str]] = defaultdict(set)
         for chain in self.chains:
             a, b = chain.ends
@@ -131,7 +143,7 @@ class CircuitGraph:
             for source, drain in ((base, collector), (emitter, collector), (base, emitter)):
                 if source not in self.rails and drain not in self.rails:
                     neighbours[drain].add(source)
-        distance = dict.fromkeys(self.ports[1:], 0)
+        distance = dict.fromkeys([self.sink] if self.sink is not None else [], 0)
         queue = deque(distance)
         while queue:
             net = queue.popleft()

@@ -1,37 +1,45 @@
-"""The plot of a design: S-parameters and other measured curves over the band, with the specification's bounds."""
+"""The plot of a design: S-parameters and other measured curves over the band with the specification's bounds, traces
+beside them."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from quantiphy import Quantity
 
 from genrf import classes
 from genrf.metrics import Metrics
+from genrf.report.table import metric_columns
 from genrf.report.values import metric_text
+from genrf.simulation.testbench import Curve, Trace
 from genrf.spec import Constraint, DesignSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from genrf.simulation.testbench import Curve
-
 SCATTERING = re.compile(r"s(\d)(\d)")
 CURVE_OF = {"gain_db": "s21"}
 """Curve that shows a metric, where it is not called like the metric, with or without its unit."""
+LOSS_OF = {"insertion_loss_db": "s21", "return_loss_db": "s11"}
+"""Curve whose negative a metric is."""
+TRACE_COLOUR = "#6a3d9a"
 COLOURS = {"s21": "#1f5fa8", "s11": "#c0392b", "s22": "#27864a", "s12": "#7a7a7a"}
 
 
 def plot_performance(
-    curves: Mapping[str, Curve], spec: DesignSpec, metrics: Metrics, paths: Sequence[Path], title: str = ""
+    curves: Mapping[str, Curve | Trace], spec: DesignSpec, metrics: Metrics, paths: Sequence[Path], title: str = ""
 ) -> None:
     """Plot measured curves into files.
 
-    S-parameters share the upper axes, in dB; every other curve has axes of its own. A bound on a metric is a short
-    line at the centre frequency with hatching on its forbidden side, green if it is met and red if not.
+    Curves over frequency share a column: S-parameters on the upper axes, in dB, every other curve on axes of its own.
+    Traces, which are over something else, have a panel each beside them. A bound on a metric is a short line at the
+    centre frequency with hatching on its forbidden side, green if it is met and red if not.
 
     Args:
         curves: by name: ``s11`` ... complex, others real, in the unit of the metric of that name.
@@ -40,65 +48,152 @@ def plot_performance(
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    vocabulary = classes.get(spec.circuit_class).metrics
-    scattering = [name for name in curves if SCATTERING.fullmatch(name)]
-    others = [name for name in curves if name not in scattering]
-    ratios = ([3.0] if scattering else []) + [1.4] * len(others)
+    over_frequency = {name: curve for name, curve in curves.items() if isinstance(curve, Curve)}
+    traces = {name: trace for name, trace in curves.items() if isinstance(trace, Trace)}
+    ratios = [3.0] * any(map(SCATTERING.fullmatch, over_frequency))
+    ratios += [1.4] * sum(SCATTERING.fullmatch(name) is None for name in over_frequency)
+    stacks = _stacks(len(traces), bool(ratios))
+    heights = [1.2 + 1.15 * sum(ratios)] * bool(ratios) + [_EDGES_IN + _PANEL_IN * rows for rows in stacks]
+    width = (_CURVES_IN if ratios else 0.0) + _TRACES_IN * len(stacks)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "genrf", "font.size": 9}):
-        figure = Figure(figsize=(7.2, 1.2 + 1.15 * sum(ratios)))
-        height = figure.get_figheight()
+        figure = Figure(figsize=(max(width, _CURVES_IN), max(heights, default=1.5)))
         # Fixed margins: finding them by layout takes longer than drawing everything.
-        margins = {"left": 0.09, "right": 0.985, "bottom": 0.45 / height, "top": 1.0 - 0.5 / height, "hspace": 0.06}
-        grid = {"height_ratios": ratios, **margins}
-        axes = np.atleast_1d(figure.subplots(len(ratios), 1, sharex=True, gridspec_kw=grid))
-        remaining = list(axes)
-        if scattering:
-            top = remaining.pop(0)
-            for name in scattering:
-                curve = curves[name]
-                decibels = 20.0 * np.log10(np.maximum(np.abs(curve.values), 1e-9))
-                label = f"S{name[1:]}"
-                top.plot(curve.frequency_hz / 1e9, decibels, label=label, color=COLOURS.get(name), lw=1.6)
-            top.set_ylabel("S-parameters (dB)")
-            low, high = top.get_ylim()
-            top.set_ylim(max(low, -60.0), high + 0.08 * (high - max(low, -60.0)))
-            top.legend(loc="lower right", ncols=2, fontsize=8, framealpha=0.9)
-        for axis, name in zip(remaining, others, strict=True):
-            curve = curves[name]
-            axis.plot(curve.frequency_hz / 1e9, curve.values, color="#6a3d9a", lw=1.6)
-            unit = vocabulary[name].unit if name in vocabulary else ""
-            axis.set_ylabel(f"{name.split('_')[0].upper()} ({unit})" if unit else name)
-            _limit_far_values(axis, curve)
-        axis_of = dict.fromkeys(scattering, axes[0]) | dict(zip(others, remaining, strict=True))
-        for constraint in spec.constraints:
-            curve_name = _curve_of(constraint.metric, curves)
-            if curve_name is not None:
-                _draw_bound(
-                    axis_of[curve_name], constraint, metrics[constraint.metric], spec.conditions.frequency_hz / 1e9
-                )
-        for axis in axes:
-            axis.axvline(spec.conditions.frequency_hz / 1e9, color="#999999", lw=0.8, ls=":")
-            axis.grid(True, lw=0.4, alpha=0.5)
-            axis.set_xlim(
-                min(c.frequency_hz[0] for c in curves.values()) / 1e9,
-                max(c.frequency_hz[-1] for c in curves.values()) / 1e9,
-            )
-        axes[-1].set_xlabel("Frequency (GHz)")
-        figures = ", ".join(
-            f"{name.removesuffix('_' + name.split('_')[-1]).upper()} {metric_text(vocabulary[name], metrics[name])}"
-            for name in classes.get(spec.circuit_class).specification_metrics
-            if name in metrics
-        )
-        axes[0].set_title(f"{title}\n{figures}" if title else figures, fontsize=9, loc="left")
+        heading = "\n".join(filter(None, [title, _figures(spec, metrics)]))
+        margins = _Margins(figure.get_figwidth(), figure.get_figheight(), 0.2 + 0.16 * (1 + heading.count("\n")))
+        left = 0.0
+        if ratios:
+            right = _CURVES_IN
+            place = margins.place(left, right)
+            grid = {"height_ratios": ratios, "hspace": 0.06, **place}
+            axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, gridspec_kw=grid)[:, 0]
+            _draw_curves(list(axes), over_frequency, spec, metrics)
+            left = right
+        waiting = iter(traces.values())
+        for rows in stacks:
+            right = left + (_TRACES_IN if ratios or len(stacks) > 1 else _CURVES_IN)
+            panels = figure.add_gridspec(rows, 1, hspace=_GAP_IN / _PANEL_IN * 1.6, **margins.place(left, right))
+            for row in range(rows):
+                _draw_trace(figure.add_subplot(panels[row]), next(waiting))
+            left = right
+        figure.text(0.6 / figure.get_figwidth(), 1.0 - 0.08 / figure.get_figheight(), heading, fontsize=9, va="top")
         for path in paths:
             # A date in the file would make two runs of one seed differ.
             metadata = {"Date": None} if path.suffix == ".svg" else {}
             figure.savefig(path, dpi=110, metadata=metadata)
 
 
+_CURVES_IN, _TRACES_IN, _PANEL_IN = 7.2, 4.6, 2.2
+"""Width of the column of curves over frequency and of one of traces; height of a trace's panel."""
+_EDGES_IN, _GAP_IN = 0.95, 0.5
+_PANELS_IN_A_STACK = 2
+
+
+def _stacks(count: int, beside_curves: bool) -> list[int]:
+    """How many panels each column of traces has."""
+    columns = math.ceil(count / _PANELS_IN_A_STACK) if beside_curves or count > 1 else count
+    return [count // columns + (column < count % columns) for column in range(columns)] if columns else []
+
+
+@dataclass(frozen=True)
+class _Margins:
+    """Margins in inches, for a figure of a size in inches."""
+
+    width: float
+    height: float
+    heading: float
+
+    def place(self, left: float, right: float) -> dict[str, float]:
+        """Where axes go between two columns' edges."""
+        return {
+            "left": (left + 0.65) / self.width,
+            "right": (right - 0.12) / self.width,
+            "bottom": 0.45 / self.height,
+            "top": 1.0 - self.heading / self.height,
+        }
+
+
+def _draw_curves(axes: list[Axes], curves: Mapping[str, Curve], spec: DesignSpec, metrics: Metrics) -> None:
+    """Curves over frequency, with the bounds on their metrics."""
+    vocabulary = classes.get(spec.circuit_class).metrics
+    scattering = [name for name in curves if SCATTERING.fullmatch(name)]
+    others = [name for name in curves if name not in scattering]
+    centre_ghz = spec.conditions.frequency_hz / 1e9
+    remaining = list(axes)
+    if scattering:
+        top = remaining.pop(0)
+        for name in scattering:
+            curve = curves[name]
+            decibels = 20.0 * np.log10(np.maximum(np.abs(curve.values), 1e-9))
+            top.plot(curve.frequency_hz / 1e9, decibels, label=f"S{name[1:]}", color=COLOURS.get(name), lw=1.6)
+        top.set_ylabel("S-parameters (dB)")
+        low, high = top.get_ylim()
+        top.set_ylim(max(low, -60.0), high + 0.08 * (high - max(low, -60.0)))
+        top.legend(loc="lower right", ncols=2, fontsize=8, framealpha=0.9)
+    for axis, name in zip(remaining, others, strict=True):
+        curve = curves[name]
+        axis.plot(curve.frequency_hz / 1e9, curve.values, color=TRACE_COLOUR, lw=1.6)
+        unit = vocabulary[name].unit if name in vocabulary else ""
+        axis.set_ylabel(f"{name.split('_')[0].upper()} ({unit})" if unit else name)
+        _limit_far_values(axis, curve)
+    axis_of = dict.fromkeys(scattering, axes[0]) | dict(zip(others, remaining, strict=True))
+    for constraint in spec.constraints:
+        curve_name = _curve_of(constraint.metric, curves)
+        if curve_name is not None and constraint.metric in metrics:
+            met = constraint.slack(metrics[constraint.metric]) >= 0.0
+            _draw_bound(axis_of[curve_name], _as_shown(constraint), met, centre_ghz)
+    for axis in axes:
+        axis.axvline(centre_ghz, color="#999999", lw=0.8, ls=":")
+        axis.grid(True, lw=0.4, alpha=0.5)
+        axis.set_xlim(
+            min(c.frequency_hz[0] for c in curves.values()) / 1e9,
+            max(c.frequency_hz[-1] for c in curves.values()) / 1e9,
+        )
+    axes[-1].set_xlabel("Frequency (GHz)")
+
+
+def _draw_trace(axis: Axes, trace: Trace) -> None:
+    """A quantity over something else than frequency, in a panel of its own."""
+    axis.plot(trace.x, trace.values, color=TRACE_COLOUR, lw=1.6)
+    if trace.log_x:
+        axis.set_xscale("log")
+    axis.set_xlabel(_capital(trace.x_label))
+    axis.set_ylabel(_capital(trace.y_label))
+    axis.grid(True, which="both" if trace.log_x else "major", lw=0.4, alpha=0.5)
+    axis.margins(x=0.0)
+    # Offsets such as "+2.8e10" cannot be read: a unit with a prefix stands at every tick instead.
+    axis.yaxis.set_major_formatter(_tick)
+
+
+def _tick(value: float, _position: int) -> str:
+    return Quantity(value).render(prec=4, strip_zeros=True) if abs(value) >= 1e4 else f"{value:g}"
+
+
+def _capital(label: str) -> str:
+    return label[:1].upper() + label[1:]
+
+
+def _figures(spec: DesignSpec, metrics: Metrics) -> str:
+    """The class's main metrics, and others that the specification bounds, in lines."""
+    vocabulary = classes.get(spec.circuit_class).metrics
+    names = metric_columns(spec)
+    figures = [f"{_plain(name)} {metric_text(vocabulary[name], metrics[name])}" for name in names if name in metrics]
+    rows = [figures[start : start + _FIGURES_IN_A_ROW] for start in range(0, len(figures), _FIGURES_IN_A_ROW)]
+    return "\n".join(map(", ".join, rows))
+
+
+def _plain(metric: str) -> str:
+    """A metric's name without its unit, abbreviations in capitals: ``nf_db`` is NF."""
+    words = _UNIT.sub("", metric).split("_")
+    return " ".join(word.upper() if len(word) <= 3 else word for word in words)
+
+
+_UNIT = re.compile(r"_(db|dbm|dbc|dbc_hz|hz|hz_per_v|w|v|percent)$")
+_FIGURES_IN_A_ROW = 6
+
+
 def _curve_of(metric: str, curves: Mapping[str, Curve]) -> str | None:
     """Name of the curve that shows a metric, if there is one."""
-    for name in (CURVE_OF.get(metric), metric, metric.removesuffix("_db")):
+    for name in (CURVE_OF.get(metric) or LOSS_OF.get(metric), metric, metric.removesuffix("_db")):
         if name is not None and name in curves:
             return name
     return None
@@ -111,11 +206,17 @@ def _limit_far_values(axis: Axes, curve: Curve) -> None:
     axis.set_ylim(min(0.0, smallest), max(smallest + 2.0, min(float(np.max(curve.values)), 2.0 * middle)) * 1.05)
 
 
-def _draw_bound(axis: Axes, constraint: Constraint, value: float, frequency_ghz: float) -> None:
+def _as_shown(constraint: Constraint) -> Constraint:
+    """A bound as the curve of its metric has it: that on a loss is one on its negative."""
+    if constraint.metric not in LOSS_OF:
+        return constraint
+    return Constraint(constraint.metric, "<=" if constraint.sense == ">=" else ">=", -constraint.bound)
+
+
+def _draw_bound(axis: Axes, constraint: Constraint, met: bool, frequency_ghz: float) -> None:
     """A bound at the centre frequency, hatched on the side that the specification forbids."""
     from matplotlib.patches import Rectangle
 
-    met = constraint.slack(value) >= 0.0
     colour = "#27864a" if met else "#c0392b"
     left, right = axis.get_xlim()
     width = 0.08 * (right - left)

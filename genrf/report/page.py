@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from genrf import classes
 from genrf.circuit.devices import KINDS
 from genrf.files import written_whole
-from genrf.report.table import bound_text, constraints_on, metric_columns, missed_text
+from genrf.report.table import NOT_MEASURED, bound_text, constraints_on, metric_columns, missed_text
 from genrf.report.values import metric_text, quantity_text, value_text
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def write_page(path: Path, result: DesignResult, pictures: Sequence[Pictures], s
 
     spec = result.spec
     definition = classes.get(spec.circuit_class)
-    columns = metric_columns(spec)
+    columns = metric_columns(spec, [design.metrics for design in result.designs])
     met = sum(design.met for design in result.designs)
     if met:
         verdict = f"{met} of {len(result.designs)} simulated designs meet the specification."
@@ -149,6 +149,9 @@ def _row(number: int, design: Design, result: DesignResult, columns: Sequence[st
     cells = []
     for name in columns:
         bounds = constraints_on(result.spec, name)
+        if name not in design.metrics:
+            cells.append({"text": NOT_MEASURED, "mark": "quiet"})
+            continue
         value = design.metrics[name]
         mark = "" if not bounds else "met" if all(c.slack(value) >= 0.0 for c in bounds) else "missed"
         cells.append({"text": metric_text(vocabulary[name], value), "mark": mark})

@@ -33,6 +33,7 @@ class Pieces:
 
     def __init__(self, graph: CircuitGraph, texts: Sequence[tuple[str, ...]]) -> None:
         self._devices = graph.topology.devices
+        self._side_ports = graph.side_ports
         self._texts = texts
         self._bias_texts = {
             device.nets[0]: text
@@ -45,7 +46,9 @@ class Pieces:
         piece = Piece(wires=[wire for wire in wires if wire[1] != wire[2]])
         at = start
         for index, a, b in zip(chain.devices, chain.nets, chain.nets[1:], strict=False):
-            piece.add(device_piece(self._devices[index].kind, index, self._texts[index], at, direction, (a, b)))
+            device = self._devices[index]
+            flipped = device.nets[0] != a
+            piece.add(device_piece(device.kind, index, self._texts[index], at, direction, (a, b), flipped=flipped))
             at = move(at, direction, LENGTH)
         return piece.add(self.rail(chain.nets[-1], at, direction))
 
@@ -65,6 +68,8 @@ class Pieces:
             return mark_piece("bias", at, "up", ("GND",)) if direction == "up" else ground_piece(at)
         if net == SUPPLY:
             return mark_piece("bias", at, "down", ("VDD",)) if direction == "down" else Piece(risers=[at])
+        if net in self._side_ports:
+            return mark_piece("port", at, direction, (net,))
         if net in self._bias_texts:
             return mark_piece("bias", at, direction, self._bias_texts[net])
         return Piece()

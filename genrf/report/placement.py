@@ -1,10 +1,10 @@
-"""Where each device of an amplifier is drawn.
+"""Where each device of a circuit is drawn.
 
-The walk goes breadth first from the first port along the signal: base to collector and emitter, emitter to collector,
-and along chains of two-terminal devices. Signal flows from left to right; chains to the supply hang from a rail on
-top; chains to ground stand below their net; a transistor whose emitter is on another's collector is stacked on top of
-it. Every symbol goes to the cheapest place of several at which it touches nothing else. Devices that close a loop
-(feedback, parallel paths) come last, near both of their nets.
+The walk goes breadth first from the input, or from a transistor where there is none, along the signal: base to
+collector and emitter, emitter to collector, and along chains of two-terminal devices. Signal flows from left to right;
+chains to the supply hang from a rail on top; chains to ground stand below their net; a transistor whose emitter is on
+another's collector is stacked on top of it. Every symbol goes to the cheapest place of several at which it touches
+nothing else. Devices that close a loop (feedback, parallel paths) come last, near both of their nets.
 """
 
 from __future__ import annotations
@@ -66,10 +66,9 @@ class Placement:
     def run(self) -> Sheet:
         """Place everything."""
         graph = self._graph
-        if graph.ports:
-            first = graph.ports[0]
-            self._reach(first, (0, 0))
-            self._try([mark_piece("port", (0, 0), "left", (first,))], first)
+        if graph.source is not None:
+            self._reach(graph.source, (0, 0))
+            self._try([mark_piece("port", (0, 0), "left", (graph.source,))], graph.source)
         self._walk()
         while (index := self._next_unreached()) is not None:
             self._place_unreached(index)
@@ -79,8 +78,8 @@ class Placement:
                 self._close_loop(chain)
         for index in graph.stray_sources:
             self._flag(self._devices[index].nets[0], self._texts[index])
-        for port in graph.ports[1:]:
-            self._place_port(port)
+        if graph.sink is not None:
+            self._place_port(graph.sink)
         return self.sheet
 
     # The walk

@@ -15,7 +15,7 @@ from genrf.report.sheet import STEP, Direction, Point, Sheet
 
 BEND = 3.0
 CROSSING = 4.0
-THROUGH_TEXT = 30.0
+THROUGH_TEXT = 120.0
 MARGIN = 6
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from genrf import classes
 from genrf.circuit.topology import SUPPLY, Circuit
 from genrf.report.chains import CircuitGraph
+from genrf.report.labels import clear_labels
 from genrf.report.placement import Placement
 from genrf.report.routing import route
 from genrf.report.sheet import LENGTH, Point, Sheet, Symbol, move
@@ -38,22 +39,22 @@ def place(circuit: Circuit, ports: tuple[str, ...] | None = None) -> tuple[Sheet
     """Place and wire a circuit.
 
     Args:
-        ports: names of the port nets, the input first; by default those of the circuit's class.
+        ports: names of the port nets, the input first and the output last; by default those of the circuit's class.
 
     Returns:
         The sheet, and names of nets with points at which the name stands for a wire that found no way.
     """
     topology = circuit.topology
-    ports = classes.get(topology.circuit_class).ports if ports is None else ports
-    graph = CircuitGraph(topology, ports)
+    definition = classes.get(topology.circuit_class)
+    graph = CircuitGraph(topology, definition.ports if ports is None else ports, definition.held_ports)
     texts = [
         (name, value_text(device.kind, value))
         for name, device, value in zip(topology.designators, topology.devices, circuit.values, strict=True)
     ]
     sheet = Placement(graph, texts).run()
-    named = [
-        (sheet.pins.get(a) or sheet.pins.get(b) or "", point) for a, b in route(sheet, graph.rails) for point in (a, b)
-    ]
+    unconnected = route(sheet, graph.rails)
+    clear_labels(sheet)
+    named = [(sheet.pins.get(a) or sheet.pins.get(b) or "", point) for a, b in unconnected for point in (a, b)]
     return sheet, named
 
 
@@ -191,18 +192,33 @@ def _draw_symbol(sketch: Drawing, symbol: Symbol) -> None:
     elif symbol.device is None:
         _draw_mark(sketch, symbol)
     else:
-        element = {"resistor": elements.ResistorIEC, "inductor": elements.Inductor, "capacitor": elements.Capacitor}[
-            symbol.kind
-        ]
         start, end = _xy(symbol.at), _xy(move(symbol.at, symbol.direction, LENGTH))
-        # Always drawn upwards or to the right, so that the arcs of inductors bulge the same way everywhere.
-        sketch.add(element().endpoints(min(start, end), max(start, end)))
+        if symbol.kind in ("diode", "varactor"):
+            # From anode to cathode, whichever way the chain runs.
+            anode, cathode = (end, start) if symbol.flipped else (start, end)
+            junction = elements.Diode if symbol.kind == "diode" else elements.Varactor
+            sketch.add(junction().endpoints(anode, cathode))
+        else:
+            element = {
+                "resistor": elements.ResistorIEC,
+                "inductor": elements.Inductor,
+                "capacitor": elements.Capacitor,
+            }[symbol.kind]
+            # Always drawn upwards or to the right, so that the arcs of inductors bulge the same way everywhere.
+            sketch.add(element().endpoints(min(start, end), max(start, end)))
         middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-        if symbol.direction in ("left", "right"):
+        text = "\n".join(symbol.texts)
+        if symbol.label == "above":
+            _label(sketch, middle, text, (0, 0.36), "center", "bottom")
+        elif symbol.label == "below":
+            _label(sketch, middle, text, (0, -0.36), "center", "top")
+        elif symbol.direction in ("left", "right"):
             _label(sketch, middle, symbol.texts[0], (0, 0.36), "center", "bottom")
             _label(sketch, middle, symbol.texts[-1], (0, -0.36), "center", "top")
+        elif "left" in symbol.label:
+            _label(sketch, middle, text, (-0.36, _raised(symbol)), "right", "center")
         else:
-            _label(sketch, middle, "\n".join(symbol.texts), (0.36, 0), "left", "center")
+            _label(sketch, middle, text, (0.36, _raised(symbol)), "left", "center")
 
 
 def _draw_transistor(sketch: Drawing, symbol: Symbol) -> None:
@@ -220,7 +236,12 @@ def _draw_transistor(sketch: Drawing, symbol: Symbol) -> None:
     ]
     x, y = _xy(symbol.at)
     sketch.add(element.at((x, y)).theta(0))
-    _label(sketch, (x + 1.0, y), "\n".join(symbol.texts), (0.12, 0), "left", "center")
+    _label(sketch, (x + 1.0, y), "\n".join(symbol.texts), (0.12, _raised(symbol)), "left", "center")
+
+
+def _raised(symbol: Symbol) -> float:
+    """How far above a device's middle its texts are, in schemdraw units."""
+    return CELL if "upper" in symbol.label else -CELL if "lower" in symbol.label else 0.0
 
 
 def _draw_mark(sketch: Drawing, symbol: Symbol) -> None:

@@ -14,6 +14,9 @@ from typing import Literal
 
 Point = tuple[int, int]
 Direction = Literal["up", "down", "left", "right"]
+Label = Literal[
+    "", "split", "above", "below", "right", "left", "upper right", "lower right", "upper left", "lower left"
+]
 STEP: Mapping[Direction, Point] = {"up": (0, 1), "down": (0, -1), "left": (-1, 0), "right": (1, 0)}
 OPPOSITE: Mapping[Direction, Direction] = {"up": "down", "down": "up", "left": "right", "right": "left"}
 LENGTH = 4
@@ -40,6 +43,10 @@ class Symbol:
     """Lines of its label."""
     device: int | None = None
     """Index of the device in the topology."""
+    flipped: bool = False
+    """Whether the device's first terminal (a diode's anode) is the one at the far end."""
+    label: Label = ""
+    """Where its texts are, if not in the usual place."""
 
 
 @dataclass
@@ -77,11 +84,12 @@ def points_between(a: Point, b: Point) -> list[Point]:
 
 
 def device_piece(
-    kind: str, index: int, texts: Sequence[str], at: Point, direction: Direction, nets: Sequence[str]
-) -> Piece:
+    kind: str, index: int, texts: Sequence[str], at: Point, direction: Direction, nets: Sequence[str],
+    *, flipped: bool = False,
+) -> Piece:  # fmt: skip
     """A two-terminal device starting at a point; ``nets`` at its start and its end."""
     end = move(at, direction, LENGTH)
-    piece = Piece([Symbol(kind, at, direction, tuple(texts), index)], {at: nets[0], end: nets[1]})
+    piece = Piece([Symbol(kind, at, direction, tuple(texts), index, flipped)], {at: nets[0], end: nets[1]})
     piece.body = set(points_between(at, end)) - {at, end}
     x, y = min(at, end)
     if direction in ("left", "right"):

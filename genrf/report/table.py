@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,22 @@ if TYPE_CHECKING:
     from genrf.simulation.engine import Outcome, Simulation
 
 
-def metric_columns(spec: DesignSpec) -> list[str]:
-    """Metrics worth a column: those that describe the class, then others that the specification bounds."""
+NOT_MEASURED = "–"
+"""What stands for a sign-off metric that was not measured."""
+
+
+def metric_columns(spec: DesignSpec, measured: Iterable[Mapping[str, float]] = ()) -> list[str]:
+    """Metrics worth a column: those that describe the class, then others that the specification bounds, then sign-off
+    metrics that any of the designs was measured for."""
     definition = classes.get(spec.circuit_class)
     bounded = [constraint.metric for constraint in spec.constraints]
     required = [constraint.metric for constraint in definition.requirements]
-    return list(dict.fromkeys([*definition.specification_metrics, *bounded, *required]))
+    signed_off = [
+        name
+        for name, metric in definition.metrics.items()
+        if metric.signoff and any(name in metrics for metrics in measured)
+    ]
+    return list(dict.fromkeys([*definition.specification_metrics, *bounded, *required, *signed_off]))
 
 
 def constraints_on(spec: DesignSpec, metric: str) -> list[Constraint]:
@@ -41,7 +51,7 @@ def bound_text(spec: DesignSpec, metric: str, *, unit: bool = True) -> str:
 
 def design_table(designs: Sequence[Design], spec: DesignSpec, title: str = "") -> Table:
     """A table of designs, the specification in its first row; narrow enough for a terminal of 80 columns."""
-    columns = metric_columns(spec)
+    columns = metric_columns(spec, [design.metrics for design in designs])
     table = _table([""], [*columns, "met", "Pareto"], title)
     table.add_row("bound", *_bounds(spec, columns), "", "", style="cyan", end_section=True)
     for number, design in enumerate(designs, start=1):
@@ -53,8 +63,12 @@ def design_table(designs: Sequence[Design], spec: DesignSpec, title: str = "") -
 def simulation_tables(jobs: Sequence[tuple[Path, DesignSpec, Simulation]], outcomes: Sequence[Outcome]) -> list[Table]:
     """One table a design, one row a simulation: conditions, and metrics against the specification."""
     tables: dict[Path, Table] = {}
+    measured: dict[Path, list[Mapping[str, float]]] = {}
+    for (path, _, _), outcome in zip(jobs, outcomes, strict=True):
+        measured.setdefault(path, []).append(outcome.metrics or {})
+    columns_of = {path: metric_columns(spec, measured[path]) for path, spec, _ in jobs}
     for (path, spec, simulation), outcome in zip(jobs, outcomes, strict=True):
-        columns = metric_columns(spec)
+        columns = columns_of[path]
         if path not in tables:
             tables[path] = _table(["corner", "°C", "V"], [*columns, "met"], str(path))
             tables[path].add_row("bound", "", "", *_bounds(spec, columns), "", style="cyan", end_section=True)
@@ -104,6 +118,9 @@ def missed_text(spec: DesignSpec, metrics: Mapping[str, float]) -> str:
     vocabulary = classes.get(spec.circuit_class).metrics
     missed = []
     for constraint in spec.constraints:
+        if constraint.metric not in metrics:
+            missed.append(f"{constraint.metric} has not been measured")
+            continue
         value = metrics[constraint.metric]
         slack = constraint.slack(value)
         if slack < 0.0:
@@ -144,6 +161,8 @@ def _verdict(met: bool) -> str:
 
 
 def _coloured(spec: DesignSpec, name: str, metrics: Metrics) -> str:
+    if name not in metrics:
+        return NOT_MEASURED
     text = metric_text(classes.get(spec.circuit_class).metrics[name], metrics[name], unit=False)
     bounds = constraints_on(spec, name)
     if not bounds:

@@ -11,8 +11,8 @@ SYMBOLS = {"Ohm": "Ω", "C": "°C"}
 
 
 def value_text(kind: str, value: float) -> str:
-    """A device's value with its unit, three digits: ``120 pH``, ``×4`` for the emitters of a transistor."""
-    if kind == "hbt":
+    """A device's value with its unit, three digits: ``120 pH``, ``×4`` for the emitters of a transistor or junction."""
+    if KINDS[kind].value == "emitters":
         return f"×{value:g}"
     if kind == "bias_voltage":
         return f"{value:.3g} V"
