@@ -34,6 +34,10 @@ def measure(
         str | None,
         typer.Option("--supply", metavar="NET=VOLTS", help="Supply net and voltage; none without supply."),
     ] = None,
+    probe: Annotated[
+        str | None,
+        typer.Option("--probe", metavar="NET", help="Net at the resonator, for oscillators only.", show_default=False),
+    ] = None,
     source: Annotated[float, typer.Option("--source", help="Source impedance in Ohm.")] = 50.0,
     load: Annotated[float, typer.Option("--load", help="Load impedance in Ohm.")] = 50.0,
     temperature: Annotated[float, typer.Option("--temperature", help="Temperature in C.")] = 27.0,
@@ -63,7 +67,7 @@ def measure(
         temperature_c=temperature,
     )
     named = None if ports is None else [name.strip() for name in ports.split(",")]
-    netlist = read_netlist(netlist_file, circuit_class, named, net)
+    netlist = read_netlist(netlist_file, circuit_class, named, net, probe)
     outcome = measure_netlist(netlist, conditions, signoff=signoff)
     if outcome.metrics is None:
         failure = outcome.failure

@@ -21,6 +21,11 @@ MIXER_NOISE_NOTE = (
     "simulate the noise of a mixer"
 )
 
+MIXER_INTERCEPT_NOTE = (
+    "iip3_dbm of the whole: the mixer's two tones are 1/30 of the frequency apart; an IF network narrower than that "
+    "weakens their products and flatters the figure"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -130,7 +135,7 @@ def assemble(designer: Designer, spec: ChainSpec, blocks: list[Block]) -> ChainR
             iip3_dbm=single[-1].iip3_dbm,
             power_w=single[-1].power_w,
         )
-        notes.append(MIXER_NOISE_NOTE)
+        notes += [MIXER_NOISE_NOTE, MIXER_INTERCEPT_NOTE]
     simulated, failure = _simulated(outcome, front[0] if front else None, single[-1], spec.conditions)
     return ChainResult(
         spec=spec,

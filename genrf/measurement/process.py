@@ -79,6 +79,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         circuit_class=content["circuit_class"],
         lines=tuple(content["lines"]),
         ports=tuple(content["ports"]),
+        probed=content["probed"],
         bias=tuple((net, value) for net, value in content["bias"]),
         notes=(),
     )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from genrf.circuit.topology import Circuit, Device, Topology
+from genrf.circuit.topology import SUPPLY, Circuit, Device, Topology
 from genrf.errors import InvalidInputError
-from genrf.measurement.user_netlist import UserNetlist
+from genrf.measurement.user_netlist import PROBE, UserNetlist
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,9 +43,14 @@ class NetlistTechnology:
     @property
     def circuit(self) -> Circuit:
         """What the testbench believes it measures."""
-        devices = tuple(Device("bias_voltage", (net,)) for net, _ in self._netlist.bias)
-        topology = NetlistTopology(self._netlist.circuit_class, devices, self._netlist.ports)
-        return Circuit(topology, tuple(value for _, value in self._netlist.bias))
+        devices = [Device("bias_voltage", (net,)) for net, _ in self._netlist.bias]
+        values = [value for _, value in self._netlist.bias]
+        if self._netlist.probed:
+            # An oscillator's testbench looks for the net with the resonator's inductor.
+            devices.append(Device("inductor", (PROBE, SUPPLY)))
+            values.append(0.0)
+        topology = NetlistTopology(self._netlist.circuit_class, tuple(devices), self._netlist.ports)
+        return Circuit(topology, tuple(values))
 
     @property
     def version(self) -> str:
@@ -69,6 +74,7 @@ class NetlistTechnology:
             for designator, device, value in zip(
                 circuit.topology.designators, circuit.topology.devices, circuit.values, strict=True
             )
+            if device.kind == "bias_voltage"
         ]
         return [*self._netlist.lines, *bias]
 

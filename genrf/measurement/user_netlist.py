@@ -22,6 +22,10 @@ from genrf.measurement.lines import Line, read_lines
 
 OPEN = "-"
 """Stands for an optional port that the netlist does not have."""
+PROBE = "probe"
+"""Our name of the net of an oscillator's resonator, at which its testbench kicks and watches it."""
+_PROBED = ("vco",)
+"""Classes whose testbench looks at a net inside the circuit."""
 _SUBCIRCUIT = "genrf_netlist"
 _GROUNDS = ("0", "gnd")
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(t|g|meg|k|m|u|n|p|f)?v?\Z")
@@ -37,6 +41,8 @@ class UserNetlist:
     """The subcircuit and its instance, without bias sources."""
     ports: tuple[str, ...]
     """The class's ports that the netlist has."""
+    probed: bool
+    """Whether the net `PROBE` is there."""
     bias: tuple[tuple[str, float], ...]
     """Net, as the testbench sees it, and voltage in V of every bias source."""
     notes: tuple[str, ...]
@@ -44,7 +50,11 @@ class UserNetlist:
 
 
 def read_netlist(
-    path: Path, circuit_class: str, ports: Sequence[str] | None = None, supply: str | None = None
+    path: Path,
+    circuit_class: str,
+    ports: Sequence[str] | None = None,
+    supply: str | None = None,
+    probe: str | None = None,
 ) -> UserNetlist:
     """Read a netlist to be measured as a circuit of a class.
 
@@ -52,6 +62,7 @@ def read_netlist(
         ports: the user's names of the class's ports, in the class's order; `OPEN` for an optional one that is not
             there. By default the class's own names.
         supply: the user's name of the supply net; none for a circuit without supply.
+        probe: the user's name of the net at an oscillator's resonator; none for other classes.
 
     Raises:
         InvalidInputError: naming file and line.
@@ -66,11 +77,17 @@ def read_netlist(
         if net in cards.global_nets:
             raise InvalidInputError(f"{path}: {net} is a global net, so it cannot be a port or the supply")
     _check_sources(cards, terminals, None if supply is None else supply.lower())
-    bias, body = _taken_out(cards, terminals)
+    if (probe is not None) != (circuit_class in _PROBED):
+        wanted = "name the net at the resonator" if probe is None else f"class {circuit_class} needs none"
+        raise InvalidInputError(f"--probe: {wanted}")
+    inside = [] if probe is None else [probe.lower()]
+    if probe is not None and probe.lower() not in nets - cards.global_nets - {*terminals, *_GROUNDS}:
+        raise InvalidInputError(f"{path}: no net {probe} inside the circuit, which --probe names")
+    bias, body = _taken_out(cards, terminals, {*inside})
     # A thermal net that is held outside must be a terminal: `genrf.simulation.transient` looks for it by this name.
     thermal = [line.tokens[5] for line in cards.top if _heats_itself(line, cards)]
-    outer = [*terminals.values(), *(f"bias{number}" for number in range(1, len(bias) + 1)), *thermal]
-    inner = [*terminals, *(net for net, _ in bias), *thermal]
+    outer = [*terminals.values(), *(PROBE for _ in inside), *(f"bias{n}" for n, _ in enumerate(bias, 1)), *thermal]
+    inner = [*terminals, *inside, *(net for net, _ in bias), *thermal]
     return UserNetlist(
         circuit_class=circuit_class,
         lines=(
@@ -81,6 +98,7 @@ def read_netlist(
             f"x_{_SUBCIRCUIT} {' '.join(outer)} {_SUBCIRCUIT}",
         ),
         ports=tuple(net for net in terminals.values() if net != SUPPLY),
+        probed=bool(inside),
         bias=tuple((f"bias{number}", value) for number, (_, value) in enumerate(bias, start=1)),
         notes=tuple(cards.notes),
     )
@@ -132,7 +150,7 @@ def _check_sources(cards: Cards, terminals: dict[str, str], supply: str | None) 
                 )
 
 
-def _taken_out(cards: Cards, terminals: dict[str, str]) -> tuple[list[tuple[str, float]], list[Line]]:
+def _taken_out(cards: Cards, terminals: dict[str, str], probed: set[str]) -> tuple[list[tuple[str, float]], list[Line]]:
     """Grounded DC voltage sources, and the body without them; notes the sources whose power is not counted."""
     bias: dict[str, float] = {}
     taken: set[Line] = set()
@@ -146,7 +164,7 @@ def _taken_out(cards: Cards, terminals: dict[str, str]) -> tuple[list[tuple[str,
         words = re.compile(rf"(?<![\w.]){re.escape(name)}(?![\w.])")
         alone = sum(bool(words.search(other.text)) for other in cards.body) == 1
         grounded = line.text[0] == "v" and minus in _GROUNDS and value is not None
-        free = plus not in terminals and plus not in cards.global_nets and plus not in bias
+        free = plus not in terminals and plus not in probed and plus not in cards.global_nets and plus not in bias
         if line in cards.top and grounded and alone and free and value is not None:
             bias[plus] = value
             taken.add(line)
@@ -173,4 +191,5 @@ def _heats_itself(line: Line, cards: Cards) -> bool:
     if line.text[0] != "q":
         return False
     words = line.tokens
-    return len(words) >= 7 and words[6] in cards.models and words[6].startswith("npn")
+    # Named as this program exports them, so the net's name can be no one else's.
+    return len(words) >= 7 and words[5] == f"{words[0]}_t" and words[6] in cards.models and words[6].startswith("npn")

@@ -150,3 +150,19 @@ def test_takes_grounded_bias_sources_out_and_notes_the_others(tmp_path: Path) ->
     assert found.bias == (("bias1", 0.7),)
     assert not any(line.startswith("vb1") for line in found.lines)
     assert [note.split(": ", 1)[1].split()[3] for note in found.notes] == ["vb2", "vb3"]
+
+
+@pytest.mark.parametrize(
+    ("circuit_class", "ports", "probe", "reason"),
+    [
+        ("vco", ["a", "b"], None, "--probe: name the net at the resonator"),
+        ("vco", ["a", "b"], "nowhere", "no net nowhere inside the circuit"),
+        ("vco", ["a", "b"], "a", "no net a inside the circuit"),
+        ("lna", ["a", "b"], "m", "--probe: class lna needs none"),
+    ],
+)
+def test_an_oscillator_needs_a_probe_inside_and_other_classes_none(
+    tmp_path: Path, circuit_class: str, ports: list[str], probe: str | None, reason: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=reason):
+        read_netlist(netlist(tmp_path), circuit_class, ports, None, probe)
