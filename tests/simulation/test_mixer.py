@@ -231,20 +231,10 @@ def test_label_metrics_do_not_depend_on_curves_and_signoff(pool: SimulatorPool) 
     assert at_compression == pytest.approx(full.metrics["conversion_gain_db"] - 1.0, abs=0.2)
 
 
-def test_a_diode_without_bias_draws_the_least_power_there_is(pool: SimulatorPool) -> None:
-    passive = circuit(
-        ("capacitor", "rf n1", 2e-12),
-        ("capacitor", "lop n1", 2e-12),
-        ("diode", "n1 0", 4),
-        ("resistor", "n1 n2", 20),
-        ("inductor", "n2 n3", 200e-12),
-        ("capacitor", "n3 out", 4e-12),
-        ("diode", "0 n1", 4),
-        ("bias_voltage", "n4", 0.0),
-        ("resistor", "n4 n1", 5000),
-    )
-    outcome = pool.run([Simulation(passive, CONDITIONS)])[0]
-    assert outcome.metrics is None or outcome.metrics["power_w"] == 1e-6
+def test_power_is_that_of_supply_and_bias_without_the_lo_and_has_a_floor() -> None:
+    passive, fed = ideal(f"v(rf)*{COSINE}"), ideal(f"v(rf)*{COSINE}", "r_fed vdd 0 1000")
+    assert passive.metrics["power_w"] == 1e-6
+    assert fed.metrics["power_w"] == pytest.approx(CONDITIONS.supply_v**2 / 1000.0, rel=1e-6)
 
 
 def test_voltage_beyond_the_limit_is_a_failure(pool: SimulatorPool) -> None:
