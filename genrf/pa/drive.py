@@ -20,15 +20,17 @@ from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 from genrf.spec import Conditions
 from genrf.technology.base import Technology
 
-POINTS = 24
+POINTS = 20
 """Time steps a period."""
 LARGEST_PEAK_VCE_V = 3.2
 """Peak V_CE allowed under drive. The model cards say vce_max = 1.6 V, which is held to at DC, and vbc_max = 5.1 V. With
 a driven base a transistor stands more than with an open one; 3.2 V is what class A swings to at the DC limit. The
 model was measured up to 2.0 V only."""
-_LONGEST = 400
+_LONGEST = 200
 """Periods for all levels of a sweep."""
-_TOLERANCE = 2e-3
+_TOLERANCE = 4e-3
+_BLOCK = 3.0
+"""Periods between two looks at whether a level has settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,21 @@ class Drive:
     """Measures levels of a circuit one after the other, each starting from the one before."""
 
     def __init__(
-        self, simulator: Simulator, netlist: Sequence[str], circuit: Circuit, conditions: Conditions, points: int = POINTS
+        self,
+        simulator: Simulator,
+        netlist: Sequence[str],
+        circuit: Circuit,
+        conditions: Conditions,
+        points: int = POINTS,
     ) -> None:
         topology = circuit.topology
         devices = list(zip(topology.designators, topology.devices, circuit.values, strict=True))
         self.levels: dict[float, Level] = {}
         """Measured so far, by input power in dBm."""
         self._transistors = [entry for entry in devices if entry[1].kind == "hbt"]
-        self._bias = [(f"{name.lower()}#branch", value) for name, device, value in devices if device.kind == "bias_voltage"]
+        self._bias = [
+            (f"{name.lower()}#branch", value) for name, device, value in devices if device.kind == "bias_voltage"
+        ]
         self._conditions = conditions
         self._frequency_hz = warped(conditions.frequency_hz, points)
         nets = dict.fromkeys(net for _, device, _ in self._transistors for net in device.nets[::2] if net != GROUND)
@@ -81,7 +90,7 @@ class Drive:
         conditions = self._conditions
         amplitude = available_amplitude_v(input_dbm, conditions.source_ohm)
         self._transient.drive("v_in", amplitude, self._frequency_hz)
-        settled = self._transient.settle(self._observe, tolerance=_TOLERANCE)
+        settled = self._transient.settle(self._observe, tolerance=_TOLERANCE, block=_BLOCK)
         # The currents are scaled to be voltages across the load; see `_observe`.
         supply, *bias = -settled[1:].real / conditions.load_ohm
         collector = conditions.supply_v * float(supply)
@@ -103,9 +112,7 @@ class Drive:
         return np.array([running.phasor("out", self._frequency_hz), *currents])
 
     def _peak_vce(self, nets: tuple[str, ...]) -> float:
-        collector, emitter = (
-            0.0 if net == GROUND else self._transient.window(net)[1] for net in (nets[0], nets[2])
-        )
+        collector, emitter = (0.0 if net == GROUND else self._transient.window(net)[1] for net in (nets[0], nets[2]))
         return float(np.max(collector - emitter))
 
     def large_signal_metrics(self, sweep: PowerSweep, technology: Technology) -> dict[str, float]:

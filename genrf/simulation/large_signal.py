@@ -29,11 +29,15 @@ from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 
 DROPS_DB = (1.0, 3.0)
 """Compression that defines P1dB, and at which the drive ends."""
-_STEP_DB = 2.5
-_LONG_STEP_DB = 5.0
-_FAR_DB = 0.15
-"""Below this compression the next step up is a long one."""
-_NEAR_DB = 0.25
+_STEP_DB = 4.0
+"""Step where nothing foretells the compression."""
+_STEPS_DB = (0.8, 4.0)
+"""Smallest and largest step towards a compression that is foretold."""
+_FAR_DB = 0.1
+"""Below this compression foretells nothing."""
+_BEYOND = 1.05
+"""How far beyond a wanted compression a step aims, so that it is bracketed."""
+_NEAR_DB = 0.3
 """How near to a wanted compression a level must be measured before it is interpolated."""
 _REFINEMENTS = 3
 _LOWEST_DBM, _HIGHEST_DBM = -60.0, 30.0
@@ -103,13 +107,11 @@ def compress(
         found[level] = gain_db - (output_dbm(level) - level)
         return found[level]
 
-    level = min(max(start_dbm, _LOWEST_DBM), _HIGHEST_DBM)
-    lowest = compression(level)
-    while lowest >= drops_db[0]:
-        lowest = compression(min(found) - _STEP_DB)
-    while (highest := found[max(found)]) < drops_db[-1]:
-        far = highest < _FAR_DB
-        compression(max(found) + (_LONG_STEP_DB if far else _STEP_DB))
+    compression(min(max(start_dbm, _LOWEST_DBM), _HIGHEST_DBM))
+    while found[min(found)] >= drops_db[0]:
+        compression(min(found) - _STEP_DB)
+    while found[max(found)] < drops_db[-1]:
+        compression(max(found) + _step_up(found, drops_db))
     for drop in drops_db:
         for _ in range(_REFINEMENTS):
             if min(abs(value - drop) for value in found.values()) <= _NEAR_DB:
@@ -121,6 +123,24 @@ def compress(
     levels = sorted(found)
     drives = np.array(levels)
     return PowerSweep(gain_db, drives, np.array([level + gain_db - found[level] for level in levels]))
+
+
+def _step_up(found: dict[float, float], drops_db: Sequence[float]) -> float:
+    """Step in dB from the highest level to where the next wanted compression should be reached.
+
+    While it is weak, compression grows in proportion to power; in saturation it grows as the power in dB does. What
+    the last two levels say is in between.
+    """
+    levels = sorted(found)
+    last = found[levels[-1]]
+    if last < _FAR_DB:
+        return _STEP_DB
+    wanted = _BEYOND * next(drop for drop in drops_db if drop > last)
+    step = 10.0 * math.log10(wanted / last)
+    if len(levels) > 1 and found[levels[-2]] > 0.0 and last > found[levels[-2]]:
+        growth = (last - found[levels[-2]]) / (levels[-1] - levels[-2])
+        step = min(step, (wanted - last) / growth)
+    return min(max(step, _STEPS_DB[0]), _STEPS_DB[1])
 
 
 def _between(low_db: float, high_db: float, wanted_db: float) -> float:
