@@ -47,6 +47,8 @@ LO_DBM = 0.0
 """Power available from both phases together."""
 SMALL_DBM = -40.0
 """RF power at which a mixer counts as linear."""
+_SMALL = 10.0 ** ((SMALL_DBM - LO_DBM) / 20.0)
+"""The small RF's voltage in relation to the LO's: what the IF is divided by to settle as accurately as the LO."""
 SECOND_TONE = 31.0 / 30.0
 """Relative to f0; the common period is three times as long with it."""
 BACK_OFF_DB = 15.0
@@ -225,9 +227,6 @@ class _Run:
             "conversion_gain_db": Trace(SWEEP_DBM, gain, label, "conversion gain (dB)"),
             "if_power_dbm": Trace(SWEEP_DBM, SWEEP_DBM + gain, label, "IF power (dBm)"),
         }
-
-
-_SMALL = 10.0 ** ((SMALL_DBM - LO_DBM) / 20.0)
 
 
 def _intercept(simulator: Simulator, netlist: list[str], conditions: Conditions, tone_dbm: float) -> float:
