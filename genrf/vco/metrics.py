@@ -19,9 +19,7 @@ from genrf.metrics import Metric
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(
-            "frequency_hz", "Hz", "higher", "Frequency of oscillation with tune at half the supply.", scale="log"
-        ),
+        Metric("frequency_hz", "Hz", "higher", "Frequency of oscillation with tune at half the supply.", scale="log"),
         Metric(
             "frequency_error_percent",
             "%",

@@ -115,7 +115,10 @@ def signoff_phase_noise(
         if (words := line.split()) and words[0][0] == "r" and not words[0].startswith(("rt_", "r_hold_", "rsub_"))
     ]
     transistors = _transistors(netlist)
-    held = {"0", *(words[1] for line in netlist[1:] if (words := line.split()) and words[0][0] == "v" and words[2] == "0")}
+    held = {
+        "0",
+        *(words[1] for line in netlist[1:] if (words := line.split()) and words[0][0] == "v" and words[2] == "0"),
+    }
     nets = list(
         dict.fromkeys(
             net
@@ -125,7 +128,10 @@ def signoff_phase_noise(
         )
     )
     sites = [f"i_site{index}" for index in range(len(nets))]
-    lines = [*_with_leads(netlist, transistors), *(f"{site} 0 {net} dc 0" for site, net in zip(sites, nets, strict=True))]
+    lines = [
+        *_with_leads(netlist, transistors),
+        *(f"{site} 0 {net} dc 0" for site, net in zip(sites, nets, strict=True)),
+    ]
     leads = [f"v_{lead}_{transistor.name}" for transistor in transistors for lead in transistor.lead_ohm()]
     currents = tuple(f"@{transistor.name}[{of}]" for transistor in transistors for of in ("ic", "ib"))
     watching = replace(oscillator, watched=currents)
@@ -155,7 +161,9 @@ def signoff_phase_noise(
         warmer = 1.0 + kelvin.get(f"{name}_t", 0.0) / (temperature_c + _KELVIN)
         for lead, ohm in transistor.lead_ohm().items():
             white[f"{name} {lead}"] = thermal * warmer * ohm * float(np.mean(sensitivity[f"v_{lead}_{name}"] ** 2))
-        collector_a, base_a = (np.abs(wave[f"@{name}[{of}]"]) for of in ("ic", "ib"))
+        collector_a, base_a = _conducted(
+            wave[f"@{name}[ic]"], wave[f"@{name}[ib]"], junction=len({*transistor.nets}) < 3
+        )
         white[f"{name} ic"] = float(np.mean(between(collector, emitter) ** 2 * 2.0 * CHARGE_C * collector_a))
         white[f"{name} ib"] = float(np.mean(between(base, emitter) ** 2 * 2.0 * CHARGE_C * base_a))
         each = base_a / transistor.multiplier
@@ -220,10 +228,26 @@ def _one_period(running: Oscillation, names: Sequence[str], period: float) -> di
     return {name: np.interp(grid, time, running.vector(name)) for name in names}
 
 
+def _conducted(
+    collector_a: NDArray[np.float64], base_a: NDArray[np.float64], *, junction: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Currents that carriers make, (grid,) each, of terminal currents that charge junctions too.
+
+    Charging averages to nothing. What flows into the collector is taken for transport, and the base's mean current to
+    follow it. A transistor that is used as a junction has mean currents only.
+    """
+    if junction:
+        return np.full_like(collector_a, abs(np.mean(collector_a))), np.full_like(base_a, abs(np.mean(base_a)))
+    transport = np.maximum(collector_a, 0.0)
+    return transport, abs(np.mean(base_a)) * transport / max(float(np.mean(transport)), 1e-15)
+
+
 def _transistors(netlist: Sequence[str]) -> list[_Transistor]:
     cards = {
         words[1]: {
-            key: float(value) for word in words[3:] if (key := word.partition("=")[0]) and (value := word.partition("=")[2])
+            key: float(value)
+            for word in words[3:]
+            if (key := word.partition("=")[0]) and (value := word.partition("=")[2])
         }
         for line in netlist[1:]
         if line.startswith(".model") and (words := line.split())

@@ -27,13 +27,13 @@ def can_oscillate(topology: Topology, graph: NetGraph) -> Iterator[Violation]:
         yield Violation("no_transistor", None, None, "an oscillator needs at least one hbt")
         return
     fixed = graph.fixed_nets()
-    if not any(kind == INDUCTOR and not fixed.issuperset(nets) for kind, nets in zip(graph.kinds, graph.nets, strict=True)):
+    if not any(
+        kind == INDUCTOR and not fixed.issuperset(nets) for kind, nets in zip(graph.kinds, graph.nets, strict=True)
+    ):
         yield Violation("no_resonator", None, None, "an oscillator needs at least one inductor")
         return
     passive = [
-        (nets[0], nets[1])
-        for kind, nets in zip(graph.kinds, graph.nets, strict=True)
-        if kind != HBT and len(nets) == 2
+        (nets[0], nets[1]) for kind, nets in zip(graph.kinds, graph.nets, strict=True) if kind != HBT and len(nets) == 2
     ]
     transistors = {
         device: nets for device, (kind, nets) in enumerate(zip(graph.kinds, graph.nets, strict=True)) if kind == HBT
@@ -79,9 +79,7 @@ def resonator_net(graph: NetGraph) -> int:
     Ties go to the net that comes first.
     """
     fixed = graph.fixed_nets()
-    score: dict[int, float] = {
-        net: 0.0 for net in range(graph.first_internal, len(graph.names)) if net not in fixed
-    }
+    score: dict[int, float] = {net: 0.0 for net in range(graph.first_internal, len(graph.names)) if net not in fixed}
     touching_signal = {
         net for kind, nets in zip(graph.kinds, graph.nets, strict=True) if kind in (INDUCTOR, VARACTOR) for net in nets
     }
