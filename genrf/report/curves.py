@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from quantiphy import Quantity
+from numpy.typing import NDArray
 
 from genrf import classes
 from genrf.metrics import Metrics
@@ -52,13 +52,15 @@ def plot_performance(
     traces = {name: trace for name, trace in curves.items() if isinstance(trace, Trace)}
     ratios = [3.0] * any(map(SCATTERING.fullmatch, over_frequency))
     ratios += [1.4] * sum(SCATTERING.fullmatch(name) is None for name in over_frequency)
-    stacks = _stacks(len(traces), bool(ratios))
+    stacks = _stacks(len(traces), 3 if ratios else 2)
     heights = [1.2 + 1.15 * sum(ratios)] * bool(ratios) + [_EDGES_IN + _PANEL_IN * rows for rows in stacks]
     width = (_CURVES_IN if ratios else 0.0) + _TRACES_IN * len(stacks)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "genrf", "font.size": 9}):
-        figure = Figure(figsize=(max(width, _CURVES_IN), max(heights, default=1.5)))
+        width = max(width, _CURVES_IN)
+        line = int(_CHARACTERS_PER_INCH * (width - 0.65))
+        figure = Figure(figsize=(width, max(heights, default=1.5)))
         # Fixed margins: finding them by layout takes longer than drawing everything.
-        heading = "\n".join(filter(None, [title, _figures(spec, metrics)]))
+        heading = "\n".join(filter(None, [title, _figures(spec, metrics, line)]))
         margins = _Margins(figure.get_figwidth(), figure.get_figheight(), 0.2 + 0.16 * (1 + heading.count("\n")))
         left = 0.0
         if ratios:
@@ -82,15 +84,14 @@ def plot_performance(
             figure.savefig(path, dpi=110, metadata=metadata)
 
 
-_CURVES_IN, _TRACES_IN, _PANEL_IN = 7.2, 4.6, 2.2
+_CURVES_IN, _TRACES_IN, _PANEL_IN = 7.2, 4.6, 2.1
 """Width of the column of curves over frequency and of one of traces; height of a trace's panel."""
 _EDGES_IN, _GAP_IN = 0.95, 0.5
-_PANELS_IN_A_STACK = 2
 
 
-def _stacks(count: int, beside_curves: bool) -> list[int]:
+def _stacks(count: int, most: int) -> list[int]:
     """How many panels each column of traces has."""
-    columns = math.ceil(count / _PANELS_IN_A_STACK) if beside_curves or count > 1 else count
+    columns = math.ceil(count / most)
     return [count // columns + (column < count % columns) for column in range(columns)] if columns else []
 
 
@@ -153,42 +154,54 @@ def _draw_curves(axes: list[Axes], curves: Mapping[str, Curve], spec: DesignSpec
 
 def _draw_trace(axis: Axes, trace: Trace) -> None:
     """A quantity over something else than frequency, in a panel of its own."""
-    axis.plot(trace.x, trace.values, color=TRACE_COLOUR, lw=1.6)
+    from matplotlib.ticker import ScalarFormatter
+
+    x, x_label = _in_gigahertz(trace.x, trace.x_label) if not trace.log_x else (trace.x, trace.x_label)
+    values, y_label = _in_gigahertz(trace.values, trace.y_label)
+    axis.plot(x, values, color=TRACE_COLOUR, lw=1.6)
+    # Without an offset such as "+28" above the axis, which hardly anybody sees.
+    axis.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
     if trace.log_x:
         axis.set_xscale("log")
-    axis.set_xlabel(_capital(trace.x_label))
-    axis.set_ylabel(_capital(trace.y_label))
+    axis.set_xlabel(_capital(x_label))
+    axis.set_ylabel(_capital(y_label))
     axis.grid(True, which="both" if trace.log_x else "major", lw=0.4, alpha=0.5)
     axis.margins(x=0.0)
-    # Offsets such as "+2.8e10" cannot be read: a unit with a prefix stands at every tick instead.
-    axis.yaxis.set_major_formatter(_tick)
 
 
-def _tick(value: float, _position: int) -> str:
-    return Quantity(value).render(prec=4, strip_zeros=True) if abs(value) >= 1e4 else f"{value:g}"
+def _in_gigahertz(values: NDArray[np.float64], label: str) -> tuple[NDArray[np.float64], str]:
+    """A quantity in Hz of radio frequencies in GHz; any other as it is."""
+    if label.endswith("(Hz)") and np.min(values) >= 1e8:
+        return values / 1e9, label.removesuffix("(Hz)") + "(GHz)"
+    return values, label
 
 
 def _capital(label: str) -> str:
     return label[:1].upper() + label[1:]
 
 
-def _figures(spec: DesignSpec, metrics: Metrics) -> str:
-    """The class's main metrics, and others that the specification bounds, in lines."""
+def _figures(spec: DesignSpec, metrics: Metrics, width: int) -> str:
+    """The class's main metrics, and others that the specification bounds, in lines of about so many characters."""
     vocabulary = classes.get(spec.circuit_class).metrics
-    names = metric_columns(spec)
-    figures = [f"{_plain(name)} {metric_text(vocabulary[name], metrics[name])}" for name in names if name in metrics]
-    rows = [figures[start : start + _FIGURES_IN_A_ROW] for start in range(0, len(figures), _FIGURES_IN_A_ROW)]
-    return "\n".join(map(", ".join, rows))
+    lines = [""]
+    for name in metric_columns(spec):
+        if name in metrics:
+            text = f"{_plain(name)} {metric_text(vocabulary[name], metrics[name])}"
+            if lines[-1] and len(lines[-1]) + len(text) > width:
+                lines.append("")
+            lines[-1] += f", {text}" if lines[-1] else text
+    return "\n".join(lines)
 
 
 def _plain(metric: str) -> str:
     """A metric's name without its unit, abbreviations in capitals: ``nf_db`` is NF."""
     words = _UNIT.sub("", metric).split("_")
-    return " ".join(word.upper() if len(word) <= 3 else word for word in words)
+    return " ".join(word.upper() if word in _ABBREVIATIONS or re.search(r"\d", word) else word for word in words)
 
 
 _UNIT = re.compile(r"_(db|dbm|dbc|dbc_hz|hz|hz_per_v|w|v|percent)$")
-_FIGURES_IN_A_ROW = 6
+_ABBREVIATIONS = {"nf", "pae", "lo", "rf", "if", "ssb", "dsb"}
+_CHARACTERS_PER_INCH = 14
 
 
 def _curve_of(metric: str, curves: Mapping[str, Curve]) -> str | None:
@@ -231,4 +244,5 @@ def _draw_bound(axis: Axes, constraint: Constraint, met: bool, frequency_ghz: fl
         )
     )
     axis.set_xlim(left, right)
-    axis.set_ylim(min(low, bottom), max(high, bottom + depth))
+    # A little beyond the line, which would else lie under the frame.
+    axis.set_ylim(min(low, bottom - depth), max(high, bottom + 2 * depth))

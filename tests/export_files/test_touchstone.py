@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrf.export.touchstone import write_touchstone
-from genrf.simulation.testbench import Curve
+from genrf.export.touchstone import scattering_of, write_touchstone
+from genrf.simulation.testbench import Curve, Trace
 from genrf.spec import Conditions
 
 skrf = pytest.importorskip("skrf")
@@ -49,3 +49,13 @@ def test_refuses_a_suffix_of_another_number_of_ports(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"2 ports belong in a file called \.s2p"):
         write_touchstone(tmp_path / "a.s3p", curves(2), Conditions(frequency_hz=28e9, supply_v=2.0))
     assert not list(tmp_path.iterdir())
+
+
+def test_only_complete_sets_of_s_parameters_count_as_such() -> None:
+    curve = Curve(np.array([1e9]), np.array([0.5 + 0j]))
+    trace = Trace(np.array([0.0]), np.array([0.0]), "time (ps)", "voltage (V)")
+    full = dict.fromkeys(("s11", "s12", "s21", "s22"), curve)
+    assert scattering_of(full | {"nf_db": curve, "waveform": trace}).keys() == full.keys()
+    assert scattering_of({"s11": curve}).keys() == {"s11"}
+    assert scattering_of({"waveform": trace, "tuning": trace}) == {}
+    assert scattering_of({"s11": curve, "s21": curve}) == {}

@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from genrf import classes
 from genrf.generation.design import Design, DesignResult, ranked
 from genrf.metrics import Metrics
 from genrf.report.curves import plot_performance
 from genrf.report.page import Pictures, write_page
-from genrf.report.table import design_table, missed_text
+from genrf.report.table import design_table, metric_columns, missed_text
 from genrf.report.values import metric_text, value_text
-from genrf.simulation.testbench import Curve
+from genrf.simulation.testbench import Curve, Trace
 from genrf.spec import DesignSpec
 from tests.amplifiers import CASCODE, MATCHED_28GHZ, SPECIFICATION_28GHZ
 
@@ -66,8 +68,6 @@ def test_values_are_written_as_engineers_write_them(kind: str, value: float, tex
 
 
 def test_metrics_are_written_with_their_unit() -> None:
-    from genrf import classes
-
     vocabulary = classes.get("lna").metrics
     assert metric_text(vocabulary["gain_db"], 17.126) == "17.13 dB"
     assert metric_text(vocabulary["power_w"], 0.01234) == "12.3 mW"
@@ -148,3 +148,102 @@ def test_report_says_what_an_unmet_specification_lacks(tmp_path: Path) -> None:
 
 def test_report_of_a_run_in_which_nothing_worked(tmp_path: Path) -> None:
     assert "No design could be simulated." in page(tmp_path, result())
+
+
+INPUT_DBM = np.linspace(-30.0, 0.0, 11)
+TRACES = {
+    "output_power_dbm": Trace(INPUT_DBM, INPUT_DBM + 10.0, "input power (dBm)", "output power (dBm)"),
+    "tuning": Trace(np.linspace(0.0, 1.8, 5), np.linspace(27e9, 29e9, 5), "tuning voltage (V)", "frequency (Hz)"),
+    "phase_noise": Trace(
+        np.geomspace(1e4, 1e8, 9), np.linspace(-60.0, -140.0, 9), "offset frequency (Hz)", "noise (dBc/Hz)", log_x=True
+    ),
+}
+
+
+def texts(path: Path) -> set[str]:
+    return {element.text for element in ElementTree.parse(path).iter() if element.text and element.text.strip()}
+
+
+def test_traces_have_panels_beside_the_curves_over_frequency(tmp_path: Path) -> None:
+    frequency = np.linspace(14e9, 42e9, 21)
+    curves = {name: Curve(frequency, np.full(21, 0.1 + 0.1j)) for name in ("s11", "s12", "s21", "s22")}
+    plot_performance(curves, SPEC, GOOD, [tmp_path / "narrow.svg"], "curves only")
+    plot_performance(curves | TRACES, SPEC, GOOD, [tmp_path / "wide.svg"], "with traces")
+    assert {"Frequency (GHz)", "Input power (dBm)", "Output power (dBm)", "Tuning voltage (V)"} <= texts(
+        tmp_path / "wide.svg"
+    )
+    assert "Input power (dBm)" not in texts(tmp_path / "narrow.svg")
+    width = [float(ElementTree.parse(tmp_path / name).getroot().get("width", "0").removesuffix("pt"))
+             for name in ("narrow.svg", "wide.svg")]  # fmt: skip
+    assert width[1] > 1.4 * width[0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_traces_are_drawn_without_any_curve_over_frequency(tmp_path: Path, count: int) -> None:
+    traces = dict(list(TRACES.items())[:count])
+    path = tmp_path / "traces.svg"
+    plot_performance(traces, SPEC, GOOD, [path], "no S-parameters")
+    shown = texts(path)
+    for trace in traces.values():
+        assert trace.x_label.capitalize()[:8] in {text[:8] for text in shown}
+    assert "S-parameters (dB)" not in shown
+    assert "gain 17.00 dB" in " ".join(shown)
+
+
+def test_radio_frequencies_of_a_trace_are_in_gigahertz(tmp_path: Path) -> None:
+    path = tmp_path / "tuning.svg"
+    plot_performance({"tuning": TRACES["tuning"]}, SPEC, GOOD, [path])
+    assert {"Frequency (GHz)", "28.0"} <= texts(path)
+
+
+def test_metrics_that_were_not_measured_are_left_out_of_a_plot(tmp_path: Path) -> None:
+    path = tmp_path / "some.svg"
+    plot_performance(TRACES, SPEC, Metrics({"gain_db": 17.0}), [path])
+    assert "gain 17.00 dB" in texts(path)
+
+
+FILTER = DesignSpec.from_dict(
+    {"class": "filter", "frequency": "10 GHz", "supply": "1.8 V", "constraints": {"insertion_loss_db": {"max": 3}}}
+)
+
+
+@pytest.mark.parametrize(("loss_db", "colour"), [(2.0, "#27864a"), (4.0, "#c0392b")])
+def test_a_bound_on_a_loss_is_drawn_on_the_transmission(tmp_path: Path, loss_db: float, colour: str) -> None:
+    curve = Curve(np.linspace(5e9, 15e9, 11), np.full(11, 10 ** (-loss_db / 20) + 0j))
+    plot_performance({"s21": curve}, FILTER, Metrics({"insertion_loss_db": loss_db}), [tmp_path / "bound.svg"])
+    assert colour in (tmp_path / "bound.svg").read_text()
+
+
+def signed_off() -> tuple[DesignSpec, str]:
+    """A specification of a class that has sign-off metrics, and one of them."""
+    definition = classes.get("vco")
+    name = next(name for name, metric in definition.metrics.items() if metric.signoff)
+    return DesignSpec.from_dict({"class": "vco", "frequency": "28 GHz", "supply": "1.8 V"}), name
+
+
+def test_sign_off_metrics_have_a_column_only_if_measured_or_bounded() -> None:
+    spec, name = signed_off()
+    labels = dict.fromkeys(classes.get("vco").label_metrics, 1.0)
+    assert name not in metric_columns(spec, [labels])
+    assert name in metric_columns(spec, [labels, labels | {name: -90.0}])
+    bounded = DesignSpec.from_dict(spec.to_dict() | {"constraints": {name: {"max": -80.0}}})
+    assert name in metric_columns(bounded, [labels])
+
+
+def test_a_table_shows_a_dash_for_what_was_not_measured() -> None:
+    spec, name = signed_off()
+    labels = dict.fromkeys(classes.get("vco").label_metrics, 1.0)
+    designs = [
+        Design(circuit=CASCODE, metrics=Metrics(metrics), met=True, margin=0.0)
+        for metrics in (labels, labels | {name: -90.0})
+    ]
+    stream = io.StringIO()
+    Console(file=stream, width=300).print(design_table(designs, spec))
+    first, second = (line for line in stream.getvalue().splitlines() if re.match(r"\s*[12] ", line))
+    assert "–" in first
+    assert "–" not in second
+
+
+def test_an_unmeasured_bound_is_named_as_such() -> None:
+    known = {name: value for name, value in GOOD.items() if name != "nf_db"}
+    assert missed_text(SPEC, known) == "nf_db has not been measured"
