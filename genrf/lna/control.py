@@ -47,8 +47,8 @@ def lna_control(circuit: Circuit, conditions: Conditions, analyses: Sequence[str
         *_edge("high", "k < 24", "k + 1"),
         "let bandwidth_hz = high - low",
         "* Edwards-Sinsky mu of both ports over both sweeps.",
-        *_mu("sp1"),
-        *_mu("sp2"),
+        *mu_commands("sp1"),
+        *mu_commands("sp2"),
         "let mu_min = min(sp1_mu, sp2_mu)",
         f"let power_w = 0 {power}",
         *(f"print {name}" for name, metric in METRICS.items() if not metric.signoff),
@@ -90,7 +90,8 @@ def _edge(name: str, inside: str, following: str) -> list[str]:
     ]
 
 
-def _mu(plot: str) -> list[str]:
+def mu_commands(plot: str) -> list[str]:
+    """Commands that set ``<plot>_mu`` to the smallest Edwards-Sinsky mu of both ports over a sweep."""
     s11, s12, s21, s22 = (f"{plot}.S_{name}" for name in ("1_1", "1_2", "2_1", "2_2"))
     d, loop = f"{plot}_d", f"{plot}_loop"
 

@@ -168,8 +168,8 @@ def watts(power_dbm: float) -> float:
 
 def first_guess_dbm(gain_db: float, power_w: float) -> float:
     """Input power in dBm near which an amplifier of that gain and power consumption compresses by 1 dB."""
-    return 10.0 * math.log10(_TYPICAL_EFFICIENCY * power_w / 1e-3) - gain_db
+    return 10.0 * math.log10(TYPICAL_EFFICIENCY * power_w / 1e-3) - gain_db
 
 
-_TYPICAL_EFFICIENCY = 0.1
+TYPICAL_EFFICIENCY = 0.1
 """Output power at 1 dB compression over quiescent power, the middle of many drawn circuits."""

@@ -106,7 +106,7 @@ class PaTestbench:
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `simulate` again, in ngspice's own language."""
-        return pa_control(circuit, conditions, self.netlist(circuit, conditions, technology))
+        return pa_control(circuit, conditions)
 
 
 def _intermodulation(simulator: Simulator, netlist: list[str], conditions: Conditions, sweep: PowerSweep) -> float:
