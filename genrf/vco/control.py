@@ -92,7 +92,7 @@ def vco_control(oscillator: Oscillator, conditions: Conditions) -> list[str]:
         "setplot $oscillation",
         f"let z = {{$impedance}}.{net}",
         "let slope = mag((1/z[2] - 1/z[0])*z[1])/(2*pi*(far - near))",
-        f"let density = {{$noise}}.onoise_spectrum",
+        "let density = {$noise}.onoise_spectrum",
         "let frequency_hz = f_middle",
         f"let frequency_error_percent = 100*abs(frequency_hz/{f0:.12g} - 1)",
         "let above = max(max(f_low, f_middle), f_high)",

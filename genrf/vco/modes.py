@@ -94,6 +94,6 @@ def _poles(nodes: NDArray[np.complex128], weights: NDArray[np.complex128]) -> ND
     mass = np.eye(count + 1)
     mass[0, 0] = 0.0
     shift = 0.37 + 0.11j
-    inverse = np.linalg.eigvals(np.linalg.solve(arrow - shift * mass, mass.astype(complex)))
+    inverse = np.linalg.eigvals(np.linalg.solve(arrow - shift * mass, mass.astype(complex))).astype(np.complex128)
     finite = np.abs(inverse) > 1e-9
     return shift + 1.0 / inverse[finite]

@@ -133,7 +133,7 @@ def _draw(
         elif kind == CAPACITOR:
             if not on_tank and len(live) == 1:
                 ohm = spread(_BYPASS)
-            elif OUTPUT_NET in nets or on_tank == 1 and len(live) == 2:
+            elif OUTPUT_NET in nets or (on_tank == 1 and len(live) == 2):
                 ohm = spread(_COUPLING)
                 scaled[device] = OUTPUT_NET not in nets and on_tank > 0
             else:
