@@ -21,7 +21,7 @@ from genrf.circuit.topology import GROUND, Topology
 CIRCUIT_CLASS = "filter"
 
 _FORMS = {"ladder": 3.0, "cascade": 2.0, "tanks": 3.0, "series resonators": 1.0, "sections": 4.0}
-_LADDERS = {"low-pass": 2.0, "high-pass": 2.0, "band-pass": 3.0, "band-stop": 1.0}
+_LADDERS = {"low-pass": 2.0, "high-pass": 2.0, "band-pass": 2.0, "band-stop": 1.0}
 _ORDERS = {2: 1.0, 3: 3.0, 4: 2.5, 5: 2.0, 6: 1.2, 7: 1.0}
 _PARTIAL_ORDERS = {2: 3.0, 3: 3.0, 4: 1.0}
 _TANKS = {2: 3.0, 3: 3.0, 4: 1.5, 5: 0.7}

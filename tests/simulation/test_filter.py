@@ -191,7 +191,7 @@ def test_ideal_chebyshev_ladder_has_the_chebyshev_response(library: Library, res
 @pytest.mark.parametrize("response", RESPONSES)
 def test_ladders_agree_with_scikit_rf_in_all_four_parameters(library: Library, response: Response) -> None:
     g = chebyshev(4, 0.2)
-    centre = 1.3 * F0
+    centre = 1.31 * F0  # no point of the sweep is on a resonance, where a lossless tank has no finite impedance
     curves = simulated(library, ladder(response, g, centre, 0.7)).curves
     expected = network(response, g, centre, 0.7, curves["s21"].frequency_hz)
     for row in (1, 2):
