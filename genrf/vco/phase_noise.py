@@ -49,6 +49,7 @@ _HARMONICS = 3
 _GRID = 96
 _CROSSINGS = 3
 """Zero crossings that are averaged before and after an injection."""
+_SMALL_OHM = 40.0
 _KELVIN = 273.15
 
 
@@ -109,11 +110,14 @@ def signoff_phase_noise(
     Raises:
         SimulationFailure: as for any oscillation.
     """
-    resistors = [
+    noisy = [
         (words[0], words[1], words[2], float(words[3]))
         for line in netlist[1:]
         if (words := line.split()) and words[0][0] == "r" and not words[0].startswith(("rt_", "r_hold_", "rsub_"))
     ]
+    # The two ends of a small resistance are alike but for rounding: its noise is taken as a voltage in series.
+    resistors = [resistor for resistor in noisy if resistor[3] >= _SMALL_OHM]
+    series = [resistor for resistor in noisy if resistor[3] < _SMALL_OHM]
     transistors = _transistors(netlist)
     held = {
         "0",
@@ -129,10 +133,11 @@ def signoff_phase_noise(
     )
     sites = [f"i_site{index}" for index in range(len(nets))]
     lines = [
-        *_with_leads(netlist, transistors),
+        *_with_leads(netlist, transistors, series),
         *(f"{site} 0 {net} dc 0" for site, net in zip(sites, nets, strict=True)),
     ]
     leads = [f"v_{lead}_{transistor.name}" for transistor in transistors for lead in transistor.lead_ohm()]
+    leads += [f"v_{name}" for name, *_ in series]
     currents = tuple(f"@{transistor.name}[{of}]" for transistor in transistors for of in ("ic", "ib"))
     watching = replace(oscillator, watched=currents)
     simulator.run(Deck(tuple(lines), ("op",), watching.saved()))
@@ -154,6 +159,8 @@ def signoff_phase_noise(
 
     thermal = 4.0 * BOLTZMANN * (temperature_c + _KELVIN)
     white = {name: thermal / ohm * float(np.mean(between(a, b) ** 2)) for name, a, b, ohm in resistors}
+    for name, _, _, ohm in series:
+        white[name] = thermal * ohm * float(np.mean(sensitivity[f"v_{name}"] ** 2))
     flicker: dict[str, float] = {}
     for transistor in transistors:
         name = transistor.name
@@ -184,7 +191,8 @@ def _sensitivities(
             injections.append((source, running.inject(source, signed, _PULSE_PERIODS * period)))
             running.run_on(RECOVERY_PERIODS + 1.0 / PHASES - _PULSE_PERIODS)
     time = running.vector("time")
-    crossings = zero_crossings(time, running.vector(net))
+    settled = int(np.searchsorted(time, injections[0][1][0] - 1.5 * RECOVERY_PERIODS * period))
+    crossings = zero_crossings(time[settled:], running.vector(net)[settled:])
     grid = 2.0 * np.pi * np.arange(_GRID) / _GRID
     found: dict[str, NDArray[np.float64]] = {}
     starts = [pulse[0] for _, pulse in injections] + [float(time[-1])]
@@ -261,13 +269,19 @@ def _transistors(netlist: Sequence[str]) -> list[_Transistor]:
     return found
 
 
-def _with_leads(netlist: Sequence[str], transistors: Sequence[_Transistor]) -> list[str]:
-    """The netlist with a voltage source of 0 V in every resistive lead."""
+def _with_leads(
+    netlist: Sequence[str], transistors: Sequence[_Transistor], series: Sequence[tuple[str, str, str, float]]
+) -> list[str]:
+    """The netlist with a voltage source of 0 V in every resistive lead and small resistance."""
+    small = {name for name, *_ in series}
     of = {transistor.name: transistor for transistor in transistors}
     lines = [netlist[0]]
     for line in netlist[1:]:
         name, *rest = line.split() or [""]
-        if name not in of or not line.startswith("q"):
+        if name in small:
+            lines += [f"v_{name} {rest[0]} {name}_n dc 0", f"{name} {name}_n {rest[1]} {rest[2]}"]
+            continue
+        if name not in of:
             lines.append(line)
             continue
         terminals = list(of[name].nets)
