@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genrf.circuit.amplifier_rules import amplifies
 from genrf.classes import CircuitClass
 from genrf.lna.metrics import METRICS
-from genrf.lna.rules import amplifies
 from genrf.lna.testbench import LnaTestbench
 from genrf.spec import Conditions, Constraint
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from genrf.circuit.topology import Circuit
 from genrf.lna.metrics import BOLTZMANN, METRICS, REFERENCE_TEMPERATURE_K
+from genrf.simulation.stability_control import mu_commands
 from genrf.spec import Conditions
 
 
@@ -87,19 +88,4 @@ def _edge(name: str, inside: str, following: str) -> list[str]:
         "if found = 0",
         f"  let {name} = f[k]",
         "end",
-    ]
-
-
-def mu_commands(plot: str) -> list[str]:
-    """Commands that set ``<plot>_mu`` to the smallest Edwards-Sinsky mu of both ports over a sweep."""
-    s11, s12, s21, s22 = (f"{plot}.S_{name}" for name in ("1_1", "1_2", "2_1", "2_2"))
-    d, loop = f"{plot}_d", f"{plot}_loop"
-
-    def mu(near: str, far: str) -> str:
-        return f"vecmin((1 - mag({near})^2)/(mag({far} - {d}*conj({near})) + {loop} + 1e-30))"
-
-    return [
-        f"let {d} = {s11}*{s22} - {s12}*{s21}",
-        f"let {loop} = mag({s12}*{s21})",
-        f"let {plot}_mu = min({mu(s11, s22)}, {mu(s22, s11)})",
     ]

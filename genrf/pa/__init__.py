@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genrf.circuit.amplifier_rules import amplifies
 from genrf.classes import CircuitClass
-from genrf.lna.rules import amplifies
 from genrf.pa.metrics import METRICS
 from genrf.pa.testbench import PaTestbench
 from genrf.spec import Conditions, Constraint

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 from genrf.circuit.topology import Circuit
-from genrf.lna.control import mu_commands
 from genrf.pa.drive import POINTS, TYPICAL_EFFICIENCY
 from genrf.pa.metrics import METRICS
 from genrf.simulation.large_signal import warped
+from genrf.simulation.stability_control import mu_commands
 from genrf.simulation.transient import OPTIONS
 from genrf.simulation.two_port import sweeps
 from genrf.spec import Conditions

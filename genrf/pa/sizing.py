@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from genrf.circuit.biasing import BiasPoint, BiasRanges, bias_point
 from genrf.circuit.graph import CAPACITOR, HBT, INDUCTOR, RESISTOR, NetGraph, net_graph
+from genrf.circuit.places import places
 from genrf.circuit.small_signal import THERMAL_V, SmallSignal
 from genrf.circuit.topology import Topology
-from genrf.lna.sizing import places
 from genrf.spec import Conditions
 
 RANGES = BiasRanges(

@@ -71,9 +71,15 @@ class PowerSweep:
         above = np.flatnonzero(compression >= drop_db)
         if not len(above) or above[0] == 0:
             raise SimulationFailure("not_measurable", f"no drive with {drop_db:g} dB of compression in the sweep")
-        low, high = above[0] - 1, above[0]
-        share = _between(compression[low], compression[high], drop_db)
-        return float(self.input_dbm[low] + share * (self.input_dbm[high] - self.input_dbm[low]))
+        low, high = int(above[0]) - 1, int(above[0])
+        at, found = self.input_dbm, compression
+        outer = [index for index in (low - 1, high + 1) if 0 <= index < len(at)]
+        if outer:
+            third = min(outer, key=lambda index: min(abs(at[index] - at[low]), abs(at[index] - at[high])))
+            crossing = _parabola_at(at[[low, high, third]], found[[low, high, third]], drop_db)
+            if crossing is not None:
+                return crossing
+        return float(at[low] + _between(found[low], found[high], drop_db) * (at[high] - at[low]))
 
     def output_at(self, drop_db: float) -> float:
         """Output-referred compression point in dBm: P_out = P_in + G - c."""
@@ -82,6 +88,18 @@ class PowerSweep:
     def at_input(self, figure: Sequence[float] | NDArray[np.float64], input_dbm: float) -> float:
         """A figure that was measured at every level, (levels,), interpolated linearly over the input power in dBm."""
         return float(np.interp(input_dbm, self.input_dbm, np.asarray(figure, dtype=float)))
+
+
+def _parabola_at(drive_db: NDArray[np.float64], found_db: NDArray[np.float64], wanted_db: float) -> float | None:
+    """Where between the first two of three levels a parabola through all has a value, if it only rises there."""
+    start, width = float(drive_db[0]), float(drive_db[1] - drive_db[0])
+    slope = float(found_db[1] - found_db[0]) / width
+    bend = (float(found_db[2] - found_db[1]) / float(drive_db[2] - drive_db[1]) - slope) / float(drive_db[2] - start)
+    # c(x) = c_0 + (slope - bend width) x + bend x^2, with x from 0 to the width.
+    linear, missing = slope - bend * width, wanted_db - float(found_db[0])
+    if min(linear, linear + 2.0 * bend * width) <= 0.0:
+        return None
+    return start + 2.0 * missing / (linear + math.sqrt(linear**2 + 4.0 * bend * missing))
 
 
 def compress(

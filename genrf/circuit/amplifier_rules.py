@@ -1,4 +1,4 @@
-"""Electrical rules of low-noise amplifiers, beyond those of every class."""
+"""The electrical rule of every amplifier, beyond those of every circuit."""
 
 from __future__ import annotations
 
