@@ -171,5 +171,5 @@ def first_guess_dbm(gain_db: float, power_w: float) -> float:
     return 10.0 * math.log10(TYPICAL_EFFICIENCY * power_w / 1e-3) - gain_db
 
 
-TYPICAL_EFFICIENCY = 0.1
+TYPICAL_EFFICIENCY = 0.18
 """Output power at 1 dB compression over quiescent power, the middle of many drawn circuits."""

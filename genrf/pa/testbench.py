@@ -87,11 +87,11 @@ class PaTestbench:
         if not power > 0.0:
             raise SimulationFailure("not_measurable", "no power is drawn")
         drive = Drive(simulator, netlist, circuit, conditions)
-        start = first_guess_dbm(gain, power)
         # The gain that compression is counted from is the transient's own: ngspice 39 leaves part of a transistor's
         # charge out of its small-signal analyses.
-        low = start - LOW_DRIVE_DB
-        sweep = compress(drive.output_dbm, drive.output_dbm(low) - low, start)
+        low = first_guess_dbm(gain, power) - LOW_DRIVE_DB
+        reference = drive.output_dbm(low) - low
+        sweep = compress(drive.output_dbm, reference, first_guess_dbm(reference, power))
         values |= drive.large_signal_metrics(sweep, technology)
         if curves:
             for step in _CURVE_STEPS_DB:

@@ -37,8 +37,8 @@ _FAR_DB = 0.1
 """Below this compression foretells nothing."""
 _BEYOND = 1.05
 """How far beyond a wanted compression a step aims, so that it is bracketed."""
-_NEAR_DB = 0.3
-"""How near to a wanted compression a level must be measured before it is interpolated."""
+_LARGEST_DOUBT_DB = 0.08
+"""By how much two interpolations of a compression point may differ; else a level is measured there."""
 _REFINEMENTS = 3
 _LOWEST_DBM, _HIGHEST_DBM = -60.0, 30.0
 _LEAST_LOG_DB = 0.05
@@ -67,19 +67,8 @@ class PowerSweep:
         Raises:
             SimulationFailure: ``not_measurable`` if the sweep does not contain it.
         """
-        compression = self.compression_db
-        above = np.flatnonzero(compression >= drop_db)
-        if not len(above) or above[0] == 0:
-            raise SimulationFailure("not_measurable", f"no drive with {drop_db:g} dB of compression in the sweep")
-        low, high = int(above[0]) - 1, int(above[0])
-        at, found = self.input_dbm, compression
-        outer = [index for index in (low - 1, high + 1) if 0 <= index < len(at)]
-        if outer:
-            third = min(outer, key=lambda index: min(abs(at[index] - at[low]), abs(at[index] - at[high])))
-            crossing = _parabola_at(at[[low, high, third]], found[[low, high, third]], drop_db)
-            if crossing is not None:
-                return crossing
-        return float(at[low] + _between(found[low], found[high], drop_db) * (at[high] - at[low]))
+        crossing, _ = _crossing(self.input_dbm, self.compression_db, drop_db)
+        return crossing
 
     def output_at(self, drop_db: float) -> float:
         """Output-referred compression point in dBm: P_out = P_in + G - c."""
@@ -88,6 +77,29 @@ class PowerSweep:
     def at_input(self, figure: Sequence[float] | NDArray[np.float64], input_dbm: float) -> float:
         """A figure that was measured at every level, (levels,), interpolated linearly over the input power in dBm."""
         return float(np.interp(input_dbm, self.input_dbm, np.asarray(figure, dtype=float)))
+
+
+def _crossing(drive_dbm: NDArray[np.float64], found_db: NDArray[np.float64], wanted_db: float) -> tuple[float, float]:
+    """The lowest drive in dBm at which compression reaches a value, and by how much two interpolations differ, in dB.
+
+    Compression grows in proportion to power while it is weak, so that its logarithm is a straight line over the power
+    in dB; as the gain expands first, or saturates, a parabola through three levels is nearer.
+    """
+    above = np.flatnonzero(found_db >= wanted_db)
+    if not len(above) or above[0] == 0:
+        raise SimulationFailure("not_measurable", f"no drive with {wanted_db:g} dB of compression in the sweep")
+    low, high = int(above[0]) - 1, int(above[0])
+    outer = [index for index in (low - 1, high + 1) if 0 <= index < len(drive_dbm)]
+    start, width = float(drive_dbm[low]), float(drive_dbm[high] - drive_dbm[low])
+    estimates = [start + width * _between(found_db[low], found_db[high], wanted_db)]
+    if outer:
+        third = min(outer, key=lambda index: min(abs(drive_dbm[index] - drive_dbm[[low, high]])))
+        points = [low, high, third]
+        parabola = _parabola_at(drive_dbm[points], found_db[points], wanted_db)
+        estimates += [] if parabola is None else [parabola]
+    if len(estimates) == 1:
+        estimates.append(start + width * float((wanted_db - found_db[low]) / (found_db[high] - found_db[low])))
+    return 0.5 * sum(estimates), abs(estimates[0] - estimates[1])
 
 
 def _parabola_at(drive_db: NDArray[np.float64], found_db: NDArray[np.float64], wanted_db: float) -> float | None:
@@ -132,12 +144,11 @@ def compress(
         compression(max(found) + _step_up(found, drops_db))
     for drop in drops_db:
         for _ in range(_REFINEMENTS):
-            if min(abs(value - drop) for value in found.values()) <= _NEAR_DB:
-                break
             levels = sorted(found)
-            high = next(index for index, at in enumerate(levels) if found[at] >= drop)
-            low, up = levels[high - 1], levels[high]
-            compression(low + _between(found[low], found[up], drop) * (up - low))
+            crossing, doubt = _crossing(np.array(levels), np.array([found[at] for at in levels]), drop)
+            if doubt <= _LARGEST_DOUBT_DB:
+                break
+            compression(crossing)
     levels = sorted(found)
     drives = np.array(levels)
     return PowerSweep(gain_db, drives, np.array([level + gain_db - found[level] for level in levels]))
@@ -162,10 +173,7 @@ def _step_up(found: dict[float, float], drops_db: Sequence[float]) -> float:
 
 
 def _between(low_db: float, high_db: float, wanted_db: float) -> float:
-    """Where between two levels a compression is reached, from 0 to 1.
-
-    Compression grows in proportion to power while it is weak, so its logarithm is interpolated.
-    """
+    """Where between two levels a compression is reached, from 0 to 1; logarithmic unless the gain expands below."""
     if low_db < _LEAST_LOG_DB:
         return (wanted_db - low_db) / (high_db - low_db)
     return math.log(wanted_db / low_db) / math.log(high_db / low_db)
