@@ -26,7 +26,7 @@ LARGEST_PEAK_VCE_V = 3.2
 """Peak V_CE allowed under drive. The model cards say vce_max = 1.6 V, which is held to at DC, and vbc_max = 5.1 V. With
 a driven base a transistor stands more than with an open one; 3.2 V is what class A swings to at the DC limit. The
 model was measured up to 2.0 V only."""
-_LONGEST = 200
+_LONGEST = 180
 """Periods for all levels of a sweep."""
 _TOLERANCE = 4e-3
 _BLOCK = 3.0

@@ -114,13 +114,12 @@ def _upper_base(builder: Builder, kind: str) -> str:
         return bias_source(builder)
     base = builder.net()
     builder.add("capacitor", base, GROUND)
-    shape = builder.pick({"source R": 6.0, "supply R": 2.0, "divider": 1.5})
-    if shape == "source R":
+    # A resistor from the supply alone would have to be so large that it and the capacitor take thousands of periods.
+    if builder.chance(0.75):
         builder.add("resistor", bias_source(builder), base)
     else:
         builder.add("resistor", SUPPLY, base)
-        if shape == "divider":
-            builder.add("resistor", base, GROUND)
+        builder.add("resistor", base, GROUND)
     return base
 
 

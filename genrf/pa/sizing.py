@@ -24,7 +24,7 @@ from genrf.circuit.topology import Topology
 from genrf.spec import Conditions
 
 RANGES = BiasRanges(
-    density_a=(0.08e-3, 2.0e-3), emitters=(4.0, 40.0), largest_current_a=60e-3, base_resistor_ohm=(30.0, 1500.0)
+    density_a=(0.08e-3, 2.0e-3), emitters=(4.0, 40.0), largest_current_a=60e-3, base_resistor_ohm=(30.0, 600.0)
 )
 """Class B to A; base feeds of low resistance, as power transistors need, which settle within tens of periods."""
 
