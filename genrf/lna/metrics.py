@@ -39,6 +39,13 @@ METRICS: dict[str, Metric] = {
             "Third-order intercept, referred to the power available from each of two tones about the centre frequency.",
             signoff=True,
         ),
+        Metric(
+            "p1db_dbm",
+            "dBm",
+            "higher",
+            "Input power at the centre frequency where the gain is 1 dB below its value at low drive; 20 at most.",
+            signoff=True,
+        ),
     )
 }
 

@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from genrf.circuit.topology import Circuit
+from genrf.lna.compression import compression_dbm
 from genrf.lna.control import lna_control
 from genrf.lna.intercept import intercept_dbm
 from genrf.lna.metrics import noise_figure_db
@@ -56,8 +57,12 @@ class LnaTestbench:
         measured = self.measure(simulator, circuit, conditions, technology, curves)
         if not signoff:
             return measured
-        intercept = intercept_dbm(simulator, self.netlist(circuit, conditions, technology), conditions)
-        return Measurement(Metrics({**measured.metrics, "iip3_dbm": intercept}), measured.curves)
+        netlist = self.netlist(circuit, conditions, technology)
+        intercept = intercept_dbm(simulator, netlist, conditions)
+        compression = compression_dbm(simulator, netlist, conditions, intercept)
+        return Measurement(
+            Metrics({**measured.metrics, "iip3_dbm": intercept, "p1db_dbm": compression}), measured.curves
+        )
 
     def deck(self, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False) -> Deck:
         """The netlist, the small-signal analyses, and what `measure` reads of them."""

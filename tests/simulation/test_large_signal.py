@@ -12,9 +12,12 @@ from genrf.pa.drive import Drive, watts
 from genrf.pa.metrics import efficiency_percent
 from genrf.simulation.large_signal import PowerSweep, ToneSpacing, compress, two_tones, warped
 from genrf.simulation.library import library
+from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 from genrf.spec import Conditions
+from tests.simulation.circuits import CONDITIONS as LNA_CONDITIONS
+from tests.simulation.circuits import cascode
 
 FREQUENCY = 1e9
 CONDITIONS = Conditions(frequency_hz=FREQUENCY, supply_v=1.5)
@@ -176,3 +179,13 @@ def test_a_sweep_that_ends_early_has_no_compression_point() -> None:
     sweep = PowerSweep(10.0, np.array([-10.0, 0.0]), np.array([0.0, 9.5]))
     with pytest.raises(SimulationFailure, match="not_measurable"):
         sweep.input_at(1.0)
+
+
+def test_a_low_noise_amplifier_compresses_about_ten_decibels_below_its_intercept_point(pool: SimulatorPool) -> None:
+    """9.6 dB for a cubic (Razavi, RF Microelectronics, 2.2); the label metrics do not change with sign-off."""
+    plain, signed = (pool.run([Simulation(cascode(), LNA_CONDITIONS, signoff=signoff)])[0] for signoff in (False, True))
+    assert plain.metrics is not None
+    assert signed.metrics is not None, signed.failure
+    assert {"iip3_dbm", "p1db_dbm"} == signed.metrics.keys() - plain.metrics.keys()
+    assert all(signed.metrics[name] == value for name, value in plain.metrics.items())
+    assert signed.metrics["iip3_dbm"] - signed.metrics["p1db_dbm"] == pytest.approx(9.6, abs=3.0)
