@@ -36,7 +36,7 @@ from genrf.vco.metrics import BOLTZMANN, CHARGE_C, OFFSET_HZ
 from genrf.vco.oscillation import Oscillation, Oscillator, zero_crossings
 
 POINTS = 32
-PHASES = 8
+PHASES = 10
 """Injections a site, around the period."""
 RECOVERY_PERIODS = 8
 """Periods between injections."""
@@ -50,6 +50,8 @@ _GRID = 96
 _CROSSINGS = 3
 """Zero crossings that are averaged before and after an injection."""
 _SMALL_OHM = 40.0
+_LARGEST_UNEXPLAINED = 0.05
+"""Share of the squared phase shifts that the sensitivities may leave over."""
 _KELVIN = 273.15
 
 
@@ -195,6 +197,7 @@ def _sensitivities(
     crossings = zero_crossings(time[settled:], running.vector(net)[settled:])
     grid = 2.0 * np.pi * np.arange(_GRID) / _GRID
     found: dict[str, NDArray[np.float64]] = {}
+    explained = unexplained = 0.0
     starts = [pulse[0] for _, pulse in injections] + [float(time[-1])]
     for source in amplitude:
         rows, shifts = [], []
@@ -215,8 +218,13 @@ def _sensitivities(
         scale = abs(np.array(rows)[:, 0]).max()
         design = np.array(rows)
         design[:, :-1] /= scale
-        solution = np.linalg.lstsq(design, np.array(shifts), rcond=None)[0][:-1] / scale
+        solution = np.linalg.lstsq(design, np.array(shifts), rcond=None)[0]
+        unexplained += float(np.sum((design @ solution - shifts) ** 2))
+        explained += float(np.sum((design[:, :-1] @ solution[:-1]) ** 2))
+        solution = solution[:-1] / scale
         found[source] = np.array([_terms(phase) for phase in grid]) @ solution
+    if not unexplained <= _LARGEST_UNEXPLAINED * explained:
+        raise SimulationFailure("not_measurable", "the phase wanders for other reasons than the injections")
     return found
 
 
