@@ -85,6 +85,10 @@ def phase_noise_dbc_hz(density: float, amplitude_v: float, slope_s: float, offse
     Leeson's formula (Proc. IEEE 54(2), 1966) and Hajimiri and Lee's with a cosine as sensitivity (IEEE JSSC 33(2),
     1998).
 
+    It knows nothing of how noise varies over the period, of saturation, or of 1/f noise. Against
+    `genrf.vco.phase_noise` on 11 random oscillators of 3 to 42 GHz it was 3.8 dB too high in the median, from -6.6 to
+    +16.2 dB, and within 5 dB for 6 of them; the worst were weak or deeply saturated. Treat it as a ranking.
+
     Args:
         density: S_v, in V^2/Hz.
         amplitude_v: V, in V.
