@@ -1,7 +1,8 @@
 """How topologies of voltage-controlled oscillators are drawn.
 
 A core (cross-coupled pair, Colpitts in common base or common collector, Hartley), its resonator, one or two branches with
-varactors, and an output that is taken off by a capacitor or through a buffer. 4,000 draws (seed 1) gave 3,661 distinct topologies.
+varactors, and an output that is taken off by a capacitor or through a buffer.
+4,000 draws (seed 1) gave 3,661 distinct topologies.
 """
 
 from __future__ import annotations
