@@ -37,7 +37,7 @@ _FAR_DB = 0.1
 """Below this compression foretells nothing."""
 _BEYOND = 1.05
 """How far beyond a wanted compression a step aims, so that it is bracketed."""
-_LARGEST_DOUBT_DB = 0.08
+_LARGEST_DOUBT_DB = 0.04
 """By how much two interpolations of a compression point may differ; else a level is measured there."""
 _REFINEMENTS = 3
 _LOWEST_DBM, _HIGHEST_DBM = -60.0, 30.0
