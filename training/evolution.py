@@ -36,6 +36,8 @@ WEIGHTINGS = 8
 """How many random trade-offs pick the best of a band."""
 INFEASIBILITY_WEIGHT = 10.0
 """Cost of missing a usefulness constraint against gaining as much in a metric."""
+ELITE_SHARE = 0.2
+"""Largest share of a band's circuits that are parents, so that small rounds are selected from too."""
 ELITE_PER_TOPOLOGY = 2
 """Parents of one topology that one trade-off picks in a band, so that a few topologies do not take over the dataset."""
 
@@ -139,7 +141,8 @@ class Breeder:
             gains, shortfalls = _quality(circuit_class, population)
             for band, indices in enumerate(members):
                 fingerprints = [population[index].fingerprint for index in indices]
-                chosen = _elite(gains[indices], shortfalls[indices], fingerprints, elite_per_band, rng)
+                count = min(elite_per_band, math.ceil(ELITE_SHARE * len(indices)))
+                chosen = _elite(gains[indices], shortfalls[indices], fingerprints, count, rng)
                 self._bands[band] = [population[indices[i]] for i in chosen]
         for individual in (individual for band in self._bands for individual in band):
             self._by_topology.setdefault(individual.fingerprint, []).append(individual)
