@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 
@@ -94,8 +95,10 @@ class PaTestbench:
         sweep = compress(drive.output_dbm, reference, first_guess_dbm(reference, power))
         values |= drive.large_signal_metrics(sweep, technology)
         if curves:
-            for step in _CURVE_STEPS_DB:
-                drive.output_dbm(sweep.input_at(1.0) + step)
+            # A plot does without the levels that the transient has no time left to settle at.
+            with suppress(SimulationFailure):
+                for step in _CURVE_STEPS_DB:
+                    drive.output_dbm(sweep.input_at(1.0) + step)
             found |= _traces(drive)
         if signoff:
             values["im3_dbc"] = _intermodulation(simulator, netlist, conditions, sweep)

@@ -96,6 +96,7 @@ def _histogram(axis: Axes, result: YieldResult, name: str, nominal: Mapping[str,
     asked = ", ".join(f"{'≥' if c.sense == '>=' else '≤'} {metric_text(metric, c.bound)}" for c in bounds)
     axis.set_title(f"{asked}: {missed} miss" if bounds else name, fontsize=8, loc="left")
     # Other metrics have their unit in their name.
+    axis.locator_params(axis="x", nbins=5)
     axis.set_xlabel(f"{name} in {prefix}{metric.unit}" if metric.unit in _PREFIXED else name)
     axis.set_ylabel("runs")
     axis.grid(True, axis="y", lw=0.4, alpha=0.5)
