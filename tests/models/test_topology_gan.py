@@ -9,8 +9,8 @@ import torch
 from genrf import classes
 from genrf.circuit.tokens import FIRST_INTERNAL_TOKEN, TERMINAL_COUNTS, encode
 from training.models.topology_gan import (
-    N_KINDS,
     FORBIDDEN,
+    N_KINDS,
     TopologyGAN,
     TopologyGANConfig,
     one_hot,

@@ -157,7 +157,8 @@ def test_snapping_is_legal_near_and_idempotent(kind: str, position: float) -> No
     snapped = PROCESS.snap(kind, value)
     assert low <= snapped <= high
     assert PROCESS.snap(kind, snapped) == snapped
-    assert abs(snapped - value) <= {"hbt": 2.5, "diode": 2.5, "varactor": 10.0, "bias_voltage": 0.0005001}.get(kind, 5.001e-4 * value)
+    steps = {"hbt": 2.5, "diode": 2.5, "varactor": 10.0, "bias_voltage": 0.0005001}
+    assert abs(snapped - value) <= steps.get(kind, 5.001e-4 * value)
     PROCESS.instances(one_device(kind, ("n1", "n2", "n3")[: len(KINDS[kind].terminals)], snapped))
 
 
