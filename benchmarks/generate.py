@@ -27,7 +27,7 @@ TOLERANCE = 1e-6
 def main() -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("specification", nargs="?", default="examples/lna_28ghz.yaml")
+    parser.add_argument("specification", nargs="?", default="examples/lna_5ghz.yaml")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
