@@ -79,10 +79,10 @@ def summary(folder: Path) -> dict[str, Any]:
 
 def test_the_summary_says_what_was_simulated_and_what_failed(summary: dict[str, Any]) -> None:
     circuits = summary["circuits"]
-    assert circuits["simulated"] == 1200
+    assert circuits["simulated"] == 2400
     assert sum(circuits["failed"].values()) > 0
     assert circuits["rows_train"] > circuits["rows_test"] > 0
-    assert 0 < sum(circuits["failed"].values()) + circuits["rows_train"] <= 1200
+    assert 0 < sum(circuits["failed"].values()) + circuits["rows_train"] <= 2400
 
 
 def test_the_summary_judges_generator_and_baselines_at_every_level(summary: dict[str, Any]) -> None:

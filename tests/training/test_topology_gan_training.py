@@ -69,9 +69,11 @@ def test_it_imitates_useful_topologies_and_rare_ones_count_for_more_than_their_r
     assert len(data) == chosen.sum()
     _, inverse, counts = np.unique(rows.fingerprint, return_inverse=True, return_counts=True)
     total = np.bincount(inverse[chosen], weights=data.weight.numpy(), minlength=len(counts))
-    useful = np.bincount(inverse[chosen], minlength=len(counts))
-    common, rare = int(np.argmax(useful)), int(np.argmin(np.where(useful > 0, useful, np.inf)))
-    assert total[common] / total[rare] < useful[common] / useful[rare]
+    by_rows = np.bincount(inverse[chosen], weights=rows.weight[chosen], minlength=len(counts))
+    imitated = by_rows > 0
+    common, rare = int(np.argmax(counts * imitated)), int(np.argmin(np.where(imitated, counts, np.inf)))
+    assert counts[common] > counts[rare]
+    assert total[common] / total[rare] < by_rows[common] / by_rows[rare]
 
 
 def test_a_written_topology_counts_only_if_the_electrical_rules_pass() -> None:
