@@ -13,9 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from genrf.circuit.blocks import Builder, chain
-from genrf.circuit.canonical import canonical
-from genrf.circuit.rules import is_legal
-from genrf.circuit.tokens import MAX_DEVICES
+from genrf.circuit.drawing import legal_topology
 from genrf.circuit.topology import GROUND, Topology
 
 CIRCUIT_CLASS = "filter"
@@ -29,7 +27,6 @@ _TRAP = 0.3
 """Share of the branches that become traps, in every second ladder."""
 _DAMPED = 0.05
 """Share of filters that a resistor damps."""
-_ATTEMPTS = 1000
 
 # Branches: one element, or two in series (first the one at the net that comes first), or two in parallel.
 _L, _C, _LC, _CL, _TANK = ("inductor",), ("capacitor",), ("inductor", "capacitor"), ("capacitor", "inductor"), "tank"
@@ -46,21 +43,15 @@ _RESPONSES: dict[str, tuple[_Branch, _Branch]] = {
 
 def sample_topology(rng: np.random.Generator) -> Topology:
     """Draw a legal topology, in canonical form."""
-    for _ in range(_ATTEMPTS):
-        builder = Builder(CIRCUIT_CLASS, rng)
-        _FORM[builder.pick(_FORMS)](builder)
-        if builder.chance(_DAMPED):
-            _damp(builder)
-        topology = builder.topology()
-        if len(topology.devices) <= MAX_DEVICES and not _has_twins(topology) and is_legal(topology):
-            return canonical(topology)[0]
-    raise RuntimeError(f"no legal topology in {_ATTEMPTS} draws")  # a defect of the grammar, not of the caller
+    return legal_topology(_draw, rng)
 
 
-def _has_twins(topology: Topology) -> bool:
-    """Whether two devices of one kind lie in parallel, and might as well be one."""
-    seen = [(device.kind, frozenset(device.nets)) for device in topology.devices]
-    return len(set(seen)) < len(seen)
+def _draw(rng: np.random.Generator) -> Topology:
+    builder = Builder(CIRCUIT_CLASS, rng)
+    _FORM[builder.pick(_FORMS)](builder)
+    if builder.chance(_DAMPED):
+        _damp(builder)
+    return builder.topology()
 
 
 def _branch(builder: Builder, shape: _Branch, start: str, end: str) -> None:

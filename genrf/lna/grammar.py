@@ -20,10 +20,7 @@ from genrf.circuit.blocks import (
     ladder,
     load,
 )
-from genrf.circuit.canonical import canonical
-from genrf.circuit.devices import KINDS
-from genrf.circuit.rules import is_legal
-from genrf.circuit.tokens import MAX_DEVICES
+from genrf.circuit.drawing import legal_topology
 from genrf.circuit.topology import GROUND, SUPPLY, Topology
 
 CIRCUIT_CLASS = "lna"
@@ -32,25 +29,11 @@ _STAGES = {1: 5.0, 2: 4.0, 3: 1.0}
 _FIRST_STAGE = {"common_emitter": 4.5, "cascode": 4.0, "common_base": 1.5}
 _LATER_STAGE = {"common_emitter": 5.5, "cascode": 4.0, "common_base": 0.5}
 _LADDER = {0: 0.7, 1: 2.0, 2: 2.5, 3: 2.0, 4: 1.0, 5: 0.4}
-_ATTEMPTS = 1000
 
 
 def sample_topology(rng: np.random.Generator) -> Topology:
     """Draw a legal topology, in canonical form."""
-    for _ in range(_ATTEMPTS):
-        topology = _draw(rng)
-        if len(topology.devices) <= MAX_DEVICES and not _has_twins(topology) and is_legal(topology):
-            return canonical(topology)[0]
-    raise RuntimeError(f"no legal topology in {_ATTEMPTS} draws")  # a defect of the grammar, not of the caller
-
-
-def _has_twins(topology: Topology) -> bool:
-    """Whether two devices of one kind lie in parallel, and might as well be one."""
-    seen = [
-        (device.kind, frozenset(device.nets) if KINDS[device.kind].interchangeable else device.nets)
-        for device in topology.devices
-    ]
-    return len(set(seen)) < len(seen)
+    return legal_topology(_draw, rng)
 
 
 def _draw(rng: np.random.Generator) -> Topology:

@@ -14,35 +14,18 @@ from __future__ import annotations
 import numpy as np
 
 from genrf.circuit.blocks import Builder, bias_source, chain, divider, ladder
-from genrf.circuit.canonical import canonical
-from genrf.circuit.devices import KINDS
-from genrf.circuit.rules import is_legal
-from genrf.circuit.tokens import MAX_DEVICES
+from genrf.circuit.drawing import legal_topology
 from genrf.circuit.topology import GROUND, SUPPLY, Topology
 
 CIRCUIT_CLASS = "mixer"
 
 _SORTS = {"double": 3.0, "single": 3.5, "active": 2.5, "diode": 2.0}
 _RF_LADDER = {0: 2.5, 1: 2.5, 2: 2.5, 3: 1.0, 4: 0.4}
-_ATTEMPTS = 1000
 
 
 def sample_topology(rng: np.random.Generator) -> Topology:
     """Draw a legal topology, in canonical form."""
-    for _ in range(_ATTEMPTS):
-        topology = _draw(rng)
-        if len(topology.devices) <= MAX_DEVICES and not _has_twins(topology) and is_legal(topology):
-            return canonical(topology)[0]
-    raise RuntimeError(f"no legal topology in {_ATTEMPTS} draws")  # a defect of the grammar, not of the caller
-
-
-def _has_twins(topology: Topology) -> bool:
-    """Whether two devices of one kind lie in parallel, and might as well be one."""
-    seen = [
-        (device.kind, frozenset(device.nets) if KINDS[device.kind].interchangeable else device.nets)
-        for device in topology.devices
-    ]
-    return len(set(seen)) < len(seen)
+    return legal_topology(_draw, rng)
 
 
 def _draw(rng: np.random.Generator) -> Topology:

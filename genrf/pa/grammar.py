@@ -19,10 +19,7 @@ from genrf.circuit.blocks import (
     feedback,
     ladder,
 )
-from genrf.circuit.canonical import canonical
-from genrf.circuit.devices import KINDS
-from genrf.circuit.rules import is_legal
-from genrf.circuit.tokens import MAX_DEVICES
+from genrf.circuit.drawing import legal_topology
 from genrf.circuit.topology import GROUND, SUPPLY, Topology
 
 CIRCUIT_CLASS = "pa"
@@ -32,25 +29,11 @@ _LAST_STAGE = {"common_emitter": 4.0, "cascode": 3.5, "stack": 2.5}
 _DRIVER = {"common_emitter": 6.0, "cascode": 4.0}
 _INPUT_LADDER = {0: 0.3, 1: 1.5, 2: 3.0, 3: 2.5, 4: 1.0}
 _OUTPUT_LADDER = {0: 1.0, 1: 2.5, 2: 3.0, 3: 2.0, 4: 0.7}
-_ATTEMPTS = 1000
 
 
 def sample_topology(rng: np.random.Generator) -> Topology:
     """Draw a legal topology, in canonical form."""
-    for _ in range(_ATTEMPTS):
-        topology = _draw(rng)
-        if len(topology.devices) <= MAX_DEVICES and not _has_twins(topology) and is_legal(topology):
-            return canonical(topology)[0]
-    raise RuntimeError(f"no legal topology in {_ATTEMPTS} draws")  # a defect of the grammar, not of the caller
-
-
-def _has_twins(topology: Topology) -> bool:
-    """Whether two devices of one kind lie in parallel, and might as well be one."""
-    seen = [
-        (device.kind, frozenset(device.nets) if KINDS[device.kind].interchangeable else device.nets)
-        for device in topology.devices
-    ]
-    return len(set(seen)) < len(seen)
+    return legal_topology(_draw, rng)
 
 
 def _draw(rng: np.random.Generator) -> Topology:

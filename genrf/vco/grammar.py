@@ -10,25 +10,18 @@ from __future__ import annotations
 import numpy as np
 
 from genrf.circuit.blocks import Builder, bias_feed, bias_source, chain, divider
-from genrf.circuit.canonical import canonical
-from genrf.circuit.rules import is_legal
-from genrf.circuit.tokens import MAX_DEVICES
+from genrf.circuit.drawing import legal_topology
 from genrf.circuit.topology import GROUND, SUPPLY, Topology
 
 CIRCUIT_CLASS = "vco"
 TUNE = "tune"
 
 _CORES = {"cross-coupled": 5.0, "common base": 2.5, "common collector": 3.0, "hartley": 0.8}
-_ATTEMPTS = 1000
 
 
 def sample_topology(rng: np.random.Generator) -> Topology:
     """Draw a legal topology, in canonical form."""
-    for _ in range(_ATTEMPTS):
-        topology = _draw(rng)
-        if len(topology.devices) <= MAX_DEVICES and is_legal(topology):
-            return canonical(topology)[0]
-    raise RuntimeError(f"no legal topology in {_ATTEMPTS} draws")  # a defect of the grammar, not of the caller
+    return legal_topology(_draw, rng, twins=True)
 
 
 def _draw(rng: np.random.Generator) -> Topology:
