@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from genrf.filter.metrics import METRICS
+from genrf.simulation.two_port_control import edge_commands
 
 
 def filter_control(analyses: Sequence[str], band_points: int, side_points: int) -> list[str]:
@@ -36,8 +37,8 @@ def filter_control(analyses: Sequence[str], band_points: int, side_points: int) 
         "let ripple_db = vecmax(passed) - vecmin(passed)",
         "* 3 dB band: from the centre outwards to the first point below, interpolated in dB over log frequency.",
         "let level = -insertion_loss_db - 3",
-        *_edge("low", side_points + middle, "k > 0", "k - 1"),
-        *_edge("high", side_points + middle, f"k < {band_points + 2 * side_points - 1}", "k + 1"),
+        *edge_commands("low", side_points + middle, "k > 0", "k - 1"),
+        *edge_commands("high", side_points + middle, f"k < {band_points + 2 * side_points - 1}", "k + 1"),
         "let centre_hz = sqrt(low*high)",
         "let bandwidth_hz = high - low",
         "let rejection_low_db = -insertion_loss_db - db(sp2.S_2_1[8])",
@@ -61,23 +62,5 @@ def _join(target: str, vector: str, function: str, band_points: int, side_points
         f"while k < {band_points}",
         f"  let {target}[k+{side_points}] = {function}(sp1.{vector}[k])",
         "  let k = k + 1",
-        "end",
-    ]
-
-
-def _edge(name: str, centre: int, inside: str, following: str) -> list[str]:
-    return [
-        f"let k = {centre}",
-        "let found = 0",
-        f"while {inside} & found = 0",
-        f"  let n = {following}",
-        "  if g[n] < level",
-        f"    let {name} = f[k]*exp(ln(f[n]/f[k])*(g[k]-level)/(g[k]-g[n]))",
-        "    let found = 1",
-        "  end",
-        "  let k = n",
-        "end",
-        "if found = 0",
-        f"  let {name} = f[k]",
         "end",
     ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from genrf.circuit.topology import Circuit
 from genrf.lna.metrics import BOLTZMANN, METRICS, REFERENCE_TEMPERATURE_K
-from genrf.simulation.stability_control import mu_commands
+from genrf.simulation.two_port_control import edge_commands, mu_commands
 from genrf.spec import Conditions
 
 
@@ -44,8 +44,8 @@ def lna_control(circuit: Circuit, conditions: Conditions, analyses: Sequence[str
         "let s12_db = db(sp1.S_1_2[5])",
         "* 3 dB bandwidth: from the centre outwards to the first point below, interpolated in dB over log frequency.",
         "let level = gain_db - 3",
-        *_edge("low", "k > 0", "k - 1"),
-        *_edge("high", "k < 24", "k + 1"),
+        *edge_commands("low", 12, "k > 0", "k - 1"),
+        *edge_commands("high", 12, "k < 24", "k + 1"),
         "let bandwidth_hz = high - low",
         "* Edwards-Sinsky mu of both ports over both sweeps.",
         *mu_commands("sp1"),
@@ -69,23 +69,5 @@ def _join(target: str, vector: str, function: str) -> list[str]:
         "while k < 11",
         f"  let {target}[k+7] = {function}(sp1.{vector}[k])",
         "  let k = k + 1",
-        "end",
-    ]
-
-
-def _edge(name: str, inside: str, following: str) -> list[str]:
-    return [
-        "let k = 12",
-        "let found = 0",
-        f"while {inside} & found = 0",
-        f"  let n = {following}",
-        "  if g[n] < level",
-        f"    let {name} = f[k]*exp(ln(f[n]/f[k])*(g[k]-level)/(g[k]-g[n]))",
-        "    let found = 1",
-        "  end",
-        "  let k = n",
-        "end",
-        "if found = 0",
-        f"  let {name} = f[k]",
         "end",
     ]

@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit
-from genrf.errors import InvalidInputError
 from genrf.metrics import Metrics
 from genrf.mixer.compression import compression_point
 from genrf.mixer.control import mixer_control
 from genrf.mixer.metrics import LARGEST_P1DB_DBM, floored_power_w, intercept_dbm, isolation_db
+from genrf.simulation.device_lines import device_lines
 from genrf.simulation.testbench import Deck, Measurement, SimulationFailure, Simulator, Trace
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 from genrf.spec import Conditions
@@ -82,11 +82,7 @@ class MixerTestbench:
 
     def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """Title, sources, devices and models; LO on, RF at its small level, second tone off."""
-        try:
-            devices = technology.instances(circuit, conditions.corner, conditions.temperature_c)
-            models = technology.models(circuit, conditions.corner, conditions.temperature_c)
-        except InvalidInputError as error:
-            raise SimulationFailure("invalid_value", str(error)) from error
+        devices, models = device_lines(circuit, conditions, technology)
         f0, ohm = conditions.frequency_hz, f"{conditions.source_ohm:.7g}"
         phase_v = available_amplitude_v(LO_DBM - 10.0 * math.log10(2.0), conditions.source_ohm)
         small_v = available_amplitude_v(SMALL_DBM, conditions.source_ohm)

@@ -12,9 +12,9 @@ from genrf.circuit.topology import Circuit
 from genrf.pa.drive import POINTS, TYPICAL_EFFICIENCY
 from genrf.pa.metrics import METRICS
 from genrf.simulation.large_signal import warped
-from genrf.simulation.stability_control import mu_commands
 from genrf.simulation.transient import OPTIONS
 from genrf.simulation.two_port import sweeps
+from genrf.simulation.two_port_control import mu_commands
 from genrf.spec import Conditions
 
 _WARM_UP_S = 40e-9

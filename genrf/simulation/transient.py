@@ -57,7 +57,6 @@ class Transient:
         period_s: float,
         points: int,
         longest: int,
-        initial: bool = False,
     ) -> None:
         """
         Args:
@@ -66,7 +65,6 @@ class Transient:
             period_s: T, in s.
             points: N.
             longest: periods after which a circuit that has not settled is given up.
-            initial: whether to start from the netlist's ``.ic`` lines instead of from an operating point.
         """
         self.period_s, self.points, self.longest = period_s, points, longest
         self.periods = 0.0
@@ -76,9 +74,7 @@ class Transient:
         self._thermal_ohm = thermal_resistances(netlist)
         self._kelvin: dict[str, float] = {}
         self._saved = (*saved, *(f"v_{node}#branch" for node in self._thermal_ohm))
-        self._start = " ".join(
-            [f"tran {period_s / points:.12g} {period_s * longest:.12g} 0 {period_s / points:.12g}"] + ["uic"] * initial
-        )
+        self._start = f"tran {period_s / points:.12g} {period_s * longest:.12g} 0 {period_s / points:.12g}"
 
     def advance(self, periods: float) -> None:
         """Run on for some periods.

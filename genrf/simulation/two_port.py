@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit
-from genrf.errors import InvalidInputError
+from genrf.simulation.device_lines import device_lines
 from genrf.simulation.testbench import Curve, Plots, SimulationFailure
 from genrf.spec import Conditions
 from genrf.technology.base import Technology
@@ -41,11 +41,7 @@ def two_port_netlist(title: str, circuit: Circuit, conditions: Conditions, techn
     Raises:
         SimulationFailure: ``invalid_value``, if the technology refuses the circuit.
     """
-    try:
-        devices = technology.instances(circuit, conditions.corner, conditions.temperature_c)
-        models = technology.models(circuit, conditions.corner, conditions.temperature_c)
-    except InvalidInputError as error:
-        raise SimulationFailure("invalid_value", str(error)) from error
+    devices, models = device_lines(circuit, conditions, technology)
     return [
         title,
         f"v_supply {SUPPLY} 0 {conditions.supply_v:.7g}",
@@ -66,9 +62,7 @@ def two_tone_netlist(netlist: list[str], source_ohm: float) -> list[str]:
         f"r_in source_in in {source_ohm:.7g}",
     ]
     # A second port without a first is an error: the load becomes a resistor.
-    load = [
-        f"r_out out 0 {line.split()[-1]}" if line.startswith("v_out ") else line for line in netlist[port + 1 :]
-    ]
+    load = [f"r_out out 0 {line.split()[-1]}" if line.startswith("v_out ") else line for line in netlist[port + 1 :]]
     return [*netlist[:port], *tones, *load]
 
 

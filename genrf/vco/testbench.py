@@ -15,8 +15,8 @@ import numpy as np
 
 from genrf.circuit.graph import net_graph
 from genrf.circuit.topology import SUPPLY, Circuit
-from genrf.errors import InvalidInputError
 from genrf.metrics import Metrics
+from genrf.simulation.device_lines import device_lines
 from genrf.simulation.testbench import Curve, Deck, Measurement, SimulationFailure, Simulator, Trace
 from genrf.simulation.transient import dbm, thermal_resistances
 from genrf.simulation.two_port import operating_point_vectors, operating_power_w
@@ -53,11 +53,7 @@ class VcoTestbench:
 
     def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.netlist`."""
-        try:
-            devices = technology.instances(circuit, conditions.corner, conditions.temperature_c)
-            models = technology.models(circuit, conditions.corner, conditions.temperature_c)
-        except InvalidInputError as error:
-            raise SimulationFailure("invalid_value", str(error)) from error
+        devices, models = device_lines(circuit, conditions, technology)
         lines = [
             "voltage-controlled oscillator",
             f"v_supply {SUPPLY} 0 {conditions.supply_v:.7g}",
