@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from genrf import classes
 from genrf.errors import CheckpointError, InvalidInputError
@@ -68,17 +68,27 @@ class Conditioning:
                 f"class: these models were trained on {', '.join(self.classes)}, not on {circuit_class}; "
                 "train or choose another bundle"
             )
-        one_hot = [float(circuit_class == name) for name in self.classes]
-        return np.array(
-            [
-                *one_hot,
-                np.log10(conditions.frequency_hz / 10e9),
-                conditions.supply_v - 2.0,
-                np.log(conditions.source_ohm / 50.0),
-                np.log(conditions.load_ohm / 50.0),
-            ],
-            dtype=np.float32,
+        return self.encode_condition_rows(
+            circuit_class, conditions.frequency_hz, conditions.supply_v, conditions.source_ohm, conditions.load_ohm
         )
+
+    def encode_condition_rows(
+        self,
+        circuit_class: str,
+        frequency_hz: ArrayLike,
+        supply_v: ArrayLike,
+        source_ohm: ArrayLike,
+        load_ohm: ArrayLike,
+    ) -> NDArray[np.float32]:
+        """Conditions vectors (..., C) of a class that the models know, from arrays (...) of the same shape."""
+        own = [
+            np.log10(np.asarray(frequency_hz) / 10e9),
+            np.asarray(supply_v) - 2.0,
+            np.log(np.asarray(source_ohm) / 50.0),
+            np.log(np.asarray(load_ohm) / 50.0),
+        ]
+        one_hot = [np.full(own[0].shape, float(circuit_class == name)) for name in self.classes]
+        return np.stack([*one_hot, *own], axis=-1).astype(np.float32)
 
     def encode_specification(self, spec: DesignSpec) -> NDArray[np.float32]:
         """Specification vector, (D,)."""

@@ -173,10 +173,14 @@ class DesignSpec:
         }
 
 
+RELATIVE_TO = {"linear": 10.0, "log": 1.0}
+"""Slack that counts as 1: ten units of a ``linear`` metric (10 dB, 10 %), one decade of a ``log`` one."""
+
+
 def relative_slack(metric: Metric, constraint: Constraint, value: float) -> float:
-    """Slack in decades for a ``log`` metric, in tenths of the metric's unit scale (10 dB, 10) for a ``linear`` one."""
+    """Slack of a measured value, in units of `RELATIVE_TO` on the metric's own scale."""
     if metric.scale == "linear":
-        return constraint.slack(value) / 10.0
+        return constraint.slack(value) / RELATIVE_TO["linear"]
     difference = metric.normalise(value) - metric.normalise(constraint.bound)
     slack = difference if constraint.sense == ">=" else -difference
     # The logarithm rounds: a bound that is met or missed by the last digit must not change sides.

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,7 +30,7 @@ from genrf.conditioning import CLIP, Conditioning, fit
 from genrf.errors import InvalidInputError
 from genrf.files import write_json, written_whole
 from genrf.metrics import Metric
-from genrf.spec import Conditions, relative_slack
+from genrf.spec import RELATIVE_TO
 from training.config import Config
 from training.specifications import SPECIFICATIONS_FILE, held_out_specifications, write_specifications
 
@@ -36,6 +38,8 @@ SPLITS = ("train", "validation", "test")
 WEIGHT_DECAY_PER_SHORTFALL = 5.0
 """Rows that miss usefulness by 2 dB are drawn 1/e as often as useful ones when the sizing model trains."""
 WEIGHT_FLOOR = 0.02
+FILE_NAME = re.compile(r"shard-\d+-round-(?P<round>\d+)-chunk-\d+\.parquet")
+"""Of the files of simulated rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,16 +185,9 @@ def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balan
             scaled = _on_scale(definition.metrics[name], measured[:, index])
             mean, deviation = conditioning.mean[position][index], conditioning.deviation[position][index]
             standardised[:, index] = np.clip((scaled - mean) / deviation, -CLIP, CLIP)
-    conditions = np.stack(
-        [
-            conditioning.encode_conditions(
-                circuit_class, Conditions(frequency_hz=f, supply_v=v, source_ohm=s, load_ohm=load)
-            )
-            for f, v, s, load in zip(
-                *(table[name].to_pylist() for name in ("frequency_hz", "supply_v", "source_ohm", "load_ohm")),
-                strict=True,
-            )
-        ]
+    conditions = conditioning.encode_condition_rows(
+        circuit_class,
+        *(table[name].to_numpy() for name in ("frequency_hz", "supply_v", "source_ohm", "load_ohm")),
     )
     shortfall = _shortfall(table, circuit_class)
     return Rows(
@@ -236,11 +233,10 @@ def _shortfall(table: pa.Table, circuit_class: str) -> NDArray[np.float64]:
     definition = classes.get(circuit_class)
     total = np.zeros(len(table))
     for constraint in definition.useful:
-        slack = [
-            relative_slack(definition.metrics[constraint.metric], constraint, v)
-            for v in table[constraint.metric].to_pylist()
-        ]
-        total += np.maximum(0.0, -np.array(slack))
+        metric = definition.metrics[constraint.metric]
+        sign = 1.0 if constraint.sense == ">=" else -1.0
+        short = sign * (metric.normalise(constraint.bound) - _on_scale(metric, table[constraint.metric].to_numpy()))
+        total += np.maximum(0.0, short / RELATIVE_TO[metric.scale])
     return total
 
 
@@ -266,17 +262,26 @@ def _digest(shards: Sequence[Path], class_names: Sequence[str]) -> str:
 
 
 def _simulation_counts(shards: Sequence[Path], class_names: Sequence[str]) -> dict[str, Any]:
-    """How many circuits were simulated, and how many failed of which cause."""
-    counts: dict[str, Any] = {"simulated": 0}
-    last_round: dict[str, int] = {"simulated": 0, "useful": 0}
-    for path in sorted(
-        {path for shard in shards for name in class_names for path in (Path(shard) / name).glob("*.json")}
-    ):
-        report = json.loads(path.read_text(encoding="utf-8"))
-        counts["simulated"] += report["simulated"]
-        for cause, count in report["failed"].items():
-            counts[f"failed_{cause}"] = counts.get(f"failed_{cause}", 0) + count
-        for key in last_round:
-            last_round[key] += report["rounds"][-1][key]
-    counts["useful_share_last_round"] = last_round["useful"] / max(1, last_round["simulated"])
-    return counts
+    """How many circuits were simulated, how many failed of which cause, and how many of the last round were useful."""
+    failed: Counter[str] = Counter()
+    simulated: Counter[int] = Counter()
+    useful: Counter[int] = Counter()
+    for name in class_names:
+        for path in (path for shard in shards for path in (Path(shard) / name).glob("*.parquet")):
+            table = pq.read_table(path)
+            lost = json.loads(table.schema.metadata[b"failed"])
+            name_parts = FILE_NAME.fullmatch(path.name)
+            if name_parts is None:
+                raise InvalidInputError(
+                    f"{path}: not a file of simulated rows, whose names are shard-S-round-R-chunk-C.parquet"
+                )
+            number = int(name_parts["round"])
+            failed.update(lost)
+            simulated[number] += len(table) + sum(lost.values())
+            useful[number] += int(_useful(table, name).sum())
+    last = max(simulated)
+    return {
+        "simulated": simulated.total(),
+        **{f"failed_{cause}": count for cause, count in sorted(failed.items())},
+        "useful_share_last_round": useful[last] / max(1, simulated[last]),
+    }

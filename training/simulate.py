@@ -4,6 +4,8 @@ An island (shard) depends on nothing but the configuration, its number and the v
 order. Within an island a round breeds from the rounds before it. A chunk of a round is the unit of work: it is written whole
 or not at all, and a killed run continues with the first chunk that is missing.
 
+A dataset grows by further islands that start from what was simulated before instead of from nothing.
+
 Folder layout: ``<output>/<class>/shard-000-round-00-chunk-000.parquet`` and ``<output>/<class>/shard-000.json``.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from genrf.files import write_json, written_whole
 from genrf.simulation.library import simulator_version
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Conditions
+from genrf.technology.base import Technology
 from training.config import Config, per_class
 from training.evolution import Breeder, Candidate, Individual, SearchSpace, random_candidate
 from training.progress import progress_bar
@@ -36,12 +39,14 @@ ROWS_PER_SHARD = 1_000_000_000
 """Row numbers of shard s start at s times this."""
 
 
-def simulate_shard(config: Config, shard: int, output: Path) -> dict[str, Any]:
+def simulate_shard(config: Config, shard: int, output: Path, earlier: Path | None = None) -> dict[str, Any]:
     """Simulate one island of every circuit class of the configuration.
 
     Args:
-        shard: number of the island, from 0.
+        shard: number of the island, from 0; not one of the earlier dataset's.
         output: folder to write into; chunks already there are kept.
+        earlier: dataset whose useful circuits the first round breeds from; its rows must stay part of the dataset, since
+            rows of this island descend from them.
 
     Returns:
         Counts over all classes: circuits simulated, failures by cause, and useful circuits by round.
@@ -52,7 +57,7 @@ def simulate_shard(config: Config, shard: int, output: Path) -> dict[str, Any]:
     with SimulatorPool(workers=config.data.workers, technology=config.technology) as pool, progress_bar() as progress:
         for circuit_class in config.classes:
             island = _Island(config, circuit_class, shard, output, process, pool)
-            report = island.run(progress)
+            report = island.run(progress, useful_individuals(earlier, circuit_class) if earlier else [])
             totals["simulated"] += report["simulated"]
             totals.update({f"failed_{cause}": count for cause, count in report["failed"].items()})
             useful.extend(report["rounds"])
@@ -68,11 +73,22 @@ def read_rows(folder: Path, circuit_class: str) -> list[pa.Table]:
     return [pq.read_table(path) for path in sorted((folder / circuit_class).glob("*.parquet"))]
 
 
+def useful_individuals(folder: Path, circuit_class: str) -> list[Individual]:
+    """The useful circuits of a class in a dataset, in order of file name."""
+    definition = classes.get(circuit_class)
+    return [
+        individual
+        for table in read_rows(folder, circuit_class)
+        for individual in individuals(table, circuit_class)
+        if definition.is_useful(individual.metrics)
+    ]
+
+
 class _Island:
     """One class on one shard."""
 
     def __init__(
-        self, config: Config, circuit_class: str, shard: int, output: Path, process: Any, pool: SimulatorPool
+        self, config: Config, circuit_class: str, shard: int, output: Path, process: Technology, pool: SimulatorPool
     ) -> None:
         self._data = config.data
         self._circuits = per_class(config.data.circuits_per_round, circuit_class)
@@ -88,17 +104,12 @@ class _Island:
             supplies_v=tuple(self._data.supplies_v),
             bands=self._data.frequency_bands,
         )
-        self._stamp = {
-            "technology": f"{process.name} {process.version}",
-            "simulator": simulator_version(),
-            "genrf": __version__,
-            "seed": ",".join(map(str, self._seed)),
-        }
+        self._stamp = stamp(process, self._seed)
 
-    def run(self, progress: Progress) -> dict[str, Any]:
+    def run(self, progress: Progress, ancestors: Sequence[Individual]) -> dict[str, Any]:
         """Simulate what is missing; returns the island's report, which is also written beside the chunks."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        population: list[Individual] = []
+        population = list(ancestors)
         failed: Counter[str] = Counter()
         rounds = []
         total = self._data.rounds * self._circuits
@@ -115,7 +126,7 @@ class _Island:
                     self._simulate_chunk(path, number, chunk, start, count, breeder, progress, task)
                 table = pq.read_table(path)
                 failed.update(json.loads(table.schema.metadata[b"failed"]))
-                born.extend(_individuals(table, self._class))
+                born.extend(individuals(table, self._class))
                 progress.update(task, completed=number * self._circuits + start + count)
             definition = classes.get(self._class)
             rounds.append(
@@ -156,7 +167,7 @@ class _Island:
                 candidates.append(candidate)
                 yield Simulation(candidate.circuit, candidate.conditions)
 
-        individuals: list[Individual] = []
+        born: list[Individual] = []
         failed: Counter[str] = Counter()
         for index, outcome in enumerate(self._pool.run_iter(simulations())):
             candidate = candidates[index]
@@ -164,7 +175,7 @@ class _Island:
                 assert outcome.failure is not None
                 failed[outcome.failure.cause] += 1
             else:
-                individuals.append(
+                born.append(
                     Individual(
                         row=first_row + index,
                         parents=candidate.parents,
@@ -176,47 +187,77 @@ class _Island:
                 )
             if index % 200 == 0:
                 progress.update(task, completed=number * self._circuits + start + index)
-        table = _table(individuals, self._class, number, self._shard)
-        table = table.replace_schema_metadata({"failed": json.dumps(dict(sorted(failed.items()))), **self._stamp})
-        with written_whole(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+        write_chunk(path, born, failed, self._class, number, self._shard, self._stamp)
 
     def _rng(self, number: int, chunk: int) -> np.random.Generator:
         # A chunk of -1 is the round's own stream, from which parents are picked.
         return np.random.default_rng((*self._seed, number, chunk + 1))
 
 
-def _table(individuals: Sequence[Individual], circuit_class: str, number: int, shard: int) -> pa.Table:
-    tokens = [encode(individual.circuit.topology) for individual in individuals]
-    sizes = [len(individual.circuit.topology.devices) for individual in individuals]
+def stamp(process: Technology, seed: Sequence[int]) -> dict[str, str]:
+    """What rows were made with, as recorded in every file."""
+    return {
+        "technology": f"{process.name} {process.version}",
+        "simulator": simulator_version(),
+        "genrf": __version__,
+        "seed": ",".join(map(str, seed)),
+    }
+
+
+def write_chunk(
+    path: Path,
+    born: Sequence[Individual],
+    failed: Mapping[str, int],
+    circuit_class: str,
+    number: int,
+    shard: int,
+    made_with: Mapping[str, str],
+) -> None:
+    """Write simulated circuits of one round as Parquet, whole or not at all.
+
+    Args:
+        failed: how many further circuits failed, by cause; kept in the file's metadata.
+        number: of the round.
+        made_with: see `stamp`.
+    """
+    table = _table(born, circuit_class, number, shard)
+    table = table.replace_schema_metadata({"failed": json.dumps(dict(sorted(failed.items()))), **made_with})
+    with written_whole(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def _table(born: Sequence[Individual], circuit_class: str, number: int, shard: int) -> pa.Table:
+    tokens = [encode(individual.circuit.topology) for individual in born]
+    sizes = [len(individual.circuit.topology.devices) for individual in born]
     columns: dict[str, pa.Array] = {
-        "row": pa.array([i.row for i in individuals], pa.int64()),
-        "parents": pa.array([[p for p in i.parents if p >= 0] for i in individuals], pa.list_(pa.int64())),
+        "row": pa.array([i.row for i in born], pa.int64()),
+        "parents": pa.array([[p for p in i.parents if p >= 0] for i in born], pa.list_(pa.int64())),
         "shard": pa.array([shard] * len(individuals), pa.int16()),
         "round": pa.array([number] * len(individuals), pa.int16()),
-        "fingerprint": pa.array([i.fingerprint for i in individuals], pa.string()),
+        "fingerprint": pa.array([i.fingerprint for i in born], pa.string()),
         "kinds": pa.array([t.kinds[:n].tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())),
         "nets": pa.array(
             [t.nets[:n].ravel().tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())
         ),
-        "values": pa.array([list(i.circuit.values) for i in individuals], pa.list_(pa.float64())),
+        "values": pa.array([list(i.circuit.values) for i in born], pa.list_(pa.float64())),
     }
     for name in _CONDITIONS:
-        columns[name] = pa.array([getattr(i.conditions, name) for i in individuals])
+        columns[name] = pa.array([getattr(i.conditions, name) for i in born])
     for name in classes.get(circuit_class).label_metrics:
-        columns[name] = pa.array([i.metrics[name] for i in individuals], pa.float64())
+        columns[name] = pa.array([i.metrics[name] for i in born], pa.float64())
     return pa.table(columns)
 
 
-def _individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
+def individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
+    """The rows of a table as circuits."""
     metric_names = classes.get(circuit_class).label_metrics
-    individuals = []
+    read = []
     for row in table.to_pylist():
         tokens = Tokens(
             np.array(row["kinds"], dtype=np.int8), np.array(row["nets"], dtype=np.int8).reshape(-1, MAX_TERMINALS)
         )
         parents = (*row["parents"], -1, -1)[:2]
-        individuals.append(
+        read.append(
             Individual(
                 row=row["row"],
                 parents=(parents[0], parents[1]),
@@ -226,7 +267,7 @@ def _individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
                 metrics={name: row[name] for name in metric_names},
             )
         )
-    return individuals
+    return read
 
 
 _CONDITIONS = ("frequency_hz", "supply_v", "source_ohm", "load_ohm", "temperature_c", "corner")

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,12 +60,12 @@ def held_out_specifications(
         own = np.flatnonzero((test.circuit_class == name) & test.useful)
         order = _spread_over_topologies(test.fingerprint[own], rng)
         own = own[order]
-        frontier = np.array(
-            [index for index in own if not _matched(name, train, test, index, metric_names)], dtype=np.int64
-        )
+        count = per_class(config.preparation.specifications_per_level, name)
+        rivals = train.take((train.circuit_class == name) & train.useful)
+        # Lazily, since every test row would have to be held against every training row.
+        frontier = islice((index for index in own if not _matched(name, rivals, test, index, metric_names)), count)
         for level in config.preparation.levels:
-            source = frontier if level == "frontier" else own
-            for index in source[: per_class(config.preparation.specifications_per_level, name)]:
+            for index in frontier if level == "frontier" else own[:count]:
                 chosen.append(_specification(name, level, test, int(index), metric_names))
     return chosen
 
@@ -135,7 +136,7 @@ def _matched(circuit_class: str, train: Rows, test: Rows, index: int, metric_nam
     """Whether some training circuit at about the same frequency is at least as good in every specification metric."""
     definition = classes.get(circuit_class)
     ratio = train.frequency_hz / test.frequency_hz[index]
-    good = (train.circuit_class == circuit_class) & (ratio < FRONTIER_WINDOW) & (ratio > 1.0 / FRONTIER_WINDOW)
+    good = (ratio < FRONTIER_WINDOW) & (ratio > 1.0 / FRONTIER_WINDOW)
     for name in definition.specification_metrics:
         column = metric_names.index(name)
         bound = test.measured[index, column]
