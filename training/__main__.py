@@ -6,9 +6,11 @@ the dataset into ``data/`` and records its hash.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +18,14 @@ import typer
 
 from genrf.errors import GenRFError
 from training.config import Config
-from training.config_file import DEFAULT_PATH, DEFAULT_RECIPE, load_config
+from training.config_file import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
 from training.plan import SECTIONS
 from training.steps import REPORT, step
 from training.tracking import PIPELINE_RUN
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
+Overrides = Annotated[str, typer.Option(help='JSON of values laid over the recipe, such as {"data.rounds": 2}.')]
 
 DATA = Path("data")
 ARTIFACTS = Path("artifacts")
@@ -55,6 +58,43 @@ def data(
         if not accept and same:
             _fail(f"{message}; if simulator or code changed, keep it with --accept", 1)
         typer.echo(message)
+
+
+@app.command()
+def simulate(
+    shard: Annotated[int, typer.Option(help="Number of the island; unused in the dataset so far.")],
+    output: Annotated[Path, typer.Option(help="Dataset folder to write into.")] = DATA,
+    earlier: Annotated[Path | None, typer.Option(help="Dataset whose best circuits the island starts from.")] = None,
+    recipe: Recipe = DEFAULT_RECIPE,
+    overrides: Overrides = "{}",
+) -> None:
+    """Simulate one island; a dataset grows by further ones."""
+    from training.simulate import simulate_shard
+
+    _print(lambda: simulate_shard(load_config(DEFAULT_PATH, recipe, read_overrides(overrides)), shard, output, earlier))
+
+
+@app.command()
+def weak_spots(
+    bundle: Annotated[Path, typer.Option(help="Bundle of the generator that is to be improved.")],
+    prepared: Annotated[Path, typer.Option(help="Prepared data, from whose training rows the targets come.")],
+    shard: Annotated[int, typer.Option(help="Number of the new rows' shard; unused in the dataset so far.")],
+    targets: Annotated[int, typer.Option(min=1, help="Specifications of each class to search for.")],
+    output: Annotated[Path, typer.Option(help="Dataset folder to write into.")] = DATA,
+    recipe: Recipe = DEFAULT_RECIPE,
+    overrides: Overrides = "{}",
+) -> None:
+    """Simulate where the generator is weak: its proposals for hard specifications."""
+    from genrf.generation.bundle import Bundle
+    from training.trials import bundle_designer
+    from training.weak_spots import simulate_weak_spots
+
+    def run() -> dict[str, Any]:
+        config = load_config(DEFAULT_PATH, recipe, read_overrides(overrides))
+        open_designer = partial(bundle_designer, config, Bundle.load(bundle))
+        return simulate_weak_spots(config, open_designer, prepared, shard, targets, output)
+
+    _print(run)
 
 
 @app.command()
@@ -106,6 +146,14 @@ def quantize(recipe: Recipe = DEFAULT_RECIPE) -> None:
 
     folders = [ARTIFACTS / "prepared", ARTIFACTS / "bundle"]
     _run("quantise", recipe, "quantised", lambda config, output: quantise(config, *folders, output))
+
+
+def _print(function: Callable[[], dict[str, Any]]) -> None:
+    """Print what a function reports, or its error."""
+    try:
+        typer.echo(json.dumps(function(), sort_keys=True))
+    except GenRFError as error:
+        _fail(str(error), error.exit_code)
 
 
 def _simulate_all(config: Config) -> None:

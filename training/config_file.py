@@ -6,6 +6,7 @@ expected.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from genrf.errors import InvalidInputError
+from genrf.fields import mapping
 from training.config import Config
 
 DEFAULT_PATH = Path("params.yaml")
@@ -56,6 +58,19 @@ def read_recipes(path: Path | str = DEFAULT_PATH) -> tuple[str, ...]:
     """Names of the recipes in a configuration file."""
     content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     return tuple(content.get("recipes", {}))
+
+
+def read_overrides(text: str) -> dict[str, Any]:
+    """Values to lay over a recipe, given as JSON.
+
+    Raises:
+        InvalidInputError: if the text is not a JSON object.
+    """
+    try:
+        laid = json.loads(text)
+    except ValueError as error:
+        raise InvalidInputError(f"overrides: expected JSON, got {text!r}") from error
+    return mapping("overrides", laid)
 
 
 def _lay_over(base: Mapping[str, Any], over: Any, where: str) -> dict[str, Any]:

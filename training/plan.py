@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from genrf.errors import InvalidInputError
-from training.config_file import DEFAULT_PATH, load_config
+from training.config_file import DEFAULT_PATH, load_config, read_overrides
 
 
 class StepConfigs(NamedTuple):
@@ -47,10 +46,6 @@ def step_configs(recipe: str, overrides: str = "{}", path: Path = DEFAULT_PATH) 
     Raises:
         InvalidInputError: for anything wrong in the file or the overrides.
     """
-    try:
-        laid = json.loads(overrides)
-    except ValueError as error:
-        raise InvalidInputError(f"overrides: expected JSON, got {overrides!r}") from error
-    config = load_config(path, recipe, laid)
+    config = load_config(path, recipe, read_overrides(overrides))
     selected = {step: config.select(*sections, "tracking") for step, sections in SECTIONS.items()}
     return StepConfigs(**selected, whole=json.dumps(config.to_dict(), sort_keys=True))

@@ -232,8 +232,8 @@ def _table(born: Sequence[Individual], circuit_class: str, number: int, shard: i
     columns: dict[str, pa.Array] = {
         "row": pa.array([i.row for i in born], pa.int64()),
         "parents": pa.array([[p for p in i.parents if p >= 0] for i in born], pa.list_(pa.int64())),
-        "shard": pa.array([shard] * len(individuals), pa.int16()),
-        "round": pa.array([number] * len(individuals), pa.int16()),
+        "shard": pa.array([shard] * len(born), pa.int16()),
+        "round": pa.array([number] * len(born), pa.int16()),
         "fingerprint": pa.array([i.fingerprint for i in born], pa.string()),
         "kinds": pa.array([t.kinds[:n].tolist() for t, n in zip(tokens, sizes, strict=True)], pa.list_(pa.int8())),
         "nets": pa.array(

@@ -66,7 +66,11 @@ def held_out_specifications(
         frontier = islice((index for index in own if not _matched(name, rivals, test, index, metric_names)), count)
         for level in config.preparation.levels:
             for index in frontier if level == "frontier" else own[:count]:
-                chosen.append(_specification(name, level, test, int(index), metric_names))
+                row = int(test.row[index])
+                spec = specification_of(
+                    test, int(index), metric_names, harder=EASE[level], name=f"{name}-{level}-{row}"
+                )
+                chosen.append(HeldOutSpecification(level=level, row=row, spec=spec))
     return chosen
 
 
@@ -97,26 +101,28 @@ def specifications_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def _specification(
-    circuit_class: str, level: str, test: Rows, index: int, metric_names: Sequence[str]
-) -> HeldOutSpecification:
+def specification_of(
+    rows: Rows, index: int, metric_names: Sequence[str], *, harder: float = 0.0, name: str = "design"
+) -> DesignSpec:
+    """The specification that asks for a row's own values in every specification metric of its class.
+
+    Args:
+        metric_names: columns of the rows' metrics.
+        harder: share of its size by which each bound is made harder; negative makes it easier.
+    """
+    circuit_class = str(rows.circuit_class[index])
     definition = classes.get(circuit_class)
     constraints = []
-    for name in definition.specification_metrics:
-        value = float(test.measured[index, metric_names.index(name)])
-        harder = EASE[level] * abs(value)
-        higher = definition.metrics[name].better == "higher"
-        constraints.append(Constraint(name, ">=" if higher else "<=", value + harder if higher else value - harder))
-    row = int(test.row[index])
-    return HeldOutSpecification(
-        level=level,
-        row=row,
-        spec=DesignSpec(
-            circuit_class=circuit_class,
-            conditions=Conditions(frequency_hz=float(test.frequency_hz[index]), supply_v=float(test.supply_v[index])),
-            constraints=(*constraints, *definition.requirements),
-            name=f"{circuit_class}-{level}-{row}",
-        ),
+    for metric in definition.specification_metrics:
+        value = float(rows.measured[index, metric_names.index(metric)])
+        higher = definition.metrics[metric].better == "higher"
+        bound = value + harder * abs(value) * (1.0 if higher else -1.0)
+        constraints.append(Constraint(metric, ">=" if higher else "<=", bound))
+    return DesignSpec(
+        circuit_class=circuit_class,
+        conditions=Conditions(frequency_hz=float(rows.frequency_hz[index]), supply_v=float(rows.supply_v[index])),
+        constraints=(*constraints, *definition.requirements),
+        name=name,
     )
 
 
