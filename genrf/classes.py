@@ -37,6 +37,8 @@ class CircuitClass:
     """All that the testbench measures, by name."""
     specification_metrics: tuple[str, ...]
     """The metrics that a held-out specification bounds with a circuit's own values."""
+    trade_off: tuple[str, ...]
+    """Of these, the metrics that designers trade for each other: the objectives of refinement if none are named."""
     requirements: tuple[Constraint, ...]
     """Constraints that every specification of the class carries unchanged, such as stability."""
     useful: tuple[Constraint, ...]

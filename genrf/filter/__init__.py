@@ -40,6 +40,7 @@ CLASS = CircuitClass(
     ports=("in", "out"),
     metrics=METRICS,
     specification_metrics=("insertion_loss_db", "return_loss_db", "ripple_db", "rejection_low_db", "rejection_high_db"),
+    trade_off=("insertion_loss_db", "rejection_low_db", "rejection_high_db"),
     requirements=(),
     useful=(
         Constraint("insertion_loss_db", "<=", 3.0),

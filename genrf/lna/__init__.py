@@ -36,6 +36,7 @@ CLASS = CircuitClass(
     ports=("in", "out"),
     metrics=METRICS,
     specification_metrics=("gain_db", "nf_db", "s11_db", "s22_db", "power_w"),
+    trade_off=("gain_db", "nf_db", "power_w"),
     requirements=(Constraint("mu_min", ">=", 1.0),),
     useful=(
         Constraint("gain_db", ">=", 8.0),

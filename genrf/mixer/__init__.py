@@ -41,6 +41,7 @@ CLASS = CircuitClass(
     optional_ports=("lon",),
     metrics=METRICS,
     specification_metrics=("conversion_gain_db", "p1db_dbm", "lo_rf_isolation_db", "lo_if_isolation_db", "power_w"),
+    trade_off=("conversion_gain_db", "p1db_dbm", "power_w"),
     requirements=(),
     useful=(
         Constraint("conversion_gain_db", ">=", -8.0),

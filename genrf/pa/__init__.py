@@ -36,6 +36,7 @@ CLASS = CircuitClass(
     ports=("in", "out"),
     metrics=METRICS,
     specification_metrics=("gain_db", "psat_dbm", "pae_percent", "op1db_dbm", "s11_db"),
+    trade_off=("gain_db", "psat_dbm", "pae_percent"),
     requirements=(Constraint("mu_min", ">=", 1.0),),
     useful=(
         Constraint("gain_db", ">=", 6.0),

@@ -43,6 +43,7 @@ CLASS = CircuitClass(
         "power_w",
         "phase_noise_dbc_hz",
     ),
+    trade_off=("tuning_range_percent", "power_w", "phase_noise_dbc_hz"),
     requirements=(),
     useful=(
         Constraint("frequency_error_percent", "<=", 5.0),
