@@ -26,7 +26,7 @@ class Design:
     margin: float
     """Worst relative slack over the constraints, see `genrf.spec.relative_slack`."""
     pareto: bool = False
-    """Whether no other design of the run is at least as good in every specification metric."""
+    """Whether it is on the front that `ranked` describes."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where it came from: order of simulation, source, seed, model bundle, versions."""
 
@@ -46,11 +46,30 @@ class DesignResult:
     """How many calls it took to meet the specification; none if it was not met."""
     seconds: dict[str, float]
     """Wall time by stage."""
+    failed_circuits: tuple[Circuit, ...] = ()
+    """The circuits that gave no metrics."""
+    objectives: tuple[str, ...] = ()
+    """The metrics that the Pareto front is over; empty for all specification metrics of the class."""
+    refined_from: int | None = None
+    """After how many calls refinement began; none without it."""
 
 
-def ranked(designs: Sequence[Design], spec: DesignSpec) -> tuple[Design, ...]:
-    """The designs with their Pareto front marked, met first, then by margin."""
-    front = pareto_front(spec.circuit_class, [design.metrics for design in designs])
+def ranked(designs: Sequence[Design], spec: DesignSpec, objectives: Sequence[str] = ()) -> tuple[Design, ...]:
+    """The designs with their Pareto front marked, met first, then by margin.
+
+    Args:
+        objectives: metrics that the front is over, of the designs that meet the specification if any do: a trade-off is
+            between circuits that can be used. Without any, the front is that of all designs in all specification metrics.
+    """
+    compared = [design.met for design in designs] if objectives else []
+    if not any(compared):
+        compared = [True] * len(designs)
+    front = np.zeros(len(designs), dtype=bool)
+    front[compared] = pareto_front(
+        spec.circuit_class,
+        [design.metrics for design, included in zip(designs, compared, strict=True) if included],
+        objectives,
+    )
     marked = [
         Design(
             circuit=design.circuit,
@@ -65,19 +84,19 @@ def ranked(designs: Sequence[Design], spec: DesignSpec) -> tuple[Design, ...]:
     return tuple(sorted(marked, key=lambda design: (not design.met, -design.margin)))
 
 
-def pareto_front(circuit_class: str, metrics: Sequence[Metrics]) -> NDArray[np.bool_]:
-    """Which of the circuits no other one dominates in the class's specification metrics, (N,)."""
-    gains = goodness(circuit_class, metrics)
+def pareto_front(circuit_class: str, metrics: Sequence[Metrics], objectives: Sequence[str] = ()) -> NDArray[np.bool_]:
+    """Which of the circuits no other one dominates in the objectives, by default the specification metrics, (N,)."""
+    gains = goodness(circuit_class, metrics, objectives)
     dominated = [bool(((gains >= gain).all(axis=1) & (gains > gain).any(axis=1)).any()) for gain in gains]
     return ~np.array(dominated, dtype=bool)
 
 
-def goodness(circuit_class: str, metrics: Sequence[Metrics]) -> NDArray[np.float64]:
-    """Specification metrics on their own scale, signed so that larger is better, (N, n)."""
+def goodness(circuit_class: str, metrics: Sequence[Metrics], names: Sequence[str] = ()) -> NDArray[np.float64]:
+    """Metrics, by default the specification metrics, on their own scale, signed so that larger is better, (N, n)."""
     definition = classes.get(circuit_class)
     signs = [
         (definition.metrics[name], 1.0 if definition.metrics[name].better == "higher" else -1.0)
-        for name in definition.specification_metrics
+        for name in names or definition.specification_metrics
     ]
     return np.array([[sign * metric.normalise(m[metric.name]) for metric, sign in signs] for m in metrics]).reshape(
         len(metrics), len(signs)

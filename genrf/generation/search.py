@@ -93,6 +93,7 @@ class Search:
         self._seconds: dict[str, float] = {}
         self._designs: list[Design] = []
         self._failed: Counter[str] = Counter()
+        self._failed_circuits: list[Circuit] = []
         self._simulated = 0
         self._first_met: int | None = None
         self._seen: set[Circuit] = set()
@@ -125,6 +126,7 @@ class Search:
             failed=dict(self._failed),
             first_met=self._first_met,
             seconds=self._seconds,
+            failed_circuits=tuple(self._failed_circuits),
         )
 
     def topologies(self, count: int) -> list[tuple[Tokens, Topology | None]]:
@@ -210,6 +212,7 @@ class Search:
                 if outcome.metrics is None:
                     assert outcome.failure is not None
                     self._failed[outcome.failure.cause] += 1
+                    self._failed_circuits.append(circuit)
                 else:
                     met = self._spec.meets(outcome.metrics)
                     if met and self._first_met is None:
