@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.canonical import canonical
+from genrf.circuit.normalise import denormalise, normalise
 from genrf.circuit.rules import is_legal
 from genrf.circuit.tokens import MAX_DEVICES, Tokens, decode, encode
-from genrf.circuit.topology import Topology
+from genrf.circuit.topology import Circuit, Topology
+from genrf.technology.base import Technology
 
 
 @dataclass(kw_only=True)
@@ -63,3 +65,28 @@ def read_topology(
     if not is_legal(topology):
         return tokens, None
     return tokens, canonical(topology)[0]
+
+
+def on_grid(
+    kinds: NDArray[np.int64], values: NDArray[np.floating], frequency_hz: float, technology: Technology
+) -> NDArray[np.float32]:
+    """Normalised values (P, M) moved into the process's ranges and onto its grid, as they would be built."""
+    legal = denormalise(kinds, values, frequency_hz, technology)
+    return normalise(kinds, legal, frequency_hz).astype(np.float32)
+
+
+def sized_circuit(
+    topology: Topology, values: NDArray[np.floating], frequency_hz: float, technology: Technology
+) -> Circuit:
+    """The legal circuit that normalised values (M,) stand for."""
+    kinds, _ = slots([topology])
+    legal = denormalise(kinds, values[None], frequency_hz, technology)
+    return Circuit(topology, tuple(float(v) for v in legal[0, : len(topology.devices)]))
+
+
+def normalised_values(circuit: Circuit, frequency_hz: float) -> NDArray[np.float32]:
+    """A circuit's values as the models see them, (M,)."""
+    kinds, _ = slots([circuit.topology])
+    values = np.zeros((1, MAX_DEVICES))
+    values[0, : len(circuit.values)] = circuit.values
+    return normalise(kinds, values, frequency_hz)[0].astype(np.float32)

@@ -17,12 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf.circuit.normalise import denormalise, normalise
 from genrf.circuit.tokens import MAX_DEVICES, Tokens
 from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
 from genrf.generation.backend import Backend
-from genrf.generation.candidates import Candidates, read_topology, slots, used_slots
+from genrf.generation.candidates import (
+    Candidates,
+    normalised_values,
+    on_grid,
+    read_topology,
+    sized_circuit,
+    slots,
+    used_slots,
+)
 from genrf.generation.design import Design, DesignResult, ranked
 from genrf.generation.posterior import Posterior
 from genrf.generation.sampler import SamplerSettings, sample
@@ -159,9 +166,12 @@ class Search:
         """Re-noised versions of the best simulated circuits."""
         parents = [design.circuit for design in ranked(self._designs, self._spec)[: self._settings.parents]]
         levels = self._settings.noise_levels
+        frequency = self._spec.conditions.frequency_hz
         topologies = [parent.topology for parent in parents for _ in range(self._settings.variations)]
         kinds, nets = slots(topologies)
-        start = np.repeat(np.stack([self._normalised(p) for p in parents]), self._settings.variations, axis=0)  # (P, M)
+        start = np.repeat(
+            np.stack([normalised_values(p, frequency) for p in parents]), self._settings.variations, axis=0
+        )  # (P, M)
         level = np.arange(len(topologies)) % len(levels)
         values = np.empty_like(start)
         noise = self._rng.standard_normal(start.shape).astype(np.float32)
@@ -257,10 +267,8 @@ class Search:
                 self._models.sampler,
                 sigma_start=sigma,
             )
-            # On the process's grid and in its ranges, so that the surrogate rates what SPICE would simulate.
-            frequency = self._spec.conditions.frequency_hz
-            legal = denormalise(kinds, values, frequency, self._models.technology)
-            return normalise(kinds, legal, frequency).astype(np.float32)
+            # So that the surrogate rates what SPICE would simulate.
+            return on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
 
     def _rated(
         self,
@@ -292,15 +300,7 @@ class Search:
 
     def _circuit(self, topology: Topology, values: NDArray[np.float32]) -> Circuit:
         """The circuit of normalised values (M,)."""
-        kinds, _ = slots([topology])
-        legal = denormalise(kinds, values[None], self._spec.conditions.frequency_hz, self._models.technology)
-        return Circuit(topology, tuple(float(v) for v in legal[0, : len(topology.devices)]))
-
-    def _normalised(self, circuit: Circuit) -> NDArray[np.float32]:
-        kinds, _ = slots([circuit.topology])
-        values = np.zeros((1, MAX_DEVICES))
-        values[0, : len(circuit.values)] = circuit.values
-        return normalise(kinds, values, self._spec.conditions.frequency_hz)[0].astype(np.float32)
+        return sized_circuit(topology, values, self._spec.conditions.frequency_hz, self._models.technology)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
