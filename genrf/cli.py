@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from genrf.generation.design import DesignResult
     from genrf.generation.generate import Designer
 
-DEFAULT_BUNDLE = Path("runs/latest/bundle")
-"""Where the pipeline leaves the bundle that it trained last."""
-
 
 class _Commands(TyperGroup):
     """Turns errors that a user can mend into one line and an exit code."""
@@ -77,8 +74,15 @@ def main(
 def generate(
     spec_file: SpecFile,
     bundle: Annotated[
-        Path, typer.Option("--bundle", "-b", envvar="GENRF_BUNDLE", help="Folder of the trained models.")
-    ] = DEFAULT_BUNDLE,
+        Path | None,
+        typer.Option(
+            "--bundle",
+            "-b",
+            envvar="GENRF_BUNDLE",
+            help="Folder of trained models; by default the released weights.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder to write; by default designs/SPEC.", show_default=False),
@@ -291,15 +295,15 @@ def version(as_json: Json = False) -> None:
             typer.echo(f"{name} {value}")
 
 
-def _designer(bundle: Path, workers: int | None, seed: int) -> Designer:
-    """The designer behind ``generate``; tests put another in its place."""
-    if not bundle.is_dir():
-        raise InvalidInputError(
-            f"{bundle}: no model bundle here; train one with make run, or give its folder with --bundle or GENRF_BUNDLE"
-        )
+def _designer(bundle: Path | None, workers: int | None, seed: int) -> Designer:
+    """The designer behind ``generate``; tests put another in its place. Says on the error output which models it uses."""
     from genrf.generation.opening import open_designer
+    from genrf.generation.released import choose_bundle
 
-    return open_designer(bundle, workers=workers, seed=seed)
+    folder, which = choose_bundle(bundle)
+    opened = open_designer(folder, workers=workers, seed=seed)
+    typer.echo(f"genrf: {which}", err=True)
+    return opened
 
 
 def _curves(designer: Designer, result: DesignResult, count: int) -> list[Any]:

@@ -21,8 +21,15 @@ def chain(
         Path, typer.Argument(metavar="SPEC.yaml", help="Specification of the chain.", show_default=False)
     ],
     bundle: Annotated[
-        Path, typer.Option("--bundle", "-b", envvar="GENRF_BUNDLE", help="Folder of the trained models.")
-    ] = Path("runs/latest/bundle"),
+        Path | None,
+        typer.Option(
+            "--bundle",
+            "-b",
+            envvar="GENRF_BUNDLE",
+            help="Folder of trained models; by default the released weights.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder to write; by default designs/SPEC.", show_default=False),
@@ -70,7 +77,7 @@ def chain(
         raise SpecificationNotMetError(f"{spec_file}: the joined netlist misses {'; '.join(result.missed)}")
 
 
-def _designer(bundle: Path, workers: int | None, seed: int) -> Designer:
+def _designer(bundle: Path | None, workers: int | None, seed: int) -> Designer:
     """The same as for ``genrf generate``; tests put another in its place."""
     from genrf import cli
 

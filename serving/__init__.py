@@ -1,6 +1,9 @@
 """Serving designs over the Open Inference Protocol.
 
-    python -m serving --bundle runs/latest/bundle --http_port 8080 --grpc_port 8081
+    python -m serving --http_port 8080 --grpc_port 8081
+
+serves the released weights, and any other bundle with ``--bundle FOLDER`` or the environment variable ``GENRF_BUNDLE``. It
+is ready once a circuit of every class that the models know has been generated and has simulated.
 
 A request is one specification, in the words of a specification file. The answer is circuits that were simulated for it.
 

@@ -1,4 +1,4 @@
-"""Start the server: ``python -m serving --bundle FOLDER [--http_port 8080] [--grpc_port 8081] ...``; see `serving`."""
+"""Start the server: ``python -m serving [--bundle FOLDER] [--http_port 8080] [--grpc_port 8081] ...``; see `serving`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kserve.utils.utils import cpu_count
 
 from genrf.errors import GenRFError
 from genrf.generation.opening import open_designer
+from genrf.generation.released import choose_bundle
 from serving.model import DesignModel
 
 
@@ -64,8 +65,12 @@ def main() -> int:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         conflict_handler="resolve",
     )
-    default = os.environ.get("GENRF_BUNDLE", "runs/latest/bundle")
-    parser.add_argument("--bundle", type=Path, default=Path(default), help="folder of the models, or GENRF_BUNDLE")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        default=os.environ.get("GENRF_BUNDLE") or None,
+        help="folder of the models, or GENRF_BUNDLE; with neither the released weights",
+    )
     parser.add_argument("--model_name", default="genrf", help="name under which clients address the model")
     parser.add_argument("--simulators", type=int, default=cpu_count(), help="simulator processes")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models run")
@@ -75,13 +80,15 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.workers != 1:
         parser.error("--workers: one server process holds one designer; run more replicas instead")
-    model = DesignModel(
-        arguments.model_name,
-        lambda: open_designer(arguments.bundle, workers=arguments.simulators, device=arguments.device),
-        most_waiting=arguments.most_waiting,
-        patience_s=arguments.patience,
-    )
     try:
+        folder, which = choose_bundle(arguments.bundle)
+        model = DesignModel(
+            arguments.model_name,
+            lambda: open_designer(folder, workers=arguments.simulators, device=arguments.device),
+            most_waiting=arguments.most_waiting,
+            patience_s=arguments.patience,
+        )
+        print(f"serving: {which}", file=sys.stderr, flush=True)
         model.load()
     except GenRFError as error:
         print(f"serving: {error}", file=sys.stderr)
