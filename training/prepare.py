@@ -133,8 +133,24 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
         report[f"specifications_{level}"] = sum(item.level == level for item in specifications)
     report["dataset_sha256"] = _digest(shards, config.classes)
     report.update(_simulation_counts(shards, config.classes))
+    # A topology's place is drawn from the seed and the topology alone, so it is the same in every dataset of that seed.
+    report["split"] = {"seed": config.seed, "test_share": config.preparation.test_share}
+    report["classes"] = {name: _class_report(rows, assignment, name) for name in config.classes}
     write_json(output / "report.json", report)
     return report
+
+
+def _class_report(rows: Rows, assignment: NDArray[np.str_], circuit_class: str) -> dict[str, Any]:
+    """Of one class: circuits that simulated, by split, and what conditions they cover."""
+    own = rows.circuit_class == circuit_class
+    return {
+        "rows": int(own.sum()),
+        **{f"rows_{name}": int((own & (assignment == name)).sum()) for name in SPLITS},
+        "useful": int(rows.useful[own].sum()),
+        "topologies": len(np.unique(rows.fingerprint[own])),
+        "frequency_hz": [float(rows.frequency_hz[own].min()), float(rows.frequency_hz[own].max())],
+        "supply_v": [float(rows.supply_v[own].min()), float(rows.supply_v[own].max())],
+    }
 
 
 def _read(shards: Sequence[Path], circuit_class: str) -> pa.Table:

@@ -25,7 +25,8 @@ from typing import Any
 from genrf.errors import GenRFError
 from genrf.files import write_json
 from training.config import Config
-from training.tracking import DATASET_TAG, PIPELINE_RUN, StepRun, numbers, step_run
+from training.hardware import describe
+from training.tracking import DATASET_TAG, PIPELINE_RUN, StepRun, commit, numbers, step_run
 
 WORK = "GENRF_WORK"
 """Environment variable: where unfinished steps keep their work; unset, they work in their output folder."""
@@ -34,7 +35,7 @@ LAUNCHER = "GENRF_LAUNCHER"
 LEAST_FREE_BYTES = 1_000_000
 """With less than this on the disk, that is taken for the cause of a failure."""
 REPORT = "step.json"
-"""What a step returned, and how long it took, in its output folder."""
+"""What a step returned, how long it took, and with which recipe, code and machine, in its output folder."""
 
 
 class Step:
@@ -97,7 +98,17 @@ def step(name: str, config: str, output: str | Path, *inputs: str | Path, label:
                 seconds = current.seconds
                 run.log_metrics({"seconds": seconds})
                 spent.forget()
-                write_json(folder / REPORT, {"step": full_name, "seconds": seconds, "result": current.result})
+                write_json(
+                    folder / REPORT,
+                    {
+                        "step": full_name,
+                        "seconds": seconds,
+                        "recipe": parsed.recipe,
+                        "commit": commit(),
+                        "hardware": describe(),
+                        "result": current.result,
+                    },
+                )
             _move(folder, Path(output))
     except GenRFError as error:
         _fail(str(error), error.exit_code)
@@ -112,7 +123,7 @@ def step(name: str, config: str, output: str | Path, *inputs: str | Path, label:
 
 
 def read_report(output: str | Path) -> dict[str, Any]:
-    """What `step` left in an output folder: step, seconds, result."""
+    """What `step` left in an output folder: step, seconds, recipe, commit, hardware, result."""
     return json.loads((Path(output) / REPORT).read_text(encoding="utf-8"))
 
 

@@ -42,6 +42,8 @@ def test_a_finished_step_leaves_its_files_and_its_report(tmp_path: Path) -> None
     assert report["step"] == "train"
     assert report["result"] == {"loss": 0.5, "note": "fine"}
     assert report["seconds"] >= 0
+    assert (report["recipe"], report["commit"]) == ("smoke", tracking.commit())
+    assert "cores of" in report["hardware"]
     assert not list((tmp_path / "work").glob("train*"))
 
 

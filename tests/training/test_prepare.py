@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,17 @@ def test_a_damaged_set_of_specifications_is_refused(tmp_path: Path) -> None:
     (tmp_path / SPECIFICATIONS_FILE).write_text('[{"level": "exact"}]')
     with pytest.raises(CheckpointError, match=SPECIFICATIONS_FILE):
         read_specifications(tmp_path / SPECIFICATIONS_FILE)
+
+
+def test_the_report_tells_of_each_class_and_of_the_split(
+    prepared: Path, splits: dict[str, Rows], config: Config
+) -> None:
+    report = json.loads((prepared / "report.json").read_text())
+    assert report["split"] == {"seed": config.seed, "test_share": config.preparation.test_share}
+    (own,) = report["classes"].values()
+    for name, rows in splits.items():
+        assert own[f"rows_{name}"] == report[f"rows_{name}"] == len(rows)
+    assert own["rows"] == sum(len(rows) for rows in splits.values()) + report["rows_set_aside"]
+    assert own["topologies"] == report["topologies"]
+    assert config.data.frequency_min_hz <= own["frequency_hz"][0] < own["frequency_hz"][1]
+    assert own["supply_v"] == [1.2, 3.3]
