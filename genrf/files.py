@@ -1,9 +1,10 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,3 +27,13 @@ def write_json(path: Path, content: Any) -> None:
     """Write plain data as indented JSON."""
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def replace_folder(finished: Path, output: Path) -> None:
+    """Give a finished folder the name of ``output``, whose former content is removed; both are on one disk."""
+    former = output.with_name(f".{output.name}.former")
+    shutil.rmtree(former, ignore_errors=True)
+    if output.exists():
+        os.replace(output, former)
+    os.replace(finished, output)
+    shutil.rmtree(former, ignore_errors=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -21,11 +20,13 @@ from torch import Tensor
 from genrf.circuit.tokens import MAX_DEVICES
 from genrf.conditioning import FILE as NORMALISATION
 from genrf.errors import CheckpointError
+from genrf.files import replace_folder
 from genrf.generation.backend import SIZING_DENOISER, SURROGATE, TOPOLOGY_GENERATOR
 from genrf.generation.bundle import write_manifest
 from training.config import Config
 from training.dataset import PreparedData
 from training.models.base import BaseCircuitModel
+from training.onnx_files import strip
 from training.torch_backend import TorchBackend
 
 OPSET = 20
@@ -104,7 +105,7 @@ def export_onnx(
             "torchscript": script_name,
         }
     write_manifest(work, precision="fp32", models=models, sampler=backend.sampler, latent_size=backend.latent_size)
-    _replace_folder(work, output)
+    replace_folder(work, output)
     return report
 
 
@@ -207,6 +208,7 @@ def _to_onnx(item: Exported, example: dict[str, Tensor], path: Path) -> None:
             external_data=False,
             verbose=False,
         )
+    strip(path)
 
 
 def _to_torchscript(item: Exported, example: dict[str, Tensor], path: Path) -> None:
@@ -220,13 +222,6 @@ def _run_torchscript(path: Path, inputs: dict[str, Tensor]) -> list[NDArray[np.f
     with _quiet(), torch.inference_mode(), torch.jit.optimized_execution(False):
         outputs = torch.jit.load(path)(*inputs.values())
     return [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
-
-
-def _replace_folder(work: Path, output: Path) -> None:
-    """Make a finished folder the output."""
-    if output.exists():
-        shutil.rmtree(output)
-    os.replace(work, output)
 
 
 @contextlib.contextmanager

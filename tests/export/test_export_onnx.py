@@ -38,6 +38,8 @@ def test_the_bundle_is_whole_and_says_what_is_in_it(exported: tuple[Path, dict[s
     assert bundle.models[SURROGATE]["config"]["backbone"]["width"] == 16
     assert {path.name for path in folder.iterdir()} == {*bundle.files, "manifest.json"}
     assert {f"{name}.torchscript.pt" for name in MODELS} < set(bundle.files)
+    for name in MODELS:
+        assert b"stack_trace" not in Path(bundle.path(name)).read_bytes(), "the exporter's remarks are left out"
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8, 64])
