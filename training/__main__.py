@@ -148,6 +148,50 @@ def quantize(recipe: Recipe = DEFAULT_RECIPE) -> None:
     _run("quantise", recipe, "quantised", lambda config, output: quantise(config, *folders, output))
 
 
+@app.command()
+def publish(
+    bundle: Annotated[Path, typer.Option(help="Exported bundle.")] = ARTIFACTS / "bundle",
+    quantised: Annotated[
+        Path | None, typer.Option(help="Its smaller variants and their gate; the empty path for none.")
+    ] = ARTIFACTS / "quantised",
+    evaluation: Annotated[
+        Path, typer.Option(help="evaluation.json, or a benchmark's result of the same form.")
+    ] = ARTIFACTS / "evaluation" / "evaluation.json",
+    data_report: Annotated[Path, typer.Option("--data", help="report.json of the prepared data.")] = ARTIFACTS
+    / "prepared"
+    / "report.json",
+    training: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="step.json of a training step, one for each model; by default those below artifacts/metrics.",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="fp32, fp16 or int8, in place of the smallest that passed.", show_default=False),
+    ] = None,
+) -> None:
+    """Put a trained bundle into the package as the released weights, with card.json and a model card of its figures."""
+    from training.publish import TRAINED_AS, Sources
+    from training.publish import publish as release
+
+    def run() -> dict[str, Any]:
+        card = release(
+            Sources(
+                bundle=bundle,
+                quantised=quantised if quantised and quantised.name else None,
+                evaluation=evaluation,
+                data=data_report,
+                training=training or [METRICS / f"{name}.json" for name in TRAINED_AS],
+            ),
+            precision=precision,
+        )
+        return {name: card[name] for name in ("identity", "precision", "bytes")}
+
+    _print(run)
+
+
 def _print(function: Callable[[], dict[str, Any]]) -> None:
     """Print what a function reports, or its error."""
     try:

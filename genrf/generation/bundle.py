@@ -29,9 +29,9 @@ class Bundle:
 
     folder: Path
     precision: str
-    """``fp32``, ``fp16`` or ``int8``."""
+    """``fp32``, ``fp16`` or ``int8``; ``mixed`` if its models differ in that."""
     models: dict[str, dict[str, Any]]
-    """Name -> class, version, config, and file names under ``onnx`` and ``torchscript``."""
+    """Name -> class, version, config, and file names under ``onnx`` and, where there is TorchScript, ``torchscript``."""
     sampler: SamplerSettings
     conditioning: Conditioning
     files: dict[str, str]
