@@ -25,7 +25,7 @@ from typing import Any
 from genrf.errors import GenRFError
 from genrf.files import write_json
 from training.config import Config
-from training.hardware import describe
+from training.machine import describe
 from training.tracking import DATASET_TAG, PIPELINE_RUN, StepRun, commit, numbers, step_run
 
 WORK = "GENRF_WORK"

@@ -1,0 +1,29 @@
+"""The machine that a step ran on, in words, for the record of what was measured there."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections import Counter
+from pathlib import Path
+
+
+def describe() -> str:
+    """Processor, cores that this process may use, and GPUs that PyTorch sees; PyTorch is not loaded for that alone."""
+    parts = [f"{len(os.sched_getaffinity(0))} cores of {_processor()}"]
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        names = Counter(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+        parts += [f"{count} x {name}" for name, count in names.items()]
+    return ", ".join(parts)
+
+
+def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's model as Linux names it, else its architecture."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.machine()
