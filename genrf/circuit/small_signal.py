@@ -6,8 +6,8 @@ What a circuit does is said by simulation only.
 symbol  meaning                                   npn13G2, measured at V_CE = 1 V and 10 GHz
 r_e     emitter resistance of one emitter         37 Ohm
 r_b     base resistance of one emitter            120 Ohm
-C_be    base-emitter capacitance of one emitter   3.0 fF + 0.13 ps * g_m
-C_bc    base-collector capacitance                1.2 fF
+C_be    base-emitter capacitance of one emitter   3.2 fF + 0.13 ps * g_m
+C_bc    base-collector capacitance                1.8 fF
 C_cs    collector-substrate capacitance           1.1 fF
 
 A diode or a varactor is the capacitance of its junction.
@@ -26,9 +26,9 @@ from genrf.circuit.graph import BIAS_VOLTAGE, CAPACITOR, DIODE, FIRST_PORT_NET, 
 THERMAL_V = 0.0259
 _EMITTER_OHM = 37.0
 _BASE_OHM = 120.0
-_C_BE_F = 3.0e-15
+_C_BE_F = 3.2e-15
 _TRANSIT_S = 0.13e-12
-_C_BC_F = 1.2e-15
+_C_BC_F = 1.8e-15
 _C_CS_F = 1.1e-15
 _CAPACITIVE = (CAPACITOR, DIODE, VARACTOR)
 _INDUCTOR_OHM_PER_H = 2e9

@@ -88,8 +88,8 @@ class PaTestbench:
         if not power > 0.0:
             raise SimulationFailure("not_measurable", "no power is drawn")
         drive = Drive(simulator, netlist, circuit, conditions)
-        # The gain that compression is counted from is the transient's own: ngspice 39 leaves part of a transistor's
-        # charge out of its small-signal analyses.
+        # The gain that compression is counted from is the transient's own: with transistors that heat themselves,
+        # ngspice 39's small-signal analyses read some tenths of a dB more.
         low = first_guess_dbm(gain, power) - LOW_DRIVE_DB
         reference = drive.output_dbm(low) - low
         sweep = compress(drive.output_dbm, reference, first_guess_dbm(reference, power))

@@ -19,7 +19,7 @@ class Technology(Protocol):
 
     @property
     def version(self) -> str:
-        """Version of the model files, part of the dataset's identity."""
+        """Version of the model files and of the devices made of them, part of the dataset's identity."""
         ...
 
     def value_range(self, kind: str) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import CodeType
+from types import CodeType, MappingProxyType
 
 from genrf.errors import MissingToolError
 
@@ -120,9 +120,16 @@ class Subcircuit:
             known[name] = overrides[name] if name in overrides else evaluate(expression, known)
         return known
 
-    def model_card(self, name: str, environment: Mapping[str, float]) -> str:
-        """One ``.model`` line called ``name`` with every parameter a number."""
-        numbers = " ".join(f"{key}={evaluate(text, environment):.9g}" for key, text in self.model_parameters.items())
+    def model_card(
+        self, name: str, environment: Mapping[str, float], replaced: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
+        """One ``.model`` line called ``name`` with every parameter a number.
+
+        Args:
+            replaced: expressions to be used instead of the subcircuit's.
+        """
+        parameters = self.model_parameters | dict(replaced)
+        numbers = " ".join(f"{key}={evaluate(text, environment):.9g}" for key, text in parameters.items())
         return f".model {name} {self.model_type} {numbers}"
 
 

@@ -1,4 +1,9 @@
-"""The PDK's npn13G2 as flat SPICE lines: model cards for one number of emitters, and instances with their parasitics."""
+"""The PDK's npn13G2 as flat SPICE lines: model cards for one number of emitters, and instances with their parasitics.
+
+ngspice 39 leaves VBIC's fixed overlap capacitances ``cbeo`` and ``cbco`` out of its small-signal analyses (``.ac``,
+``.sp``, ``.noise``) but not out of its transient. So the cards have neither, and every instance has both as linear
+capacitors between its external terminals, where VBIC has them too: all analyses see the same charge, once.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ from genrf.technology import model_cards
 
 HBT_FILE = "sg13g2_hbt_mod.lib"
 HBT_SUBCIRCUIT = "npn13G2"
+OVERLAPS = {"cbeo": ("base", "emitter"), "cbco": ("base", "collector")}
+"""Parameters of the PDK's card that are capacitors here -> the terminals that each lies between."""
 LARGEST_NX = 10
 """Emitters of one npn13G2 at most; more are transistors in parallel."""
 
@@ -34,12 +41,13 @@ def largest_vce() -> float:
 
 @lru_cache(maxsize=4096)
 def card(emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...] = ()) -> str:
-    """The ``.model`` line ``npn_xEMITTERS``, every parameter a number.
+    """The ``.model`` line ``npn_xEMITTERS``, every parameter a number, without `OVERLAPS`.
 
     Args:
         process: factors on the corner's parameters; those of other devices are ignored.
     """
-    return _subcircuit().model_card(f"npn_x{emitters}", _environment(emitters, corner, temperature_c, process))
+    environment = _environment(emitters, corner, temperature_c, process)
+    return _subcircuit().model_card(f"npn_x{emitters}", environment, replaced=dict.fromkeys(OVERLAPS, "0"))
 
 
 def _environment(
@@ -60,8 +68,34 @@ def _parasitics(emitters: int) -> tuple[float, float, float]:
     return rsub, csub, rt
 
 
+@cache
+def overlaps(emitters: int) -> dict[str, float]:
+    """The capacitances of `OVERLAPS` of one transistor, in F; like its parasitics they depend on the emitters only."""
+    parameters = _subcircuit().model_parameters
+    return {name: model_cards.evaluate(parameters[name], {"nx": float(emitters)}) for name in OVERLAPS}
+
+
+def overlap_lines(name: str, nets: tuple[str, ...], value: float, area: float = 1.0) -> list[str]:
+    """The capacitors ``cbeo_NAME`` and ``cbco_NAME`` of a transistor, whose VBIC scales both with its area.
+
+    Args:
+        name: of the SPICE element.
+        nets: collector, base and emitter.
+        value: emitters in all.
+        area: factor on the emitters' area.
+    """
+    transistors, emitters = split_emitters(value)
+    net = dict(zip(("collector", "base", "emitter"), nets, strict=True))
+    # One between joined terminals does nothing.
+    return [
+        f"{overlap}_{name} {net[one]} {net[other]} {capacitance * transistors * area:.7g}"
+        for (overlap, (one, other)), capacitance in zip(OVERLAPS.items(), overlaps(emitters).values(), strict=True)
+        if net[one] != net[other]
+    ]
+
+
 def lines(name: str, nets: tuple[str, ...], value: float, area: float) -> list[str]:
-    """A transistor with its substrate and thermal nodes.
+    """A transistor with its substrate and thermal nodes and its overlap capacitances.
 
     Args:
         name: of the SPICE element.
@@ -80,4 +114,5 @@ def lines(name: str, nets: tuple[str, ...], value: float, area: float) -> list[s
         f"rsub_{name} {name}_s 0 {rsub / transistors:.7g}",
         f"csub_{name} {name}_s 0 {csub * transistors:.7g}",
         f"rt_{name} {name}_t 0 {rt:.7g}",
+        *overlap_lines(name, nets, value, area),
     ]

@@ -1,7 +1,8 @@
 """IHP SG13G2: a 130 nm SiGe BiCMOS process with 350 GHz HBTs, as far as ngspice can simulate it without plug-ins.
 
 device          model
-hbt             the PDK's npn13G2 (VBIC), cards derived from its text; above 10 emitters several in parallel
+hbt             the PDK's npn13G2 (VBIC), cards derived from its text and overlap capacitances beside it
+                (`genrf.technology.npn13g2`); above 10 emitters several in parallel
 capacitor       MIM with the PDK's series resistance and bottom plate (`genrf.technology.mim_capacitor`)
 inductor        a model of ours (`genrf.technology.inductor`): the PDK has none
 resistor        ideal, with the corner and temperature coefficient of the PDK's rppd (its own model needs a plug-in)
@@ -32,6 +33,9 @@ from genrf.technology.variation import NOMINAL, Variation
 if TYPE_CHECKING:
     import numpy as np
 
+DEVICES_VERSION = 2
+"""Counts what a device becomes in SPICE, the PDK's files being the same: rows simulated with another are not
+comparable. 2: the transistor's overlap capacitances count in small-signal analyses."""
 LARGEST_EMITTER_CURRENT_A = 3e-3
 """Collector current for which an emitter's model is valid: header of sg13g2_hbt_mod.lib, ``ic: <(0.003*Nx) A``."""
 
@@ -58,8 +62,8 @@ class SG13G2:
 
     @property
     def version(self) -> str:
-        """Version of the model files."""
-        return f"{model_cards.DISTRIBUTION} {model_cards.models_version()}"
+        """Version of the model files, and of the devices made of them."""
+        return f"{model_cards.DISTRIBUTION} {model_cards.models_version()}, devices {DEVICES_VERSION}"
 
     def value_range(self, kind: str) -> tuple[float, float]:
         """Smallest and largest legal value of a device kind, in SI units."""

@@ -115,8 +115,9 @@ def test_stages_that_share_a_source_drop_what_is_too_much():
 
 def test_reactances_scale_with_frequency():
     slow, fast = (drawn_values(COMMON_EMITTER, Conditions(frequency_hz=f, supply_v=1.5), 100) for f in (5e9, 50e9))
-    for name in ("C1", "L1", "C2"):
-        assert np.median(slow[name]) / np.median(fast[name]) > 2.0
+    # Coupling capacitors, which are drawn among the matching ones, need not.
+    for name, least in (("C1", 1.5), ("L1", 5.0), ("C2", 1.5)):
+        assert np.median(slow[name]) / np.median(fast[name]) > least
     reactance = 2.0 * np.pi * 5e9 * slow["L1"]
     assert 20.0 < np.median(reactance) < 200.0
     assert np.std(np.log(reactance)) > 0.3
