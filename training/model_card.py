@@ -37,8 +37,8 @@ python -m serving
 ```
 
 They are meant for design with the simulator in the loop, on the process that they were trained on. The surrogate alone
-is not a simulator, and the generator alone proposes circuits of which some do not work. Metrics that a specification bounds
-but that no training circuit was measured for (`genrf metrics` marks them as sign-off) steer nothing; they are only checked.
+is not a simulator, and the generator alone proposes circuits of which some do not work. Metrics that take too long for
+training data, such as an amplifier's intercept point, were never seen: a bound on one is checked, but guides nothing.
 """
 _LIMITS = """## Limits
 
