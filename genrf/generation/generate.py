@@ -15,7 +15,7 @@ from genrf.conditioning import Conditioning
 from genrf.generation.backend import Backend
 from genrf.generation.design import DesignResult
 from genrf.generation.sampler import SamplerSettings
-from genrf.generation.search import Models, Progress, Search, SearchSettings
+from genrf.generation.search import Models, Progress, Search, SearchSettings, TopologySource
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 
@@ -30,6 +30,7 @@ class Designer:
         conditioning: how they encode specifications.
         sampler: the diffusion sampler's settings.
         settings: how the search divides its effort.
+        topology_source: where topologies come from instead of from the generator.
         workers: simulator processes; by default one a core.
         seed: default for `design`; all randomness comes from it.
         provenance: recorded with every design, for example the bundle's hash.
@@ -43,12 +44,17 @@ class Designer:
         *,
         settings: SearchSettings | None = None,
         technology_name: str = "sg13g2",
+        topology_source: TopologySource | None = None,
         workers: int | None = None,
         seed: int = 0,
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self._models = Models(
-            backend=backend, conditioning=conditioning, sampler=sampler, technology=technology.get(technology_name)
+            backend=backend,
+            conditioning=conditioning,
+            sampler=sampler,
+            technology=technology.get(technology_name),
+            topology_source=topology_source,
         )
         self._settings = settings or SearchSettings()
         self._pool = SimulatorPool(workers=workers, technology=technology_name)
@@ -94,6 +100,33 @@ class Designer:
             stop_when_met=stop_when_met,
             progress=progress,
             provenance={**self._provenance, "seed": seed},
+        )
+
+    def refine(
+        self,
+        result: DesignResult,
+        *,
+        calls: int,
+        objectives: Sequence[str] = (),
+        seed: int | None = None,
+        progress: Progress | None = None,
+    ) -> DesignResult:
+        """Go on from what a search found with at most ``calls`` further SPICE calls, by Bayesian optimisation.
+
+        Args:
+            objectives: metrics whose trade-off is wanted; by default those that designers of the class trade.
+
+        Raises:
+            InvalidInputError: if an objective is not a metric of the class, or there are too few or too many.
+            MissingToolError: if BoTorch is not installed.
+        """
+        from genrf.generation.objectives import choose_objectives
+        from genrf.generation.refine import Refinement
+
+        seed = self._seed if seed is None else seed
+        chosen = choose_objectives(result.spec, objectives)
+        return Refinement(self._models, result, chosen, np.random.default_rng((seed, 17))).run(
+            self._pool, calls, progress=progress, provenance={**self._provenance, "seed": seed}
         )
 
     def simulate(self, simulations: Sequence[Simulation], *, curves: bool = False) -> list[Outcome]:

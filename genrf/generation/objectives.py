@@ -1,0 +1,132 @@
+"""What refinement improves: the metrics to trade for each other, and a specification on the scale that models work in.
+
+symbol  variable   meaning                                                        unit
+y       outputs    metrics that are modelled, standardised                        1
+s       slack      relative slack of a constraint, slope * y + offset             see `genrf.spec.relative_slack`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf import classes
+from genrf.conditioning import Conditioning
+from genrf.errors import InvalidInputError
+from genrf.metrics import Metrics
+from genrf.spec import DesignSpec
+
+MOST_OBJECTIVES = 4
+"""Beyond these the boxes of a dominated volume become too many to integrate over."""
+
+
+def choose_objectives(spec: DesignSpec, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """The metrics whose trade-off is wanted: the given ones, or those that designers of the class trade.
+
+    Raises:
+        InvalidInputError: for a name that is not a metric of the class, is named twice or would not be measured, or for fewer
+            than two or more than `MOST_OBJECTIVES` objectives.
+    """
+    definition = classes.get(spec.circuit_class)
+    chosen = tuple(names) or definition.trade_off
+    for name in chosen:
+        if name not in definition.metrics:
+            raise InvalidInputError(
+                f"pareto: {name!r} is not a metric of class {spec.circuit_class}; "
+                f"choose from {', '.join(definition.metrics)}"
+            )
+        if definition.metrics[name].signoff and not spec.needs_signoff:
+            raise InvalidInputError(
+                f"pareto: {name} is a sign-off metric, which is measured only where the specification bounds one; "
+                f"add a bound on {name} to the specification"
+            )
+        if chosen.count(name) > 1:
+            raise InvalidInputError(f"pareto: {name} is named twice")
+    if not 2 <= len(chosen) <= MOST_OBJECTIVES:
+        raise InvalidInputError(f"pareto: expected 2 to {MOST_OBJECTIVES} metrics, got {len(chosen)}")
+    return chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """The metrics that are modelled: objectives and bounded metrics, standardised; n of them."""
+
+    spec: DesignSpec
+    names: tuple[str, ...]
+    centre: NDArray[np.float64]
+    """Subtracted from a metric on its own scale, (n,)."""
+    scale: NDArray[np.float64]
+    """What the difference is divided by, (n,)."""
+    known: tuple[int | None, ...]
+    """Place of each in the surrogate's prediction; none for a sign-off metric, which it does not know."""
+
+    @classmethod
+    def of(
+        cls, spec: DesignSpec, objectives: Sequence[str], conditioning: Conditioning, measured: Sequence[Metrics]
+    ) -> Outputs:
+        """Standardised as the surrogate does it; sign-off metrics by their mean and deviation over what was measured."""
+        names = tuple(dict.fromkeys([*objectives, *(constraint.metric for constraint in spec.constraints)]))
+        position = conditioning.classes.index(spec.circuit_class)
+        vocabulary = classes.get(spec.circuit_class).metrics
+        centre, scale = [], []
+        known: list[int | None] = []
+        for name in names:
+            if name in conditioning.metrics:
+                index = conditioning.metrics.index(name)
+                centre.append(conditioning.mean[position][index])
+                scale.append(conditioning.deviation[position][index])
+                known.append(index)
+            else:
+                values = [vocabulary[name].normalise(metrics[name]) for metrics in measured] or [0.0]
+                centre.append(float(np.mean(values)))
+                scale.append(max(float(np.std(values)), 1e-3))
+                known.append(None)
+        return cls(spec=spec, names=names, centre=np.array(centre), scale=np.array(scale), known=tuple(known))
+
+    def standardised(self, metrics: Mapping[str, float]) -> NDArray[np.float64]:
+        """Measured metrics as outputs, (n,); unlike the surrogate's labels not clipped, so that better is better."""
+        vocabulary = classes.get(self.spec.circuit_class).metrics
+        values = np.array([vocabulary[name].normalise(metrics[name]) for name in self.names])
+        return (values - self.centre) / self.scale
+
+    @property
+    def signs(self) -> NDArray[np.float64]:
+        """1 where a higher output is better, -1 where a lower one is, (n,)."""
+        vocabulary = classes.get(self.spec.circuit_class).metrics
+        return np.array([1.0 if vocabulary[name].better == "higher" else -1.0 for name in self.names])
+
+    @property
+    def slacks(self) -> list[tuple[int, float, float]]:
+        """For each constraint the output that it bounds, and slope and offset of its relative slack."""
+        vocabulary = classes.get(self.spec.circuit_class).metrics
+        lines = []
+        for constraint in self.spec.constraints:
+            index, metric = self.names.index(constraint.metric), vocabulary[constraint.metric]
+            sign = 1.0 if constraint.sense == ">=" else -1.0
+            unit = sign if metric.scale == "log" else sign / 10.0
+            bound = metric.normalise(constraint.bound)
+            lines.append((index, float(unit * self.scale[index]), float(unit * (self.centre[index] - bound))))
+        return lines
+
+    def reference(self, objectives: Sequence[str], front: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The point that dominated volume is counted from, signed so that larger is better, (k,).
+
+        In an objective that the specification bounds it is the bound: whatever is worse cannot be used. In another it is a
+        tenth of the front's extent below the front's worst value, as in Ishibuchi et al. (2011).
+
+        Args:
+            front: signed objectives of the designs on the front, (F, k).
+        """
+        worst, best = front.min(axis=0), front.max(axis=0)
+        point = worst - 0.1 * np.maximum(best - worst, 1.0)
+        for column, name in enumerate(objectives):
+            index = self.names.index(name)
+            sign = self.signs[index]
+            for constraint in self.spec.constraints:
+                if constraint.metric == name and (constraint.sense == ">=") == (sign > 0.0):
+                    metric = classes.get(self.spec.circuit_class).metrics[name]
+                    point[column] = sign * (metric.normalise(constraint.bound) - self.centre[index]) / self.scale[index]
+        return point

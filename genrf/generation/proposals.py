@@ -1,0 +1,139 @@
+"""Sizings near those that were simulated, for refinement to choose from.
+
+Three ways, mixed: the sizing model re-noises and denoises known values under a specification that asks for more than the circuit
+reached, two circuits of one topology are blended, and single values are moved at random. All are legal: in the process's
+ranges and on its grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf import classes
+from genrf.circuit.topology import Topology
+from genrf.errors import InvalidInputError
+from genrf.generation.candidates import normalised_values, on_grid, slots, used_slots
+from genrf.generation.design import Design
+from genrf.generation.sampler import sample
+from genrf.generation.search import Models
+from genrf.metrics import Metrics
+from genrf.spec import Constraint, DesignSpec
+
+NOISE_LEVELS = (0.1, 0.3, 1.0)
+"""Noise, in normalised values, at which known values are denoised again."""
+ASPIRATION = 0.6
+"""How far beyond what a circuit reached the sizing model is asked to go at most, in standard deviations."""
+SCALES = (0.02, 0.06, 0.2)
+"""Standard deviations, in normalised values, of values that are moved."""
+MOVED = 6
+"""About how many values of a circuit are moved at once."""
+
+Proposed = tuple[list[Topology], NDArray[np.float32]]
+"""Topologies and normalised values (P, M)."""
+
+
+class Proposer:
+    """Draws legal sizings of known topologies.
+
+    Args:
+        models: whose sizing model is asked, and whose technology decides what is legal.
+        spec: what is looked for.
+        objectives: metrics to go further in than known circuits; none to go further in the bounds.
+    """
+
+    def __init__(self, models: Models, spec: DesignSpec, objectives: Sequence[str], rng: np.random.Generator) -> None:
+        self._models = models
+        self._spec = spec
+        self._objectives = tuple(objectives)
+        self._rng = rng
+        self._frequency = spec.conditions.frequency_hz
+
+    def around(self, parents: Sequence[Design], count: int) -> Proposed:
+        """About ``count`` sizings, a third each way."""
+        share = max(1, count // 3)
+        circuits = [parent.circuit for parent in parents]
+        known = np.stack([normalised_values(circuit, self._frequency) for circuit in circuits])  # (R, M)
+        chosen = self._rng.integers(len(parents), size=3 * share)
+        topologies = [circuits[index].topology for index in chosen]
+        values = known[chosen]
+        kinds, nets = slots(topologies)
+        asked = np.stack([self._aspiration(parents[index].metrics) for index in chosen[:share]])
+        values[:share] = self._denoised(values[:share], kinds[:share], nets[:share], asked)
+        for place in range(share, 2 * share):
+            mates = [index for index, circuit in enumerate(circuits) if circuit.topology == topologies[place]]
+            mate = known[self._rng.choice(mates)]
+            values[place] += np.float32(self._rng.uniform(-0.3, 1.3)) * (mate - values[place])
+        values[share:] = self._moved(values[share:], kinds[share:], SCALES)
+        return topologies, on_grid(kinds, values, self._frequency, self._models.technology)
+
+    def near(self, topologies: Sequence[Topology], values: NDArray[np.float32], each: int) -> Proposed:
+        """``each`` sizings close to every one of the given (P, M)."""
+        repeated = [topology for topology in topologies for _ in range(each)]
+        kinds, _ = slots(repeated)
+        moved = self._moved(np.repeat(values, each, axis=0), kinds, SCALES[:2])
+        return repeated, on_grid(kinds, moved, self._frequency, self._models.technology)
+
+    def _moved(
+        self, values: NDArray[np.float32], kinds: NDArray[np.int64], scales: Sequence[float]
+    ) -> NDArray[np.float32]:
+        """Values (P, M) with some of each circuit's moved, (P, M)."""
+        present = kinds > 0
+        chance = MOVED / np.maximum(present.sum(axis=1, keepdims=True), 1)
+        chosen = (self._rng.random(values.shape) < chance) & present
+        scale = self._rng.choice(scales, size=(len(values), 1))
+        return (values + chosen * scale * self._rng.standard_normal(values.shape)).astype(np.float32)
+
+    def _denoised(
+        self,
+        values: NDArray[np.float32],
+        kinds: NDArray[np.int64],
+        nets: NDArray[np.int64],
+        specification: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Values (P, M) re-noised and denoised under specifications (P, D)."""
+        drawn = values.copy()
+        width = used_slots(kinds)
+        level = np.arange(len(values)) % len(NOISE_LEVELS)
+        for index, sigma in enumerate(NOISE_LEVELS):
+            own = level == index
+            noise = self._rng.standard_normal((int(own.sum()), width)).astype(np.float32)
+            drawn[own, :width] = sample(
+                self._models.backend,
+                values[own, :width] + np.float32(sigma) * noise,
+                kinds[own, :width],
+                nets[own, :width],
+                specification[own],
+                self._models.sampler,
+                sigma_start=sigma,
+            )
+        return drawn
+
+    def _aspiration(self, metrics: Metrics) -> NDArray[np.float32]:
+        """The specification, asking in some metrics for more than a circuit with these metrics reached, (D,)."""
+        conditioning, spec = self._models.conditioning, self._spec
+        vocabulary = classes.get(spec.circuit_class).metrics
+        position = conditioning.classes.index(spec.circuit_class)
+        bounds = {(c.metric, c.sense): c for c in spec.constraints}
+        for name in self._objectives or tuple(c.metric for c in spec.constraints):
+            if name not in conditioning.metrics or self._rng.random() < 0.4:
+                continue
+            metric = vocabulary[name]
+            sense: Literal[">=", "<="] = ">=" if metric.better == "higher" else "<="
+            sign = 1.0 if sense == ">=" else -1.0
+            deviation = conditioning.deviation[position][conditioning.metrics.index(name)]
+            wanted = metric.normalise(metrics[name]) + sign * self._rng.uniform(0.0, ASPIRATION) * deviation
+            bound = 10.0**wanted if metric.scale == "log" else wanted
+            own = bounds.get((name, sense))
+            if own is None or own.slack(bound) > 0.0:
+                bounds[name, sense] = Constraint(name, sense, float(bound))
+        try:
+            asked = replace(spec, constraints=tuple(bounds.values()))
+        except InvalidInputError:
+            # Beyond a bound on the other side, which some specifications have.
+            asked = spec
+        return conditioning.encode_specification(asked)
