@@ -8,6 +8,7 @@ from components.image import IMAGE
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def promote_model(
     config: str,
+    released: str,
     prepared: dsl.Input[dsl.Dataset],
     bundle: dsl.Input[dsl.Model],
     quantised: dsl.Input[dsl.Model],
@@ -18,6 +19,7 @@ def promote_model(
 
     Args:
         config: JSON of the whole configuration.
+        released: identity of the image's released weights, the first champion; empty if there are none.
         prepared: the held-out specifications, on which a champion of other data is judged again.
         promotion: the decision, its reason, and the figures of both.
     """
@@ -28,4 +30,4 @@ def promote_model(
 
     folders = [Path(artifact.path) for artifact in (prepared, bundle, quantised, evaluation)]
     with step("promote_model", config, promotion.path, *folders) as current:
-        current.finish(promote(current.config, *folders, current.folder))
+        current.finish(promote(current.config, *folders, current.folder, released=released))

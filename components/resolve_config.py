@@ -20,9 +20,10 @@ def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[v
         ("export", str),
         ("quantise", str),
         ("whole", str),
+        ("released", str),
     ],
 ):
-    """Read ``params.yaml`` in the working folder: the repository, or the image's copy of it.
+    """Read ``params.yaml`` in the working folder: the repository, or the image's copy of it; and look for released weights.
 
     A step that is given only what it uses runs again only when that has changed.
 

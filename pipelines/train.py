@@ -84,9 +84,10 @@ def training_pipeline(place: Place) -> Any:
             "quantised"
         ]
         judged = {"bundle": bundle, "quantised": quantised, "evaluation": evaluation}
-        promotion = place(promote_model(config=configs["whole"], prepared=prepared, **judged), "light").outputs[
-            "promotion"
-        ]
+        # The released weights travel as a value, so that new ones repeat this step and no other.
+        promoted = promote_model(config=configs["whole"], released=configs["released"], prepared=prepared, **judged)
+        # A champion of other specifications is judged in this step, in SPICE.
+        promotion = place(promoted, "simulation").outputs["promotion"]
         shards = dsl.Collected(rows)
         summed = summarize(config=configs["whole"], shards=shards, **models, **judged, promotion=promotion)
         summary = place(summed, "light").outputs["summary"]

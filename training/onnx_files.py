@@ -36,7 +36,7 @@ def _strip_nodes(nodes: Any) -> None:
         for attribute in node.attribute:
             _strip(attribute)
             # Empty unless the attribute is the body of a loop or a branch.
-            for graph in ([attribute.g] if attribute.HasField("g") else attribute.graphs):
+            for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
                 _strip_graph(graph)
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from genrf.generation.released import released_identity
 from training.config_file import DEFAULT_PATH, load_config, read_overrides
 
 
@@ -22,6 +23,8 @@ class StepConfigs(NamedTuple):
     quantise: str
     whole: str
     """Everything, for the steps that sum the run up."""
+    released: str
+    """Identity of the weights that come with the code, which may become the first champion; empty if there are none."""
 
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -48,4 +51,5 @@ def step_configs(recipe: str, overrides: str = "{}", path: Path = DEFAULT_PATH) 
     """
     config = load_config(path, recipe, read_overrides(overrides))
     selected = {step: config.select(*sections, "tracking") for step, sections in SECTIONS.items()}
-    return StepConfigs(**selected, whole=json.dumps(config.to_dict(), sort_keys=True))
+    whole = json.dumps(config.to_dict(), sort_keys=True)
+    return StepConfigs(**selected, whole=whole, released=released_identity())

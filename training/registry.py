@@ -2,6 +2,8 @@
 
 Better means: of the same held-out specifications, at exact level, it meets more within 64 simulations; where that is
 equal, within 8, then within 1. Two evaluations compare only if they were made on the same set of specifications.
+
+Where there is no champion yet, the weights that come with the package are the first, if it has any.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from genrf.errors import CheckpointError
 from genrf.files import write_json
+from training import first_champion
 from training.config import Config
+from training.first_champion import RELEASED_TAG
 from training.tracking import COMMIT_TAG, DATASET_TAG, StepRun, active, commit, open_store
 
 if TYPE_CHECKING:
@@ -75,6 +79,10 @@ class Score:
         return 0, f"the same in {', '.join(shared)}" if shared else "nothing in common to compare"
 
 
+Judge = Callable[[Config, Path, Path], Score]
+"""Tries the held-out specifications of a prepared folder with a bundle."""
+
+
 def promote(
     config: Config,
     prepared: Path,
@@ -82,7 +90,9 @@ def promote(
     quantised: Path,
     evaluation: Path,
     output: Path,
-    judge: Callable[[Config, Path, Path], Score] | None = None,
+    judge: Judge | None = None,
+    *,
+    released: str = "",
 ) -> dict[str, Any]:
     """Register a bundle as challenger and, if it beats the champion, make it the champion.
 
@@ -94,17 +104,25 @@ def promote(
         output: folder to write ``promotion.json`` into.
         judge: evaluates a champion's bundle on the challenger's held-out specifications, where its own evaluation was
             made on others; by default `judge_bundle`.
+        released: identity of the package's released weights; they become the champion if there is none. Empty for a
+            package without.
 
     Returns:
-        ``version``, ``promoted``, ``reason``, and the figures of both.
+        ``version``, ``promoted``, ``reason``, the figures of both, and, where the champion is the released weights,
+        ``fairness``: whether they may have seen the specifications' topologies.
     """
     output.mkdir(parents=True, exist_ok=True)
     challenger = Score.of_evaluation(evaluation)
     client, _ = open_store(config)
     name = config.tracking.registered_model
-    version = _register(client, config, name, bundle, quantised, challenger)
-    client.set_registered_model_alias(name, CHALLENGER, version.version)
+    run = _active_run()
+    _make_model(client, name)
     champion = _champion(client, name)
+    if champion is None and released:
+        champion = first_champion.register(client, run, name, released)
+        client.set_registered_model_alias(name, CHAMPION, champion.version)
+    version = _register(client, run, config, name, bundle, quantised, challenger)
+    client.set_registered_model_alias(name, CHALLENGER, version.version)
     result: dict[str, Any] = {"model": name, "version": int(version.version)}
     if champion is None:
         promoted, reason = True, "there was no champion"
@@ -112,18 +130,21 @@ def promote(
         promoted, reason = True, "is the champion already"
     else:
         result["champion_version"] = int(champion.version)
+        which = f"version {champion.version}"
+        if is_released := RELEASED_TAG in champion.tags:
+            which += ", the released weights"
+            result["fairness"] = first_champion.fairness(champion.tags, prepared)
         try:
-            score = Score.of_tags(champion.tags)
-            if score.specifications != challenger.specifications:
-                score = _judge_again(config, prepared, champion, judge or judge_bundle, output)
+            score = _score(client, config, prepared, champion, challenger.specifications, judge or judge_bundle, output)
         except CheckpointError as error:
-            promoted, reason = True, f"version {champion.version} cannot be used any more: {error}"
+            promoted, reason = True, f"{which} cannot be used any more: {error}"
         else:
             result.update({f"champion_{key}": value for key, value in score.figures.items()})
             order, difference = challenger.compare(score)
             promoted = order > 0
             word = {1: "better than", 0: "no better than", -1: "worse than"}[order]
-            reason = f"{word} version {champion.version}: {difference}"
+            kept = "released champion kept: " if is_released and not promoted else ""
+            reason = f"{kept}{word} {which}: {difference}"
     if promoted:
         client.set_registered_model_alias(name, CHAMPION, version.version)
     result.update({f"challenger_{key}": value for key, value in challenger.figures.items()})
@@ -136,8 +157,9 @@ def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
     """Let a bundle try the held-out specifications, in SPICE.
 
     Raises:
-        CheckpointError: if this version of the code cannot use the bundle.
+        CheckpointError: if this version of the code cannot use the bundle, or it was not trained on all the classes.
     """
+    from genrf.generation.backend import OnnxBackend
     from genrf.generation.bundle import Bundle
     from training.evaluate import summarise
     from training.specifications import SPECIFICATIONS_FILE, read_specifications, specifications_hash
@@ -146,6 +168,11 @@ def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
     loaded = Bundle.load(bundle)
     path = prepared / SPECIFICATIONS_FILE
     specifications = [item for item in read_specifications(path) if item.level == LEVEL]
+    unknown = {item.spec.circuit_class for item in specifications} - set(loaded.conditioning.classes)
+    if unknown:
+        raise CheckpointError(f"{bundle}: was not trained on {', '.join(sorted(unknown))}; train on all classes")
+    # Said here once, rather than by every process that tries.
+    OnnxBackend(loaded, threads=1)
     open_designer = partial(bundle_designer, config, loaded)
     trials = generator_trials(open_designer, specifications, config.evaluation.calls, description=CHAMPION)
     return Score(specifications_hash(path), _average(summarise(trials, config)))
@@ -169,21 +196,30 @@ def _criteria(names: Iterable[str]) -> list[str]:
     return [found[calls] for calls in sorted(found, reverse=True)]
 
 
-def _register(
-    client: MlflowClient, config: Config, name: str, bundle: Path, quantised: Path, score: Score
-) -> ModelVersion:
-    """The version of this run; a step that runs again finds the one it made."""
-    from mlflow.exceptions import MlflowException
-
+def _active_run() -> StepRun:
     run = active()
     if run is None:
         raise RuntimeError("a model version belongs to a run: call promote inside training.tracking.step_run")
+    return run
+
+
+def _make_model(client: MlflowClient, name: str) -> None:
+    """Have a registered model of this name."""
+    from mlflow.exceptions import MlflowException
+
     try:
         client.create_registered_model(name, description="Bundles of ONNX models that design circuits.")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    known = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run.run_id]
+
+
+def _register(
+    client: MlflowClient, run: StepRun, config: Config, name: str, bundle: Path, quantised: Path, score: Score
+) -> ModelVersion:
+    """The version of this run; a step that runs again finds the one it made."""
+    own = (v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run.run_id)
+    known = [version for version in own if RELEASED_TAG not in version.tags]
     if known:
         version = known[0]
     else:
@@ -219,16 +255,39 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
         raise
 
 
-def _judge_again(
+def _score(
+    client: MlflowClient,
     config: Config,
     prepared: Path,
     champion: ModelVersion,
-    judge: Callable[[Config, Path, Path], Score],
+    specifications: str,
+    judge: Judge,
     output: Path,
 ) -> Score:
+    """The champion's score on the challenger's specifications: of its own evaluation or of an earlier comparison, else from
+    simulations that are done now and recorded on its version.
+
+    A comparison is recorded for its specifications, configuration and code; code that differs from its commit records none.
+    """
+    if champion.tags.get(SPECIFICATIONS_TAG) == specifications:
+        return Score.of_tags(champion.tags)
+    code = commit()
+    tag = f"judged.{specifications}.{config.digest('evaluation')}.{code}"
+    if tag in champion.tags:
+        return Score(specifications, json.loads(champion.tags[tag]))
+    score = _judge_again(config, prepared, champion, judge, output)
+    if code != "unknown" and not code.endswith("-dirty"):
+        client.set_model_version_tag(champion.name, champion.version, tag, json.dumps(dict(score.figures)))
+    return score
+
+
+def _judge_again(config: Config, prepared: Path, champion: ModelVersion, judge: Judge, output: Path) -> Score:
     """The champion's score on the challenger's specifications."""
     from mlflow.artifacts import download_artifacts
 
+    package = first_champion.package_folder(champion.tags)
+    if package is not None:
+        return judge(config, prepared, package)
     folder = output / "champion"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

@@ -90,6 +90,8 @@ def tables(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
     promotion = summary["promotion"]
     word = "champion" if promotion["promoted"] else "challenger"
     facts.add_row("model registry", f"version {promotion['version']} is {word}: {promotion['reason']}")
+    if "fairness" in promotion:
+        facts.add_row("that comparison", promotion["fairness"])
     yield facts
     every = {key for entry in summary["success"] for key in entry}
     shown = [key for key in ("success_at_1", "success_at_8", "success_at_16", "success_at_64") if key in every]

@@ -114,7 +114,7 @@ def test_what_a_step_is_given_changes_only_with_its_own_sections() -> None:
     before = step_configs("smoke", path=PARAMS)._asdict()
     after = step_configs("smoke", '{"surrogate.width": 32}', PARAMS)._asdict()
     assert {name for name in before if before[name] != after[name]} == {"surrogate", "whole"}
-    assert set(SECTIONS) | {"whole"} == set(before)
+    assert set(SECTIONS) | {"whole", "released"} == set(before)
 
 
 def test_overrides_that_are_no_json_are_refused() -> None:

@@ -13,7 +13,7 @@ from pipelines.compile import FOLDER, MANIFEST, PIPELINE, compile_pipeline
 from pipelines.placement import ROLE_LABEL, ROLES, WORK_PATH, here
 
 TRAINING = ("exec-train-topology-gan", "exec-train-sizing-diffusion", "exec-train-surrogate")
-SIMULATION = ("exec-simulate-shard", "exec-evaluate-generator", "exec-quantize")
+SIMULATION = ("exec-simulate-shard", "exec-evaluate-generator", "exec-quantize", "exec-promote-model")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from genrf.generation.released import released_bundle
+
 ROOT = Path(__file__).parents[2]
 TRAINING = {"batch_size": 32, "max_steps": 20, "validate_every": 10, "width": 16}
 MICRO = {
@@ -101,8 +103,13 @@ def test_the_summary_tells_of_export_quantisation_registry_and_time(summary: dic
     assert max(errors.values()) < 1e-3
     for precision in ("int8", "fp16"):
         assert -1 <= summary["quantisation"][f"{precision}_success_drop"] <= 1
-    assert summary["promotion"]["promoted"]
-    assert summary["promotion"]["version"] == 1
+    promotion = summary["promotion"]
+    if released_bundle() is None:
+        assert (promotion["promoted"], promotion["version"]) == (True, 1)
+    else:
+        assert (promotion["champion_version"], promotion["version"]) == (1, 2)
+        assert promotion["promoted"] is not promotion["reason"].startswith("released champion kept")
+        assert 0 <= promotion["champion_success_at_1"] <= promotion["champion_success_at_16"] <= 1
     assert set(summary["seconds"]) == {"simulate_shard-0", "simulate_shard-1", *STEPS}
 
 
@@ -134,7 +141,7 @@ def test_mlflow_holds_one_parent_with_a_child_a_step(folder: Path, summary: dict
     assert parent.data.tags["genrf.dataset_sha256"] == summary["dataset_sha256"]
     curve = client.get_metric_history(children["train_surrogate"].info.run_id, "validation_loss")
     assert len(curve) == 2
-    version = client.get_model_version_by_alias("genrf", "champion")
+    version = client.get_model_version_by_alias("genrf", "challenger")
     assert version.run_id == children["promote_model"].info.run_id
     assert version.tags["parent_run"] == parent.info.run_id
 

@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from genrf.errors import CheckpointError
+from genrf.generation import released
+from genrf.generation.bundle import write_manifest
+from genrf.generation.sampler import SamplerSettings
+from genrf.spec import Conditions, DesignSpec
+from tests.models.circuits import conditioning
 from training import tracking
 from training.config import Config
 from training.config_file import load_config
-from training.registry import CHALLENGER, CHAMPION, Score, promote
+from training.registry import CHALLENGER, CHAMPION, Score, judge_bundle, promote
+from training.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, write_specifications
 from training.tracking import open_store, step_run, store_uri
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -26,12 +32,18 @@ class Registry:
         self.offered = 0
 
     def offer(
-        self, success: tuple[float, float, float], specifications: str = "set-1", judge: Any = None, again: bool = False
+        self,
+        success: tuple[float, float, float],
+        specifications: str = "set-1",
+        judge: Any = None,
+        again: bool = False,
+        released: str = "",
+        split: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         self.offered += not again
         self.monkeypatch.setenv(tracking.PIPELINE_RUN, f"{self.config.tracking.registered_model}-{self.offered}")
         folder = self.folder / str(self.offered)
-        for name in ("bundle", "quantised", "evaluation"):
+        for name in ("prepared", "bundle", "quantised", "evaluation"):
             (folder / name).mkdir(parents=True, exist_ok=True)
             (folder / name / "content.txt").write_text(f"{name} {self.offered}")
         entry = {"class": "lna", "level": "exact", "method": "generator"}
@@ -39,10 +51,12 @@ class Registry:
         other = {**entry, "level": "relaxed", "success_at_64": 1.0}
         content = {"specifications": specifications, "methods": [entry, other]}
         (folder / "evaluation" / "evaluation.json").write_text(json.dumps(content))
+        if split:
+            (folder / "prepared" / "report.json").write_text(json.dumps({"split": split}))
         with step_run(self.config, "promote_model") as run:
             run.set_tags({tracking.DATASET_TAG: "abc"}, parent=True)
             inputs = [folder / name for name in ("prepared", "bundle", "quantised", "evaluation")]
-            return promote(self.config, *inputs, folder / "out", judge)
+            return promote(self.config, *inputs, folder / "out", judge, released=released)
 
     def version(self, alias: str) -> Any:
         client, _ = open_store(self.config)
@@ -150,6 +164,155 @@ def test_the_champion_can_be_fetched_by_its_alias(registry: Registry, tmp_path: 
     mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)
     assert (tmp_path / "models" / "bundle" / "content.txt").read_text() == "bundle 1"
     assert (tmp_path / "models" / "quantised" / "content.txt").is_file()
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Released weights in the package; their identity."""
+    folder = tmp_path / "package"
+    folder.mkdir()
+    conditioning().save(folder)
+    sampler = SamplerSettings(steps=8, conditions_size=5)
+    identity = write_manifest(folder, precision="fp32", models={}, sampler=sampler, latent_size=4).identity
+    data = {"dataset_sha256": "da7a", "split": {"seed": 2026, "test_share": 0.1}}
+    card = {"identity": identity, "commit": "beef", "recipe": "full", "data": data}
+    (folder / "card.json").write_text(json.dumps(card))
+    monkeypatch.setattr(released, "released_folder", lambda: folder)
+    return identity
+
+
+class Judge:
+    """Stands for the simulations of the champion's designs."""
+
+    def __init__(self, success: float) -> None:
+        self.success = success
+        self.judged: list[Path] = []
+
+    def __call__(self, config: Config, prepared: Path, bundle: Path) -> Score:
+        self.judged.append(bundle)
+        return Score(f"set-{len(self.judged)}", {"success_at_64": self.success, "success_at_8": 0.5})
+
+
+def test_released_weights_are_the_first_champion_and_are_kept_if_better(registry: Registry, weights: str) -> None:
+    judge = Judge(0.95)
+    result = registry.offer((0.2, 0.4, 0.6), judge=judge, released=weights)
+    assert (result["champion_version"], result["version"], result["promoted"]) == (1, 2, False)
+    assert (registry.number(CHAMPION), registry.number(CHALLENGER)) == (1, 2)
+    assert result["reason"].startswith("released champion kept: worse than version 1, the released weights: ")
+    assert "0.600 against 0.950" in result["reason"]
+    assert result["champion_success_at_64"] == 0.95
+    assert judge.judged == [released.released_folder()]
+
+
+def test_a_better_challenger_takes_the_place_of_the_released_weights(registry: Registry, weights: str) -> None:
+    result = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.5), released=weights)
+    assert result["promoted"]
+    assert result["reason"].startswith("better than version 1, the released weights: ")
+    assert registry.number(CHAMPION) == result["version"] == 2
+
+
+def test_the_first_champion_leads_back_to_its_card(registry: Registry, weights: str, tmp_path: Path) -> None:
+    import mlflow
+
+    registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), released=weights)
+    version = registry.version(CHAMPION)
+    assert version.tags["released"] == weights
+    assert version.tags[tracking.DATASET_TAG] == "da7a"
+    assert (version.tags[tracking.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
+    store = store_uri(registry.config)
+    uri = f"models:/{registry.config.tracking.registered_model}@champion"
+    mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)
+    card = json.loads((tmp_path / "models" / version.tags["card"]).read_text())
+    assert card["identity"] == weights
+    assert (tmp_path / "models" / "bundle" / "manifest.json").is_file()
+
+
+def test_there_is_only_one_first_champion(registry: Registry, weights: str) -> None:
+    first = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.5), released=weights)
+    again = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.5), released=weights, again=True)
+    assert (again["version"], again["reason"]) == (first["version"], "is the champion already")
+    third = registry.offer((0.2, 0.4, 0.5), released=weights)
+    assert (third["version"], third["champion_version"]) == (3, 2)
+    assert "fairness" not in third
+
+
+def test_killed_before_it_had_its_alias_it_is_found_again(
+    registry: Registry, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+
+        def stop(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(MlflowClient, "set_registered_model_alias", stop)
+        registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), released=weights)
+    result = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), released=weights, again=True)
+    assert (result["champion_version"], result["version"]) == (1, 2)
+
+
+def test_a_champion_is_judged_once_on_the_same_specifications_with_the_same_code(
+    registry: Registry, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Judge(0.95)
+    registry.offer((0.2, 0.4, 0.6), judge=judge, released=weights)
+    second = registry.offer((0.2, 0.4, 0.7), judge=judge, released=weights)
+    assert len(judge.judged) == 1
+    assert second["champion_success_at_64"] == 0.95
+    registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
+    assert len(judge.judged) == 2
+    monkeypatch.setenv(tracking.COMMIT, "decaf")
+    registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
+    assert len(judge.judged) == 3
+    monkeypatch.setenv(tracking.COMMIT, "decaf-dirty")
+    for _ in range(2):
+        registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
+    assert len(judge.judged) == 5
+
+
+def test_another_packages_released_champion_is_fetched_from_the_registry(
+    registry: Registry, weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    judge = Judge(0.95)
+    registry.offer((0.2, 0.4, 0.6), judge=judge, released=weights)
+    monkeypatch.setattr(released, "released_folder", lambda: tmp_path / "none")
+    assert not registry.offer((0.2, 0.4, 0.6), "set-2", judge=judge)["promoted"]
+    assert judge.judged[1].name == "bundle"
+    assert tmp_path in judge.judged[1].parents
+
+
+@pytest.mark.parametrize(
+    ("split", "fair"),
+    [
+        (None, False),
+        ({"seed": 2026, "test_share": 0.1}, True),
+        ({"seed": 2026, "test_share": 0.05}, True),
+        ({"seed": 2026, "test_share": 0.2}, False),
+        ({"seed": 7, "test_share": 0.1}, False),
+    ],
+)
+def test_the_record_says_whether_the_comparison_is_generous_to_the_released_weights(
+    registry: Registry, weights: str, split: dict[str, Any] | None, fair: bool
+) -> None:
+    result = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), released=weights, split=split)
+    assert ("generous" not in result["fairness"]) is fair
+    assert ("held out from the released weights too" in result["fairness"]) is fair
+
+
+def test_other_weights_than_those_that_were_planned_with_are_refused(registry: Registry, weights: str) -> None:
+    with pytest.raises(CheckpointError, match="the package has others or none"):
+        registry.offer((0.2, 0.4, 0.6), released="0" * 64)
+
+
+def test_a_bundle_that_does_not_know_a_class_cannot_be_judged(tmp_path: Path) -> None:
+    conditioning().save(tmp_path)
+    sampler = SamplerSettings(steps=8, conditions_size=5)
+    write_manifest(tmp_path, precision="fp32", models={}, sampler=sampler, latent_size=4)
+    spec = DesignSpec(circuit_class="pa", conditions=Conditions(frequency_hz=5e9, supply_v=2.0), name="a")
+    write_specifications([HeldOutSpecification(level="exact", row=0, spec=spec)], tmp_path / SPECIFICATIONS_FILE)
+    with pytest.raises(CheckpointError, match="was not trained on pa"):
+        judge_bundle(load_config(PARAMS), tmp_path, tmp_path)
 
 
 def test_an_incomplete_evaluation_is_refused(tmp_path: Path) -> None:
