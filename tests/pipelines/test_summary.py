@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -21,10 +22,10 @@ SUMMARY: dict[str, Any] = {
 
 
 def shown(promotion: dict[str, Any]) -> str:
-    console = Console(width=300, record=True, quiet=True)
+    output = io.StringIO()
     for table in tables(SUMMARY | {"promotion": promotion}):
-        console.print(table)
-    return console.export_text()
+        Console(width=300, file=output).print(table)
+    return output.getvalue()
 
 
 @pytest.mark.parametrize("fairness", ["the comparison is generous to them", None])
