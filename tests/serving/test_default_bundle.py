@@ -1,0 +1,73 @@
+"""Which models the server starts with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genrf.generation import released
+
+pytest.importorskip("kserve")
+
+
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Folders from which a designer was made; nothing is served. The package's folder for weights is empty."""
+    import serving.__main__ as program
+
+    folders: list[Path] = []
+
+    class Model:
+        def __init__(self, name: str, open_designer: Callable[[], Any], **settings: Any) -> None:
+            self.load = open_designer
+
+    class Server:
+        def __init__(self, repository: Any) -> None:
+            pass
+
+        def start(self, models: list[Any]) -> None:
+            pass
+
+    monkeypatch.setattr(program, "open_designer", lambda folder, **_: folders.append(folder))
+    monkeypatch.setattr(program, "DesignModel", Model)
+    monkeypatch.setattr(program, "DesignServer", Server)
+    monkeypatch.setattr(released, "released_folder", lambda: tmp_path / "pretrained")
+    monkeypatch.delenv("GENRF_BUNDLE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "other").mkdir()
+    return folders
+
+
+def start(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    from serving.__main__ import main
+
+    monkeypatch.setattr(sys, "argv", ["serving", *arguments])
+    return main()
+
+
+def test_the_released_weights_are_served_unless_a_bundle_is_named(
+    opened: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pretrained" / "manifest.json").write_text("{}")
+    assert start(monkeypatch) == 0
+    assert "serving: models: released with genrf" in capsys.readouterr().err
+    assert start(monkeypatch, "--bundle", "other") == 0
+    assert capsys.readouterr().err.endswith("serving: models: other\n")
+    monkeypatch.setenv("GENRF_BUNDLE", str(tmp_path / "other"))
+    assert start(monkeypatch) == 0
+    assert opened == [tmp_path / "pretrained", Path("other"), tmp_path / "other"]
+
+
+def test_without_any_models_it_says_what_to_do(
+    opened: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(monkeypatch) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("serving: ")
+    assert "manifest.json: missing" in error
+    assert not opened
