@@ -25,6 +25,9 @@ from training.tracking import PIPELINE_RUN
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
+InitialiseFrom = Annotated[
+    Path | None, typer.Option(help="Checkpoint, or a folder with one, whose weights training starts from.")
+]
 Overrides = Annotated[str, typer.Option(help='JSON of values laid over the recipe, such as {"data.rounds": 2}.')]
 
 DATA = Path("data")
@@ -106,21 +109,21 @@ def prepare(recipe: Recipe = DEFAULT_RECIPE) -> None:
 
 
 @app.command()
-def train_gan(recipe: Recipe = DEFAULT_RECIPE) -> None:
+def train_gan(recipe: Recipe = DEFAULT_RECIPE, initialise_from: InitialiseFrom = None) -> None:
     """Train the Cycle-GAN that proposes topologies."""
-    _train("topology_gan", recipe)
+    _train("topology_gan", recipe, initialise_from)
 
 
 @app.command()
-def train_diffusion(recipe: Recipe = DEFAULT_RECIPE) -> None:
+def train_diffusion(recipe: Recipe = DEFAULT_RECIPE, initialise_from: InitialiseFrom = None) -> None:
     """Train the diffusion model that draws component values."""
-    _train("sizing_diffusion", recipe)
+    _train("sizing_diffusion", recipe, initialise_from)
 
 
 @app.command()
-def train_surrogate(recipe: Recipe = DEFAULT_RECIPE) -> None:
+def train_surrogate(recipe: Recipe = DEFAULT_RECIPE, initialise_from: InitialiseFrom = None) -> None:
     """Train the model that ranks candidates."""
-    _train("surrogate", recipe)
+    _train("surrogate", recipe, initialise_from)
 
 
 @app.command()
@@ -216,11 +219,12 @@ def _models() -> list[Path]:
     return [ARTIFACTS / name for name in ("prepared", "topology_gan", "sizing_diffusion", "surrogate")]
 
 
-def _train(name: str, recipe: str) -> None:
+def _train(name: str, recipe: str, initialise_from: Path | None) -> None:
     import training.train
 
     function = getattr(training.train, f"train_{name}")
-    _run(name, recipe, name, lambda config, output: function(config, ARTIFACTS / "prepared", output))
+    prepared = ARTIFACTS / "prepared"
+    _run(name, recipe, name, lambda config, output: function(config, prepared, output, initialise_from))
 
 
 def _run(

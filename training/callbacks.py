@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.callbacks.weight_averaging import WeightAveraging
 from rich.progress import Progress, TaskID
 from torch import Tensor
 
@@ -22,17 +20,72 @@ MONITOR = "validation_loss"
 """The loss that decides which weights are best."""
 
 
-class MovingAverage(WeightAveraging):
-    """Exponential moving average of the weights, which is validated and kept. Young averages forget faster."""
+class MovingAverage(Callback):
+    """Exponential moving average of the weights, which is validated and kept. Young averages forget faster.
+
+    Checkpoints hold the averages as ``state_dict`` and the weights as ``current_model_state``, as those of Lightning's
+    own callback do. That one keeps its count on the device and waits for it at every step.
+    """
 
     def __init__(self, decay: float) -> None:
-        # Lightning's own average is a local function, which cannot travel to the processes of DDP.
-        super().__init__(use_buffers=False, multi_avg_fn=partial(_move_average, decay))
+        self._decay = decay
+        self._averages: list[Tensor] = []
+        self._count = 0
+        self._resumed: dict[str, Tensor] | None = None
 
+    @torch.no_grad()
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The weights are on the device, read from a checkpoint if there was one: then they are the averages."""
+        self._averages = [parameter.detach().clone() for parameter in pl_module.parameters()]
+        if self._resumed is not None:
+            pl_module.load_state_dict(self._resumed)
+            self._resumed = None
 
-def _move_average(decay: float, averages: list[Tensor], weights: list[Tensor], count: Tensor | int) -> None:
-    young = (1.0 + float(count)) / (10.0 + float(count))
-    torch._foreach_lerp_(averages, weights, 1.0 - min(decay, young))
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the averages; the first are the weights themselves."""
+        young = (1.0 + self._count) / (10.0 + self._count)
+        weights = [parameter.detach() for parameter in pl_module.parameters()]
+        if self._count == 0:
+            torch._foreach_copy_(self._averages, weights)
+        else:
+            torch._foreach_lerp_(self._averages, weights, 1.0 - min(self._decay, young))
+        self._count += 1
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Validate the averages."""
+        self._swap(pl_module)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train the weights."""
+        self._swap(pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put the averages in the weights' place."""
+        names = [name for name, _ in pl_module.named_parameters()]
+        checkpoint["current_model_state"] = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {**checkpoint["state_dict"], **dict(zip(names, self._averages, strict=True))}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the weights until the averages, which are in their place, have been read."""
+        self._resumed = checkpoint["current_model_state"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Steps averaged so far."""
+        return {"count": self._count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._count = state_dict["count"]
+
+    @torch.no_grad()
+    def _swap(self, pl_module: LightningModule) -> None:
+        weights = [parameter.detach() for parameter in pl_module.parameters()]
+        kept = [average.clone() for average in self._averages]
+        torch._foreach_copy_(self._averages, weights)
+        torch._foreach_copy_(weights, kept)
 
 
 class LossHistory(Callback):
@@ -41,12 +94,19 @@ class LossHistory(Callback):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._steps = 0
         self._rows: list[list[float]] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """One step more."""
+        self._steps += 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validation has run by now; the checkpoint is written afterwards."""
         losses = trainer.callback_metrics
-        step = (trainer.current_epoch + 1) * trainer.num_training_batches
+        step = self._steps
         self._rows.append([step, float(losses["train_loss"]), float(losses[MONITOR])])
         if trainer.is_global_zero:
             log_metrics({"train_loss": self._rows[-1][1], MONITOR: self._rows[-1][2]}, step)
@@ -56,11 +116,11 @@ class LossHistory(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Rows so far."""
-        return {"rows": [list(row) for row in self._rows]}
+        return {"rows": [list(row) for row in self._rows], "steps": self._steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on after the rows of a checkpoint."""
-        self._rows = [list(row) for row in state_dict["rows"]]
+        self._rows, self._steps = [list(row) for row in state_dict["rows"]], state_dict["steps"]
 
     @classmethod
     def rows_of(cls, checkpoint: dict[str, Any]) -> list[list[float]]:

@@ -16,6 +16,10 @@ SLACK_SCALES = (0.0, 0.05, 0.2, 0.6)
 ALL_BOUNDS_SHARE = 0.5
 """Share of rows for which every specification metric is bounded."""
 
+Constants = tuple[Tensor, Tensor, Tensor, Tensor]
+"""1 where a metric is better when higher (n,); 1 where a class specifies it (classes, n); the class's fixed bounds, NaN
+where it has none (classes, n); the slacks."""
+
 
 class RowConditions:
     """Turns the metrics of training rows into specification vectors."""
@@ -36,7 +40,9 @@ class RowConditions:
             for constraint in definition.requirements:
                 index = conditioning.metrics.index(constraint.metric)
                 required[position, index] = conditioning.standardise(name, constraint.metric, constraint.bound)
-        self._higher, self._specified, self._required = higher, specified, required
+        self._constants: Constants = (higher, specified, required, torch.tensor(SLACK_SCALES))
+        # Copying them at every step would make the host wait for the GPU.
+        self._copies: dict[torch.device, Constants] = {}
 
     def __call__(self, metrics: Tensor, conditions: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Specification vectors (B, D) that the rows meet.
@@ -47,15 +53,14 @@ class RowConditions:
         """
         device = metrics.device
         batch, n = metrics.shape
-        higher = self._higher.to(device)
+        higher, specified, required, scales = self._on(device)
         position = conditions[:, : self._n_classes].argmax(dim=1)
-        specified = self._specified.to(device)[position]  # (B, n)
-        required = self._required.to(device)[position]  # (B, n)
+        specified, required = specified[position], required[position]  # (B, n) each
 
         def uniform(*shape: int) -> Tensor:
             return torch.rand(*shape, generator=generator, device=device)
 
-        scale = torch.tensor(SLACK_SCALES, device=device)[(uniform(batch) * len(SLACK_SCALES)).long()]
+        scale = scales[(uniform(batch) * len(SLACK_SCALES)).long()]
         slack = -torch.log(uniform(batch, n).clamp_min(1e-6)) * scale[:, None]
         bound = torch.where(higher > 0, metrics - slack, metrics + slack)
         all_bounds = uniform(batch, 1) < ALL_BOUNDS_SHARE
@@ -73,3 +78,9 @@ class RowConditions:
         features[..., 2] = bound * (1 - higher)
         features[..., 3] = shown * (1 - higher)
         return torch.cat([conditions, features.flatten(1)], dim=1)
+
+    def _on(self, device: torch.device) -> Constants:
+        if device not in self._copies:
+            higher, specified, required, scales = (constant.to(device) for constant in self._constants)
+            self._copies[device] = (higher, specified, required, scales)
+        return self._copies[device]

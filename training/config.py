@@ -108,8 +108,15 @@ class TrainingConfig:
     """Steps between validations, each of which writes a checkpoint."""
     early_stopping_patience: int
     """Validations without improvement after which training stops."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"]
-    """Arithmetic of the training steps; ``auto`` is bf16 on a GPU that has it and fp32 elsewhere."""
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"]
+    """Arithmetic of the training steps. ``auto`` is fp32 on a CPU; on a GPU it is bf16 for the sizing model and tf32 (32 bits,
+    matrix products with 10 of their 23) for the others."""
+    compile: Literal["auto", "off", "graphs"]
+    """Whether the network is compiled for the training steps, which takes a minute or two first: ``auto`` on a GPU only,
+    ``graphs`` with CUDA graphs as well. The GAN, whose steps are many small ones, never is."""
+    max_minutes: float | None
+    """Minutes at most, or null. The learning rate follows whichever limit is nearer, steps or minutes; how many steps fit
+    depends on the machine."""
     devices: int
     """Processes with a GPU (or a share of the CPU) each; more than one trains with DDP."""
 
@@ -119,6 +126,8 @@ class TrainingConfig:
         _at_least(section, self, 1, "early_stopping_patience")
         _at_least(section, self, 0, "weight_decay", "gradient_clip")
         _positive(section, self, "learning_rate")
+        if self.max_minutes is not None:
+            _positive(section, self, "max_minutes")
         if not 0 <= self.ema_decay < 1:
             _refuse(section, self, "ema_decay", "at least 0 and below 1")
 
@@ -234,7 +243,7 @@ class TrackingConfig:
     experiment: str
     """MLflow experiment, and the project in Weights & Biases."""
     tracking_uri: str
-    """MLflow store; the environment variable MLFLOW_TRACKING_URI wins."""
+    """MLflow store, or "off" to record nothing; the environment variable MLFLOW_TRACKING_URI wins."""
     registered_model: str
     """Name in the model registry; champion and challenger are its aliases."""
     wandb: Literal["off", "offline", "online"]

@@ -1,13 +1,15 @@
 """The prepared dataset as tensors in memory, cut into batches without a loader.
 
 A batch is indexed out of whole tensors on the training device, which is far faster than collating rows, and is trimmed
-to its longest circuit. Rows of similar length are put together, so that little is computed on empty slots.
+to its longest circuit. Rows of similar length are put together, so that little is computed on empty slots. A GPU is
+waited for once an epoch, when the lengths of all its batches are read, and never between steps.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -98,7 +100,7 @@ class PreparedData:
         Evolution leaves thousands of rows of some topologies and one of others.
         """
         tokens = torch.cat([self.kinds.flatten(1), self.nets.flatten(1)], dim=1).numpy()
-        _, topology, counts = np.unique(tokens, axis=0, return_inverse=True, return_counts=True)
+        _, topology, counts = np.unique(_row_keys(tokens), return_inverse=True, return_counts=True)
         scale = counts[topology].astype(np.float32) ** -exponent
         return replace(self, weight=self.weight * self.balance * torch.from_numpy(scale))
 
@@ -116,7 +118,8 @@ class PreparedData:
 class TrainingBatches:
     """An endless supply of rows, cut into epochs of equally many batches; epoch e is the same whenever it is drawn.
 
-    In distributed training every process draws the same rows and takes its share of each batch.
+    In distributed training every process draws the same rows and takes its share of each batch. Draws on a GPU are other
+    ones than on a CPU.
 
     Args:
         data: the training split.
@@ -128,8 +131,9 @@ class TrainingBatches:
 
     def __init__(self, data: PreparedData, *, batch_size: int, batches: int, seed: int, weighted: bool) -> None:
         self._data, self._batch_size, self._batches, self._seed = data, batch_size, batches, seed
-        self._weight = data.weight if weighted else torch.ones(len(data))
-        self._lengths = (data.kinds > 0).sum(dim=1).cpu()
+        self._cumulative = _cumulative(data.weight if weighted else torch.ones(len(data)))
+        self._lengths = (data.kinds > 0).sum(dim=1)
+        self._widths: tuple[int, ...] = ()
         self._epoch = 0
 
     @property
@@ -142,28 +146,53 @@ class TrainingBatches:
         self._epoch = epoch
 
     def to(self, device: torch.device) -> None:
-        """Keep the rows on a device from now on."""
+        """Keep the rows on a device from now on, and draw them there."""
         self._data = self._data.to(device)
+        self._cumulative, self._lengths = self._cumulative.to(device), self._lengths.to(device)
+
+    def fix_widths(self, count: int) -> dict[int, Batch]:
+        """Trim batches to one of a few numbers of slots from now on, and not each to its longest circuit, for what is
+        made for one shape at a time.
+
+        Returns:
+            For each number of slots a batch of this process's size.
+        """
+        share = torch.diff(self._cumulative, prepend=self._cumulative.new_zeros(1)).float()
+        by_length = torch.zeros(self._data.kinds.shape[1] + 1, device=share.device).index_add_(0, self._lengths, share)
+        self._widths = best_widths(by_length.tolist(), count)
+        rank, world = _process()
+        rows = len(range(rank, self._batch_size, world))
+        examples = {}
+        for width in self._widths:
+            fitting = (self._lengths <= width).nonzero().flatten()
+            index = fitting[torch.arange(rows, device=fitting.device) % len(fitting)]
+            examples[width] = self._data.batch(index, width)
+        return examples
+
+    def free_widths(self) -> None:
+        """Trim each batch to its longest circuit again."""
+        self._widths = ()
 
     def __len__(self) -> int:
         return self._batches
 
     def __iter__(self) -> Iterator[Batch]:
         rank, world = _process()
-        generator = torch.Generator().manual_seed(step_seed(self._seed, self._epoch))
-        for index in self._epoch_index(generator).split(self._batch_size):
-            slots = int(self._lengths[index].max())
-            yield self._data.batch(index[rank::world].to(self._data.kinds.device), slots)
+        generator = torch.Generator(device=self._lengths.device).manual_seed(step_seed(self._seed, self._epoch))
+        index = self._epoch_index(generator)  # (batches, batch_size)
+        for rows, longest in zip(index, self._lengths[index].amax(dim=1).tolist(), strict=True):
+            slots = next((width for width in self._widths if width >= longest), longest)
+            yield self._data.batch(rows[rank::world], slots)
 
     def _epoch_index(self, generator: torch.Generator) -> Tensor:
-        """Rows of one epoch in order, (batches * batch_size,)."""
-        count = self._batches * self._batch_size
-        rows = draw_by_weight(self._weight, count, generator)[torch.randperm(count, generator=generator)]
+        """Rows of one epoch in order, (batches, batch_size)."""
+        count, device = self._batches * self._batch_size, generator.device
+        rows = _draw(self._cumulative, count, generator)
+        rows = rows[torch.randperm(count, generator=generator, device=device)]
         group = LENGTH_GROUP * self._batch_size
-        parts = [part[self._lengths[part].argsort(stable=True)] for part in rows.split(group)]
-        batches = [batch for part in parts for batch in part.split(self._batch_size)]
-        order = torch.randperm(len(batches), generator=generator)
-        return torch.cat([batches[i] for i in order.tolist()])
+        rows = torch.cat([part[self._lengths[part].argsort(stable=True)] for part in rows.split(group)])
+        batches = torch.randperm(self._batches, generator=generator, device=device)
+        return rows.view(self._batches, self._batch_size)[batches]
 
 
 class ValidationBatches:
@@ -194,11 +223,49 @@ class ValidationBatches:
 
 def draw_by_weight(weight: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Indices (count,) in order: each comes up as often as its weight (N,) says, within one."""
+    return _draw(_cumulative(weight), count, generator)
+
+
+def best_widths(share: Sequence[float], count: int) -> tuple[int, ...]:
+    """The numbers of slots, at most so many, to which circuits are padded with the fewest empty slots.
+
+    Args:
+        share: (M + 1,) share of the circuits that have 0 .. M devices.
+    """
+    lengths = [length for length, value in enumerate(share) if length and value > 0]
+    longest = lengths[-1]
+
+    def padded(widths: tuple[int, ...]) -> float:
+        return sum(share[length] * next(width for width in widths if width >= length) for length in lengths)
+
+    inner = min(count, len(lengths)) - 1
+    return min(((*chosen, longest) for chosen in itertools.combinations(lengths[:-1], inner)), key=padded)
+
+
+def _cumulative(weight: Tensor) -> Tensor:
+    """Share of the total weight (N,) up to each row, (N,) in double precision."""
     cumulative = weight.double().cumsum(0)
-    # Evenly spaced quantiles with one random shift.
-    shift = torch.rand(1, generator=generator, dtype=torch.float64)
-    quantile = (torch.arange(count, dtype=torch.float64) + shift) / count
-    return torch.searchsorted(cumulative / cumulative[-1], quantile).clamp(max=len(weight) - 1)
+    return cumulative / cumulative[-1]
+
+
+def _draw(cumulative: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Evenly spaced quantiles (count,) with one random shift, as indices of the rows that they fall into."""
+    device = cumulative.device
+    shift = torch.rand(1, generator=generator, dtype=torch.float64, device=device)
+    quantile = (torch.arange(count, dtype=torch.float64, device=device) + shift) / count
+    return torch.searchsorted(cumulative, quantile).clamp(max=len(cumulative) - 1)
+
+
+def _row_keys(tokens: np.ndarray) -> np.ndarray:
+    """Numbers (N,) that are equal where rows of small integers (N, T) are: sums modulo 2^64 with fixed random factors.
+
+    Sorting them is some fifty times as fast as sorting the rows.
+    """
+    keys = np.zeros(len(tokens), dtype=np.uint64)
+    factors = np.random.default_rng(0).integers(2**64, size=tokens.shape[1], dtype=np.uint64)
+    for column, factor in zip(tokens.T, factors, strict=True):
+        keys += column.astype(np.uint64) * factor
+    return keys
 
 
 def step_seed(*parts: int) -> int:

@@ -2,7 +2,7 @@
 
 A run that was killed and is started again with the same output folder ends in the same weights as one that was not: an
 epoch is ``validate_every`` steps, a checkpoint is written at its end, and all draws depend on the seed and the step
-alone.
+alone. Only a training with a limit in minutes depends on the clock.
 
 Files in the output folder: ``model.pt`` (the best averaged weights), ``losses.csv``, and while training runs
 ``checkpoints/``.
@@ -30,10 +30,14 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from genrf.errors import CheckpointError, GenRFError
 from genrf.files import write_json
 from training.callbacks import MONITOR, KeepRowsOnDevice, LossHistory, MovingAverage, StepProgress
+from training.compiled import CompileNetwork
 from training.config import TrainingConfig
 from training.dataset import TrainingBatches, ValidationBatches
+from training.hardware import MatrixProducts, accelerator, arithmetic, lightning_precision, strategy
 from training.lightning_modules import CircuitTraining
 from training.models.base import MODEL
+from training.throughput import Throughput
+from training.time_limit import TimeLimit
 
 LOSSES = "losses.csv"
 REPORT = "report.json"
@@ -61,13 +65,15 @@ def fit(
         identity: digest of configuration and data. What is found under another identity is discarded.
 
     Returns:
-        ``steps``, ``best_validation_loss`` and ``parameters``; nothing in all but the main process of several.
+        ``steps``, ``best_validation_loss``, ``parameters``, ``checkpoint_megabytes`` and what `Throughput.report_of`
+        says; nothing in all but the main process of several.
 
     Raises:
         CheckpointError: if what was left by an interrupted training is damaged.
     """
     if len(train) != settings.validate_every:
         raise ValueError(f"{len(train)} batches an epoch, but validate_every is {settings.validate_every}")
+    started = time.monotonic()
     output.mkdir(parents=True, exist_ok=True)
     identity = hashlib.sha256(identity.encode()).hexdigest()
     if not is_main_process():
@@ -88,7 +94,20 @@ def fit(
     history = LossHistory(output / LOSSES)
     if not (last.exists() and _is_finished(_read_checkpoint(last), settings)):
         with _quiet():
-            trainer = _trainer(module, settings, checkpoints, history, KeepRowsOnDevice(train, validation), description)
+            trainer = _trainer(
+                module,
+                settings,
+                [
+                    # In this order: rows are on the device when the network is compiled for their lengths.
+                    KeepRowsOnDevice(train, validation),
+                    CompileNetwork(settings.compile, train),
+                    MovingAverage(settings.ema_decay),
+                    TimeLimit(settings.max_minutes, started),
+                    history,
+                ],
+                checkpoints,
+                description,
+            )
             try:
                 trainer.fit(module, train, validation, ckpt_path=last if last.exists() else None, weights_only=True)
             except SystemExit as error:
@@ -109,9 +128,11 @@ def fit(
     module.model.cpu().eval()
     module.model.save_checkpoint(output / MODEL)
     report = {
-        "steps": len(losses) * settings.validate_every,
+        "steps": int(losses[-1][0]),
         "best_validation_loss": min(row[2] for row in losses),
         "parameters": sum(parameter.numel() for parameter in module.model.parameters()),
+        "checkpoint_megabytes": round((output / MODEL).stat().st_size / 1e6, 3),
+        **Throughput.report_of(state),
     }
     write_json(report_path, report)
     shutil.rmtree(checkpoints)
@@ -121,17 +142,17 @@ def fit(
 def _trainer(
     module: CircuitTraining,
     settings: TrainingConfig,
+    own: list[Callback],
     checkpoints: Path,
-    history: LossHistory,
-    rows: KeepRowsOnDevice,
     description: str,
 ) -> Trainer:
     epochs = math.ceil(settings.max_steps / settings.validate_every)
+    numbers = arithmetic(settings.precision, module)
     callbacks: list[Callback] = [
-        MovingAverage(settings.ema_decay),
+        MatrixProducts(numbers),
+        *own,
+        Throughput(settings.batch_size),
         EarlyStopping(monitor=MONITOR, patience=settings.early_stopping_patience, check_on_train_epoch_end=False),
-        history,
-        rows,
         StepProgress(description, epochs * settings.validate_every),
         # At the end, so that a checkpoint holds what the others learnt from the same validation. One is the best so
         # far; the other, from which an interrupted training goes on, is written at every validation.
@@ -146,11 +167,11 @@ def _trainer(
             dirpath=checkpoints, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
         ),
     ]
-    return Trainer(
-        accelerator="auto" if torch.cuda.is_available() else "cpu",
+    trainer = Trainer(
+        accelerator=accelerator(),
         devices=settings.devices,
-        strategy=_strategy(settings.devices),
-        precision=_precision(settings.precision),
+        strategy=strategy(settings.devices, module),
+        precision=lightning_precision(numbers),
         max_epochs=epochs,
         gradient_clip_val=(settings.gradient_clip or None) if module.automatic_optimization else None,
         num_sanity_val_steps=0,
@@ -160,19 +181,14 @@ def _trainer(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    # Several processes would ask each other at every step whether one was told to stop, and wait for the GPU to answer.
+    # Whoever stops one stops all of them.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
+    return trainer
 
 
-def _strategy(devices: int) -> str:
-    if devices == 1:
-        return "auto"
-    # Under torchrun or a TrainJob the processes exist already; otherwise this one starts them.
-    return "ddp" if "WORLD_SIZE" in os.environ else "ddp_spawn"
-
-
-def _precision(name: str) -> Any:
-    if name == "auto":
-        return "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
-    return {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[name]
+def _nothing() -> None:
+    """In place of what is not wanted."""
 
 
 def is_main_process() -> bool:
@@ -219,9 +235,11 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _is_finished(checkpoint: dict[str, Any], settings: TrainingConfig) -> bool:
-    """Whether training had ended when the checkpoint was written, by its steps or by early stopping."""
+    """Whether training had ended when the checkpoint was written: by its steps, its minutes or early stopping."""
     stopping = next(state for name, state in checkpoint["callbacks"].items() if name.startswith("EarlyStopping"))
     stopped = stopping["wait_count"] >= settings.early_stopping_patience
+    if settings.max_minutes is not None and TimeLimit.share_of(checkpoint) >= 1.0:
+        return True
     return bool(stopped or (checkpoint["epoch"] + 1) * settings.validate_every >= settings.max_steps)
 
 

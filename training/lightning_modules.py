@@ -7,8 +7,9 @@ resumed makes the same draws as one that was not.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
@@ -23,7 +24,8 @@ from training.muon import Muon
 
 Condition = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Metrics (B, n_metrics), conditions (B, C) and a generator -> specification vectors (B, D) that the rows meet."""
-
+Network = Callable[..., Any]
+"""The forward pass of a model."""
 
 HIDDEN_RATE = 4.0
 """Learning rate of the hidden matrices, in multiples of the others'."""
@@ -35,12 +37,39 @@ class CircuitTraining(LightningModule):
     """Base of the training modules: optimiser, schedule and reproducible draws. ``self.model`` is what is trained."""
 
     model: BaseCircuitModel
+    bf16_is_enough: ClassVar[bool] = False
+    """Whether matrix products and activations of 8 bits' precision cost no quality."""
+    compilable: ClassVar[bool] = True
+    """Whether a step is one pass of ``model`` and what `objective` makes of it."""
 
     def __init__(self, model: BaseCircuitModel, settings: TrainingConfig, seed: int) -> None:
         super().__init__()
         self.model = model
         self.settings = settings
         self.seed = seed
+        self.time_share = 0.0
+        """Share of the allowed time that is used up; `training.time_limit` sets it."""
+        self.compiled: Network | None = None
+        """What runs in the model's place in training steps; `training.compiled` sets it."""
+
+    @abstractmethod
+    def objective(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """What a training step minimises."""
+
+    @property
+    def network(self) -> Network:
+        """The model, or what runs in its place. Validation, of other shapes and seldom, runs the model itself."""
+        return self.compiled if self.compiled is not None and self.training else self.model
+
+    def schedule(self, step: int, least: float = 0.0) -> float:
+        """Learning rate in multiples of its peak: linear warm-up, then half a cosine.
+
+        It is at `least` when the steps or the minutes are used up, whichever comes first.
+        """
+        settings = self.settings
+        rising = max((step + 1) / max(1.0, WARMUP_SHARE * settings.max_steps), self.time_share / WARMUP_SHARE)
+        share = max(step / settings.max_steps, self.time_share)
+        return min(1.0, rising) * max(0.5 * (1.0 + math.cos(math.pi * min(1.0, share))), least)
 
     def step_generator(self) -> torch.Generator:
         """Random numbers of this training step and process."""
@@ -51,7 +80,7 @@ class CircuitTraining(LightningModule):
         return self._generator(1, batch_index, self.global_rank)
 
     def configure_optimizers(self) -> Any:
-        """Muon and AdamW with linear warm-up and half a cosine down to zero; only matrices are decayed."""
+        """Muon and AdamW; only matrices are decayed."""
         settings = self.settings
         hidden = self.model.hidden_matrices()
         known = {id(parameter) for parameter in hidden}
@@ -62,13 +91,7 @@ class CircuitTraining(LightningModule):
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
-
-        def scale(step: int) -> float:
-            rising = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * settings.max_steps))
-            falling = 0.5 * (1.0 + math.cos(math.pi * min(1.0, step / settings.max_steps)))
-            return rising * falling
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, scale)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self.schedule)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _generator(self, *parts: int) -> torch.Generator:
@@ -79,6 +102,8 @@ class SizingDiffusionTraining(CircuitTraining):
     """Denoising loss of Karras et al. (2022), eq. 8, with the specification dropped now and then for guidance."""
 
     model: SizingDiffusion
+    # What is learnt is to take noise away; rounding of the activations is far below it.
+    bf16_is_enough = True
 
     def __init__(
         self,
@@ -95,9 +120,13 @@ class SizingDiffusionTraining(CircuitTraining):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Mean weighted squared error over the devices of the batch."""
-        loss = self._loss(batch, self.step_generator(), self._drop)
+        loss = self.objective(batch, self.step_generator())
         self.log("train_loss", loss, batch_size=len(batch.kinds))
         return loss
+
+    def objective(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """See `CircuitTraining.objective`."""
+        return self._loss(batch, generator, self._drop)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """The same with the same draws at every validation, never dropping the specification."""
@@ -117,7 +146,7 @@ class SizingDiffusionTraining(CircuitTraining):
         noise = torch.randn(batch.values.shape, generator=generator, device=device)
         present = (batch.kinds > 0).float()
         noisy = (batch.values + sigma[:, None] * noise) * present
-        denoised = self.model(noisy, sigma, batch.kinds, batch.nets, specification).float()
+        denoised = self.network(noisy, sigma, batch.kinds, batch.nets, specification).float()
         weighted = self.model.loss_weight(sigma)[:, None] * (denoised - batch.values) ** 2 * present
         return weighted.sum() / present.sum()
 
@@ -126,6 +155,8 @@ class SurrogateTraining(CircuitTraining):
     """Gaussian likelihood of the measured metrics, weighted by a power of the predicted variance."""
 
     model: Surrogate
+    # Its errors are to be a hundredth of a metric's spread, where bf16 rounds to a two-hundredth: activations stay in 32
+    # bits.
 
     def __init__(self, model: Surrogate, settings: TrainingConfig, seed: int, *, beta: float = 0.5) -> None:
         super().__init__(model, settings, seed)
@@ -134,9 +165,13 @@ class SurrogateTraining(CircuitTraining):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """beta-NLL, Seitzer et al. (2022), eq. 5: points with a large predicted variance keep their say about the
         mean."""
-        loss, _ = self._losses(batch)
+        loss = self.objective(batch, self.step_generator())
         self.log("train_loss", loss, batch_size=len(batch.kinds))
         return loss
+
+    def objective(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """See `CircuitTraining.objective`; draws nothing."""
+        return self._losses(batch)[0]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Plain negative log-likelihood and mean absolute error."""
@@ -144,7 +179,7 @@ class SurrogateTraining(CircuitTraining):
         self.log("validation_loss", likelihood, on_epoch=True, sync_dist=True, batch_size=len(batch.kinds))
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.model(batch.values, batch.kinds, batch.nets, batch.conditions)
+        mean, log_variance = self.network(batch.values, batch.kinds, batch.nets, batch.conditions)
         mean, log_variance = mean.float(), log_variance.float()
         measured = ~batch.metrics.isnan()
         error = torch.where(measured, batch.metrics.nan_to_num() - mean, 0.0)

@@ -8,9 +8,9 @@ of the same paper (section 3.3), without which nothing would tie a specification
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from genrf.circuit.rules import is_legal
 from genrf.circuit.tokens import MAX_DEVICES, Tokens, decode
 from training.config import TrainingConfig
 from training.dataset import Batch, PreparedData
-from training.lightning_modules import WARMUP_SHARE, CircuitTraining, Condition
+from training.lightning_modules import CircuitTraining, Condition
 from training.models.topology_gan import TopologyGAN, one_hot, reconstruction_loss, validity_loss
 from training.prepare import Rows
 
@@ -41,6 +41,8 @@ VALIDITY_WEIGHT = 0.1
 GRADIENT_PENALTY = 0.05
 """Of the critics on real data: R1 of Mescheder et al., "Which Training Methods for GANs do actually Converge?" (2018), eq. 9."""
 CRITIC_LEARNING_RATE = 5e-4
+LEAST_LEARNING_RATE = 0.01
+"""In multiples of its peak, when training ends."""
 LEAST_WEIGHT = 0.05
 """Of the rows that are imitated: those far from useful teach what is legal, but also what is useless."""
 REPETITION_WEIGHT = 0.3
@@ -51,6 +53,7 @@ class TopologyGANTraining(CircuitTraining):
     """Two optimisers: generator and encoder against both critics."""
 
     model: TopologyGAN
+    compilable = False
 
     def __init__(
         self,
@@ -75,18 +78,24 @@ class TopologyGANTraining(CircuitTraining):
         builders = [*self.model.generator.parameters(), *self.model.encoder.parameters()]
         critics = [*self.model.topology_critic.parameters(), *self.model.specification_critic.parameters()]
 
-        def scale(step: int) -> float:
-            rising = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * settings.max_steps))
-            falling = 0.5 * (1.0 + math.cos(math.pi * min(1.0, step / settings.max_steps)))
-            return rising * max(falling, 0.01)
-
+        scale = partial(self.schedule, least=LEAST_LEARNING_RATE)
         optimisers = [
             torch.optim.AdamW(
                 builders, lr=settings.learning_rate, betas=(0.5, 0.99), weight_decay=settings.weight_decay, fused=True
             ),
-            torch.optim.AdamW(critics, lr=CRITIC_LEARNING_RATE, betas=(0.5, 0.99), weight_decay=settings.weight_decay),
+            torch.optim.AdamW(
+                critics,
+                lr=CRITIC_LEARNING_RATE,
+                betas=(0.5, 0.99),
+                weight_decay=settings.weight_decay,
+                fused=self.device.type == "cuda",
+            ),
         ]
         return optimisers, [torch.optim.lr_scheduler.LambdaLR(optimiser, scale) for optimiser in optimisers]
+
+    def objective(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """None of a single step: two optimisers have one each."""
+        raise NotImplementedError("a step of the GAN has two objectives")
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of generator and encoder, then one of the critics."""

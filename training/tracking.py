@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PIPELINE_RUN = "GENRF_PIPELINE_RUN"
 """Environment variable: identity of the pipeline run that a step belongs to."""
+NOWHERE = "off"
+"""In the store's place: record nothing."""
 COMMIT = "GENRF_COMMIT"
 """Environment variable: commit of the code, for images that hold no repository."""
 RUN_TAG = "genrf.pipeline_run"
@@ -90,6 +92,25 @@ class StepRun:
         self.set_tags({name: value for name, value in result.items() if isinstance(value, str | bool)})
 
 
+class UnrecordedRun(StepRun):
+    """Stands for the run of a step where nothing is recorded, on a machine without MLflow."""
+
+    def __init__(self) -> None:
+        """There is no store, run or parent."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Nothing."""
+
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        """Nothing."""
+
+    def set_tags(self, tags: Mapping[str, Any], parent: bool = False) -> None:
+        """Nothing."""
+
+    def log_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
 def numbers(result: Mapping[str, Any]) -> dict[str, float]:
     """The entries of a step's result that are figures."""
     return {
@@ -124,6 +145,9 @@ def step_run(config: Config, step: str) -> Iterator[StepRun]:
     The child ends as finished, failed or (on Ctrl-C and termination) killed.
     """
     global _active
+    if store_uri(config) == NOWHERE:
+        yield UnrecordedRun()
+        return
     client, experiment = open_store(config)
     parent = _parent(client, experiment, config)
     child = _child(client, experiment, parent, step)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from genrf.conditioning import FILE as NORMALISATION
 from genrf.conditioning import Conditioning
+from genrf.errors import CheckpointError
 from genrf.files import write_json
 from genrf.generation.bundle import sha256
 from genrf.generation.sampler import SamplerSettings
 from training.config import Config, TrainingConfig
 from training.dataset import PreparedData, TrainingBatches, ValidationBatches
+
+if TYPE_CHECKING:
+    from training.models.base import BaseCircuitModel
 
 SAMPLER = "sampler.json"
 GAN_VALIDATION_ROWS = 500
@@ -25,12 +29,16 @@ VALIDATION_ROWS = 2048
 """Rows on which a validation is done; more would cost training time and change nothing."""
 
 
-def train_topology_gan(config: Config, prepared: Path, output: Path) -> dict[str, Any]:
+def train_topology_gan(
+    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
+) -> dict[str, Any]:
     """Train the topology Cycle-GAN; writes ``model.pt``, ``losses.csv`` and ``report.json``.
 
     Args:
         prepared: folder written by `training.prepare.prepare_data`.
         output: folder to write; a killed training goes on there.
+        initialise_from: checkpoint of a model of the same configuration, or the folder of one, whose weights training
+            starts from, such as the champion's; none for random weights.
     """
     from training.conditioning import RowConditions
     from training.fit import fit
@@ -60,16 +68,20 @@ def train_topology_gan(config: Config, prepared: Path, output: Path) -> dict[str
     validation = ValidationBatches(
         rows.sample(GAN_VALIDATION_ROWS, seed, weighted=True), batch_size=GAN_VALIDATION_ROWS
     )
-    identity = config.digest("topology_gan") + dataset_identity(prepared)
+    identity = config.digest("topology_gan") + dataset_identity(prepared) + _initialise(model, initialise_from, output)
     return fit(module, train, validation, section, output, identity=identity, description="training the topology GAN")
 
 
-def train_sizing_diffusion(config: Config, prepared: Path, output: Path) -> dict[str, Any]:
+def train_sizing_diffusion(
+    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
+) -> dict[str, Any]:
     """Train the sizing model; writes ``model.pt``, ``sampler.json``, ``losses.csv`` and ``report.json``.
 
     Args:
         prepared: folder written by `training.prepare.prepare_data`.
         output: folder to write; a killed training goes on there.
+        initialise_from: checkpoint of a model of the same configuration, or the folder of one, whose weights training
+            starts from, such as the champion's; none for random weights.
     """
     from training.conditioning import RowConditions
     from training.fit import fit, is_main_process
@@ -95,6 +107,7 @@ def train_sizing_diffusion(config: Config, prepared: Path, output: Path) -> dict
     )
     train, validation = _batches(section, prepared, config.seed)
     identity = config.digest("sizing_diffusion") + dataset_identity(prepared)
+    identity += _initialise(model, initialise_from, output)
     report = fit(
         module, train, validation, section, output, identity=identity, description="training the sizing diffusion"
     )
@@ -107,12 +120,16 @@ def train_sizing_diffusion(config: Config, prepared: Path, output: Path) -> dict
     return report
 
 
-def train_surrogate(config: Config, prepared: Path, output: Path) -> dict[str, Any]:
+def train_surrogate(
+    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
+) -> dict[str, Any]:
     """Train the surrogate; writes ``model.pt``, ``losses.csv``, ``report.json`` and ``accuracy.json``.
 
     Args:
         prepared: folder written by `training.prepare.prepare_data`.
         output: folder to write; a killed training goes on there.
+        initialise_from: checkpoint of a model of the same configuration, or the folder of one, whose weights training
+            starts from, such as the champion's; none for random weights.
 
     Returns:
         The training's report and, for each metric, mean absolute error and calibration on unseen topologies.
@@ -135,7 +152,7 @@ def train_surrogate(config: Config, prepared: Path, output: Path) -> dict[str, A
     )
     module = SurrogateTraining(model, section, config.seed + 1)
     train, validation = _batches(section, prepared, config.seed + 1, least_weight=SURROGATE_LEAST_WEIGHT)
-    identity = config.digest("surrogate") + dataset_identity(prepared)
+    identity = config.digest("surrogate") + dataset_identity(prepared) + _initialise(model, initialise_from, output)
     report = fit(module, train, validation, section, output, identity=identity, description="training the surrogate")
     if not is_main_process():
         return report
@@ -147,6 +164,23 @@ def train_surrogate(config: Config, prepared: Path, output: Path) -> dict[str, A
 def dataset_identity(prepared: Path) -> str:
     """Digest of what the models train on."""
     return "".join(sha256(prepared / name) for name in ("train.npz", "validation.npz", NORMALISATION))
+
+
+def _initialise(model: BaseCircuitModel, source: Path | None, output: Path) -> str:
+    """Start from the weights of a checkpoint; returns what identifies them.
+
+    Raises:
+        CheckpointError: if it is missing, damaged or of another class, version or configuration.
+    """
+    from training.models.base import MODEL
+
+    if source is None:
+        return ""
+    path = source / MODEL if source.is_dir() else source
+    if path.resolve().parent == output.resolve():
+        raise CheckpointError(f"{path}: in the folder that is written; copy it elsewhere to start from it")
+    model.load_state_dict(type(model).load_checkpoint(path, model.config).state_dict())
+    return sha256(path)
 
 
 def _batches(

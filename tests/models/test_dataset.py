@@ -11,7 +11,7 @@ import torch
 from genrf.errors import InvalidInputError
 from tests.models.circuits import prepared_folder, random_rows
 from training import dataset
-from training.dataset import PreparedData, TrainingBatches, ValidationBatches
+from training.dataset import PreparedData, TrainingBatches, ValidationBatches, best_widths
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,39 @@ def test_a_batch_is_trimmed_to_its_longest_circuit(data: PreparedData) -> None:
         assert batch.kinds.shape[1] == int((batch.kinds > 0).sum(dim=1).max())
         assert batch.kinds.dtype == torch.int64
         assert batch.nets.dtype == torch.int64
+
+
+def test_widths_are_few_where_they_are_fixed(data: PreparedData) -> None:
+    """The same rows in the same order, padded."""
+    free = TrainingBatches(data, batch_size=32, batches=5, seed=0, weighted=True)
+    fixed = TrainingBatches(data, batch_size=32, batches=5, seed=0, weighted=True)
+    examples = fixed.fix_widths(3)
+    assert len(examples) == 3
+    assert max(examples) == int((data.kinds > 0).sum(dim=1).max())
+    for width, example in examples.items():
+        assert example.kinds.shape == (32, width)
+    for ours, theirs in zip(epoch(fixed, 1), epoch(free, 1), strict=True):
+        assert ours.shape[1] in examples
+        assert torch.equal(ours[:, : theirs.shape[1]], theirs)
+    fixed.free_widths()
+    for ours, theirs in zip(epoch(fixed, 1), epoch(free, 1), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_best_widths_pad_least() -> None:
+    share = [0.0, 0.0, 0.0, 0.4, 0.1, 0.0, 0.3, 0.0, 0.2]
+    assert best_widths(share, 1) == (8,)
+    # They pad a tenth of the circuits by two slots; 4, 6 and 8 would pad four tenths by one.
+    assert best_widths(share, 3) == (3, 6, 8)
+    assert best_widths(share, 9) == (3, 4, 6, 8)
+
+
+def test_topologies_are_weighted_down_by_how_many_rows_have_them(data: PreparedData) -> None:
+    doubled = PreparedData(**{name: torch.cat([tensor, tensor[:50]]) for name, tensor in vars(data).items()})
+    ratio = doubled.balanced().weight / doubled.weight
+    assert torch.allclose(ratio[:50], torch.tensor(2.0**-0.5))
+    assert torch.allclose(ratio[300:], torch.tensor(2.0**-0.5))
+    assert torch.allclose(ratio[50:300], torch.tensor(1.0))
 
 
 def test_rows_come_up_as_often_as_their_weight_says(data: PreparedData) -> None:

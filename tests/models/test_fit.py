@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ import torch
 from genrf.errors import CheckpointError
 from tests.models.circuits import TINY, prepared_folder, tiny_config, tiny_settings
 from training import train
+from training.compiled import CompileNetwork
 from training.config import TrainingConfig
 from training.dataset import PreparedData, TrainingBatches, ValidationBatches
 from training.fit import fit
@@ -36,11 +40,17 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train_surrogate(
-    prepared: Path, output: Path, *, kill_at: int | None = None, identity: str = "a", **overrides: Any
+    prepared: Path,
+    output: Path,
+    *,
+    kill_at: int | None = None,
+    identity: str = "a",
+    training: type[SurrogateTraining] = SurrogateTraining,
+    **overrides: Any,
 ) -> dict[str, Any]:
     settings: TrainingConfig = tiny_settings(**overrides)
 
-    class Training(SurrogateTraining):
+    class Training(training):  # type: ignore[misc, valid-type]
         def training_step(self, batch: Any, batch_index: int) -> torch.Tensor:
             if self.global_step == kill_at:
                 raise Killed
@@ -66,6 +76,11 @@ def assert_same_weights(first: Path, second: Path) -> None:
     assert ours.keys() == theirs.keys()
     for name in ours:
         assert torch.equal(ours[name], theirs[name]), name
+
+
+def lasting(report: dict[str, Any]) -> dict[str, Any]:
+    """What a report says of the model, not of the machine."""
+    return {name: value for name, value in report.items() if name not in ("train_seconds", "rows_per_second")}
 
 
 def losses(output: Path) -> list[dict[str, str]]:
@@ -101,7 +116,9 @@ def test_killed_and_run_again_it_ends_in_the_same_weights(
     with pytest.raises(Killed):
         train_surrogate(prepared, tmp_path, kill_at=kill_at)
     assert not (tmp_path / "model.pt").exists()
-    assert train_surrogate(prepared, tmp_path) == json.loads((uninterrupted / "report.json").read_text())
+    assert lasting(train_surrogate(prepared, tmp_path)) == lasting(
+        json.loads((uninterrupted / "report.json").read_text())
+    )
     assert_same_weights(uninterrupted, tmp_path)
     assert losses(tmp_path) == losses(uninterrupted)
 
@@ -195,6 +212,113 @@ def test_the_pipelines_steps_leave_what_the_next_ones_read(prepared: Path, tmp_p
     assert report["lna/gain_db_mae"] > 0
     changed = dataclasses.replace(config, seed=config.seed + 1)
     assert train.train_surrogate(changed, prepared, tmp_path / "surrogate") != report
+
+
+def test_a_training_of_minutes_ends_with_them_and_anneals(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many steps are allowed; half a minute of seconds that a step takes one of."""
+    seconds = itertools.count(time.monotonic() + 0.5)
+    monkeypatch.setattr("training.time_limit.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    rates: list[float] = []
+
+    class Recorded(SurrogateTraining):
+        def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+            rates.append(self.lr_schedulers().get_last_lr()[1])  # type: ignore[union-attr]
+
+    report = train_surrogate(prepared, tmp_path, training=Recorded, max_minutes=0.5, max_steps=100_000, batch_size=4)
+    assert 28 <= report["steps"] == len(rates) <= 31
+    # Stopped in the middle of an epoch, what was reached is validated all the same.
+    assert [int(row["step"]) for row in losses(tmp_path)][-2:] == [28, report["steps"]]
+    assert max(rates) > 0.9 * 1.5e-3
+    assert rates == sorted(rates[:3]) + sorted(rates[3:], reverse=True)
+    assert rates[-1] < 0.02 * max(rates)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_out_of_minutes_and_killed_it_stays_ended(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Surrogate, "save_checkpoint", die)
+        with pytest.raises(Killed):
+            train_surrogate(prepared, tmp_path, max_minutes=1e-6)
+    assert train_surrogate(prepared, tmp_path, kill_at=0, max_minutes=1e-6)["steps"] == 1
+
+
+def test_minutes_that_are_not_used_up_change_nothing(prepared: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    train_surrogate(prepared, tmp_path, max_minutes=1e6)
+    assert [row["step"] for row in losses(tmp_path)] == [row["step"] for row in losses(uninterrupted)]
+    for ours, theirs in zip(losses(tmp_path), losses(uninterrupted), strict=True):
+        assert float(ours["validation_loss"]) == pytest.approx(float(theirs["validation_loss"]), rel=1e-3)
+
+
+def test_it_starts_from_the_weights_of_a_checkpoint(prepared: Path, tmp_path: Path) -> None:
+    config = tiny_config(max_steps=4)
+    first = train.train_surrogate(config, prepared, tmp_path / "first")
+    # Without a learning rate the weights stay what they were.
+    still = tiny_config(max_steps=4, learning_rate=1e-30, weight_decay=0.0)
+    again = train.train_surrogate(still, prepared, tmp_path / "again", tmp_path / "first")
+    assert_same_weights(tmp_path / "first", tmp_path / "again")
+    assert again["best_validation_loss"] == pytest.approx(first["best_validation_loss"], rel=1e-5)
+    # The checkpoint is part of what identifies a training: from random weights it is another one.
+    other = train.train_surrogate(still, prepared, tmp_path / "again")
+    assert other["best_validation_loss"] != again["best_validation_loss"]
+
+
+def test_a_checkpoint_to_start_from_that_does_not_fit_is_said_in_one_line(prepared: Path, tmp_path: Path) -> None:
+    train.train_surrogate(tiny_config(max_steps=4), prepared, tmp_path / "first")
+    model = tmp_path / "first" / "model.pt"
+    for function, source, message in [
+        (train.train_surrogate, tmp_path / "missing.pt", "missing.pt: cannot be read"),
+        (train.train_sizing_diffusion, model, "holds a Surrogate, expected a SizingDiffusion"),
+        (train.train_surrogate, tmp_path / "next" / "model.pt", "in the folder that is written"),
+    ]:
+        with pytest.raises(CheckpointError, match=message) as caught:
+            function(tiny_config(), prepared, tmp_path / "next", source)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(CheckpointError, match=r"Surrogate of another configuration: .*width"):
+        train.train_surrogate(tiny_config(width=32), prepared, tmp_path / "next", model)
+
+
+def test_a_compiled_training_is_the_same_training(
+    prepared: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On padded batches, through the compiler's front end, with checkpoints that know nothing of it."""
+    compiled = partial(CompileNetwork, backend="aot_eager", devices=("cpu",))
+    monkeypatch.setattr("training.fit.CompileNetwork", compiled)
+    runs: list[int] = []
+    objective = SurrogateTraining.objective
+
+    def watched(self: SurrogateTraining, *arguments: Any) -> torch.Tensor:
+        if self.trainer.global_step and self.compiled is not None:
+            runs.append(arguments[0].kinds.shape[1])
+        return objective(self, *arguments)
+
+    monkeypatch.setattr(SurrogateTraining, "objective", watched)
+    with pytest.raises(Killed):
+        train_surrogate(prepared, tmp_path, kill_at=6)
+    train_surrogate(prepared, tmp_path)
+    assert runs
+    assert len(set(runs)) <= 4
+    assert weights(tmp_path).keys() == weights(uninterrupted).keys()
+    for ours, theirs in zip(losses(tmp_path), losses(uninterrupted), strict=True):
+        assert float(ours["validation_loss"]) == pytest.approx(float(theirs["validation_loss"]), rel=1e-3)
+
+
+def test_where_compiling_fails_it_trains_without(
+    prepared: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr("training.fit.CompileNetwork", partial(CompileNetwork, backend=broken, devices=("cpu",)))
+    train_surrogate(prepared, tmp_path)
+    assert "training goes on without compiling" in caplog.text
+    assert_same_weights(uninterrupted, tmp_path)
 
 
 SCRIPT = """
