@@ -2,9 +2,9 @@
 
     python benchmarks/generate.py [SPEC.yaml] [--runs 5]
 
-Needs a trained bundle (``make run``). Each run is a process of its own that starts cold; the files of the last run stay in a
-temporary folder and its best netlist is run by a plain ``ngspice -b``, whose metrics must be those that were written. Prints
-one JSON line last.
+Uses the released weights, or the bundle that GENRF_BUNDLE names. Each run is a process of its own that starts cold; the
+files of the last run stay in a temporary folder and its best netlist is run by a plain ``ngspice -b``, whose metrics must be
+those that were written. Prints one JSON line last.
 """
 
 from __future__ import annotations

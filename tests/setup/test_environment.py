@@ -119,6 +119,15 @@ def test_the_pipeline_is_a_command_of_genrf() -> None:
     assert {"run", "compile"} <= set(done.stdout.split())
 
 
+def test_an_installation_has_the_released_weights(tmp_path: Path) -> None:
+    setup = "from setuptools import setup; setup()"
+    done = run(sys.executable, "-c", setup, "-q", "build_py", "--build-lib", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    source, built = ROOT / "genrf" / "pretrained", tmp_path / "genrf" / "pretrained"
+    assert {path.name for path in built.iterdir()} == {path.name for path in source.iterdir()}
+    assert all((built / path.name).read_bytes() == path.read_bytes() for path in source.iterdir())
+
+
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:
     dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
     kept = {line[1:] for line in lines(".dockerignore") if line.startswith("!")}
