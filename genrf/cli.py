@@ -69,7 +69,12 @@ def main(
 
 
 @app.command(
-    epilog=_examples("generate examples/lna_28ghz.yaml", "generate my.yaml --calls 256 --designs 5 --output out")
+    epilog=_examples(
+        "generate examples/lna_28ghz.yaml",
+        "generate my.yaml --calls 256 --designs 5 --output out",
+        "generate examples/lna_28ghz.yaml --refine 64",
+        "generate examples/lna_28ghz.yaml --refine 128 --pareto gain_db,nf_db,power_w",
+    )
 )
 def generate(
     spec_file: SpecFile,
@@ -94,6 +99,26 @@ def generate(
         int | None,
         typer.Option("--workers", min=1, help="Simulator processes; by default one a core.", show_default=False),
     ] = None,
+    refine: Annotated[
+        int,
+        typer.Option(
+            "--refine",
+            min=0,
+            metavar="N",
+            help="Spend N more SPICE calls on the best topologies by Bayesian optimisation: on the worst margin until the "
+            "specification is met, then on the Pareto front of the designs that meet it.",
+        ),
+    ] = 0,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            "--pareto",
+            metavar="METRIC,METRIC,...",
+            help="Metrics whose trade-off is wanted, 2 to 4: the front is marked in them, and refined in them with "
+            "--refine; by default those that designers of the class trade.",
+            show_default=False,
+        ),
+    ] = None,
     robust: Annotated[
         bool, typer.Option("--robust", help="Rank the best eight designs by the process corners that they hold at.")
     ] = False,
@@ -107,18 +132,29 @@ def generate(
     exit code 5 if no simulated design meets the specification; the closest ones are written all the same.
     """
     from genrf.export.folder import PlotWorker, check_free, result_content, write_result
+    from genrf.generation.design import over_objectives
+    from genrf.generation.objectives import parse_objectives
     from genrf.generation.robust import ranked_by_corners
     from genrf.spec import DesignSpec
 
     spec = DesignSpec.from_yaml(spec_file)
+    objectives = parse_objectives(spec, pareto) if refine or pareto is not None else ()
+    if refine:
+        from genrf.generation.refine import require_botorch
+
+        require_botorch()
     folder = output if output is not None else Path("designs") / spec_file.stem
     check_free(folder, overwrite=force)
     # Before the plot worker starts: whatever is wrong with the bundle is said at once.
     opened = _designer(bundle, workers, seed)
     with PlotWorker() as plots:
         with opened as designer:
-            with terminal.progress_bar(calls) as advance:
+            with terminal.progress_bar(calls + refine) as advance:
                 result = designer.design(spec, calls=calls, seed=seed, progress=advance)
+                if refine:
+                    result = designer.refine(result, calls=refine, objectives=objectives, seed=seed, progress=advance)
+            if objectives and not refine:
+                result = over_objectives(result, objectives)
             if robust:
                 result = ranked_by_corners(result, designer.simulate)
             curves = _curves(designer, result, designs)

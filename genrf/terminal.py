@@ -35,7 +35,7 @@ def progress_bar(total: int) -> Iterator[Progress | None]:
     columns = (TextColumn("Simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
-        yield lambda done, allowed: bar.update(task, completed=done, total=allowed)
+        yield lambda done, allowed: bar.update(task, completed=done, total=max(total, allowed))
 
 
 def show_result(result: DesignResult, count: int, folder: Path) -> None:
@@ -53,6 +53,12 @@ def show_result(result: DesignResult, count: int, folder: Path) -> None:
         f"{met} of {result.simulated} meet the specification{first}; "
         f"{failed} failed{f' ({causes})' if causes else ''}; {sum(result.seconds.values()):.2f} s"
     )
+    if result.refined_from is not None:
+        from genrf.report.refinement import refinement_text
+
+        output.print(f"{refinement_text(result)}.", soft_wrap=True)
+        stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in result.seconds.items())
+        output.print(f"Seconds by stage: {stages}", soft_wrap=True)
     held = [design.provenance.get("corners") for design in result.designs[:count]]
     texts = [f"design {number} {at['met']} of {at['of']}" for number, at in enumerate(held, start=1) if at]
     if texts:

@@ -2,6 +2,7 @@
 
 report.html                 the report, with all pictures inside
 result.json                 the specification, effort, and metrics of every simulated design
+front.svg                   the Pareto front before and after refinement, if there was any
 design_1/design.json        values, metrics and provenance; `genrf simulate` reads it
 design_1/netlist.spice      runs in a plain ``ngspice -b`` and prints the same metrics
 design_1/s_parameters.s2p   Touchstone, of classes with S-parameters
@@ -57,6 +58,10 @@ class PlotWorker:
         """Draw one design's plot into files."""
         return self._executor.submit(_plot, dict(curves), spec, metrics, list(paths), title)
 
+    def front(self, result: DesignResult, path: Path) -> Future[None]:
+        """Draw the Pareto front before and after refinement into a file."""
+        return self._executor.submit(_plot_front, result, path)
+
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
@@ -83,6 +88,12 @@ def _plot(
     from genrf.report.curves import plot_performance
 
     plot_performance(curves, spec, metrics, paths, title)
+
+
+def _plot_front(result: DesignResult, path: Path) -> None:
+    from genrf.report.front import plot_front
+
+    plot_front(result, path)
 
 
 def write_result(
@@ -113,6 +124,9 @@ def write_result(
         drawn = list(zip(result.designs, curves, strict=False))
         pending = []
         pictures = []
+        front = temporary / "front.svg" if result.refined_from is not None and result.designs else None
+        if front is not None:
+            pending.append(plots.front(result, front))
         for number, (design, its_curves) in enumerate(drawn, start=1):
             place = temporary / f"design_{number}"
             place.mkdir()
@@ -136,7 +150,7 @@ def write_result(
         write_json(temporary / "result.json", result_content(result))
         for future in pending:
             future.result()
-        write_page(temporary / "report.html", result, pictures)
+        write_page(temporary / "report.html", result, pictures, front)
 
 
 def write_netlist(path: Path, design: Design, spec: DesignSpec) -> None:
@@ -164,6 +178,9 @@ def result_content(result: DesignResult) -> dict[str, Any]:
         "simulated": result.simulated,
         "failed": result.failed,
         "first_met": result.first_met,
+        "objectives": list(result.objectives),
+        "refined_from": result.refined_from,
+        "hypervolume": result.hypervolume,
         "seconds": result.seconds,
         "designs": [
             {

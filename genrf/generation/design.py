@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,15 @@ class DesignResult:
     """The metrics that the Pareto front is over; empty for all specification metrics of the class."""
     refined_from: int | None = None
     """After how many calls refinement began; none without it."""
+    hypervolume: tuple[float, float] | None = None
+    """Volume that designs which meet the specification dominate in the objectives, before and after refinement, in standard
+    deviations of the training data; none without refinement, or where nothing meets the specification."""
+
+    def front_before_refinement(self) -> list[Design]:
+        """The Pareto front in the objectives of the designs that met the specification before refinement."""
+        met = [d for d in self.designs if d.met and d.provenance["order"] <= (self.refined_from or 0)]
+        marks = pareto_front(self.spec.circuit_class, [design.metrics for design in met], self.objectives)
+        return [design for design, mark in zip(met, marks, strict=True) if mark]
 
 
 def ranked(designs: Sequence[Design], spec: DesignSpec, objectives: Sequence[str] = ()) -> tuple[Design, ...]:
@@ -59,7 +68,8 @@ def ranked(designs: Sequence[Design], spec: DesignSpec, objectives: Sequence[str
 
     Args:
         objectives: metrics that the front is over, of the designs that meet the specification if any do: a trade-off is
-            between circuits that can be used. Without any, the front is that of all designs in all specification metrics.
+            between circuits that can be used. The front then comes before other designs that meet the specification.
+            Without any, the front is that of all designs in all specification metrics.
     """
     compared = [design.met for design in designs] if objectives else []
     if not any(compared):
@@ -81,7 +91,13 @@ def ranked(designs: Sequence[Design], spec: DesignSpec, objectives: Sequence[str
         )
         for design, on_front in zip(designs, front, strict=True)
     ]
-    return tuple(sorted(marked, key=lambda design: (not design.met, -design.margin)))
+    first = bool(objectives)
+    return tuple(sorted(marked, key=lambda d: (not d.met, first and not d.pareto, -d.margin)))
+
+
+def over_objectives(result: DesignResult, objectives: tuple[str, ...]) -> DesignResult:
+    """The result with its front marked in other metrics."""
+    return replace(result, designs=ranked(result.designs, result.spec, objectives), objectives=objectives)
 
 
 def pareto_front(circuit_class: str, metrics: Sequence[Metrics], objectives: Sequence[str] = ()) -> NDArray[np.bool_]:

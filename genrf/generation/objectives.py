@@ -50,6 +50,20 @@ def choose_objectives(spec: DesignSpec, names: Sequence[str] = ()) -> tuple[str,
     return chosen
 
 
+def parse_objectives(spec: DesignSpec, text: str | None) -> tuple[str, ...]:
+    """The objectives that a list of names separated by commas stands for, or the class's own without one.
+
+    Raises:
+        InvalidInputError: as `choose_objectives`, and for a list without names.
+    """
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not names:
+        raise InvalidInputError(
+            f"pareto: names no metric; choose from {', '.join(classes.get(spec.circuit_class).metrics)}"
+        )
+    return choose_objectives(spec, names)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
     """The metrics that are modelled: objectives and bounded metrics, standardised; n of them."""

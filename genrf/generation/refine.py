@@ -133,8 +133,11 @@ class Refinement:
             if not chosen:
                 break
             self._simulate(pool, chosen, end, progress, provenance or {})
+        with self._timed("acquisition"):
+            hypervolume = self._hypervolume()
         return replace(
             self._result,
+            hypervolume=hypervolume,
             designs=ranked(self._designs, self._spec, self._objectives),
             simulated=self._simulated,
             failed=dict(self._failed),
@@ -207,6 +210,26 @@ class Refinement:
             self._reference = self._outputs.reference(self._objectives, reached)
         spread = [baseline[index] for index in far_apart(reached, self._settings.baseline)]
         return processes.trade_off(indices, signs.tolist(), self._reference, self._outputs.slacks, spread)
+
+    def _hypervolume(self) -> tuple[float, float] | None:
+        """What designs that meet the specification dominate, before and after; none if none does."""
+        from genrf.generation.acquisition import hypervolume
+
+        met = [design for design in self._designs if design.met]
+        if not met:
+            return None
+        indices = [self._outputs.names.index(name) for name in self._objectives]
+        signs = self._outputs.signs[indices]
+
+        def reached(designs: Sequence[Design]) -> NDArray[np.float64]:
+            rows = [self._outputs.standardised(design.metrics)[indices] * signs for design in self._front(designs)]
+            return np.array(rows).reshape(len(rows), len(indices))
+
+        before = [design for design in met if design.provenance["order"] <= self._result.simulated]
+        reference = self._reference
+        if reference is None:
+            reference = self._outputs.reference(self._objectives, reached(met))
+        return hypervolume(reached(before), reference), hypervolume(reached(met), reference)
 
     def _rated(self, acquisition: Acquisition, proposed: Proposed) -> tuple[Proposed, NDArray[np.float64]]:
         """Candidates with what each is worth by itself."""

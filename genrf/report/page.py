@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from genrf import classes
 from genrf.circuit.devices import KINDS
 from genrf.files import written_whole
+from genrf.report.refinement import front_text, refinement_text
 from genrf.report.table import NOT_MEASURED, bound_text, constraints_on, metric_columns, missed_text
 from genrf.report.values import metric_text, quantity_text, value_text
 
@@ -64,7 +65,12 @@ img { max-width: 100%; }
 </tr>
 {% endfor %}
 </table>
-<p class="quiet">● marks a design that no other one of this run equals or beats in every metric of the class.</p>
+<p class="quiet">{{ marked }}</p>
+{% if front %}
+<h2>Refinement</h2>
+<p>{{ refinement }}</p>
+<figure><img alt="Pareto front before and after refinement" src="{{ front }}"></figure>
+{% endif %}
 {% for drawn in drawings %}
 <h2 id="{{ drawn.anchor }}">Design {{ drawn.number }}</h2>
 <figure><img alt="Schematic of design {{ drawn.number }}" src="{{ drawn.schematic }}"></figure>
@@ -87,11 +93,14 @@ class Pictures:
     performance: Path
 
 
-def write_page(path: Path, result: DesignResult, pictures: Sequence[Pictures], shown: int = 20) -> None:
+def write_page(
+    path: Path, result: DesignResult, pictures: Sequence[Pictures], front: Path | None = None, shown: int = 20
+) -> None:
     """Write the report.
 
     Args:
         pictures: SVG files of the first designs, in the result's order.
+        front: SVG file of the Pareto front, of a refined result.
         shown: most rows of the table.
     """
     from jinja2 import Environment, StrictUndefined
@@ -122,6 +131,9 @@ def write_page(path: Path, result: DesignResult, pictures: Sequence[Pictures], s
             f"{result.simulated} circuits simulated, {failed} of them failed{f' ({causes})' if causes else ''}; "
             f"{sum(result.seconds.values()):.2f} s."
         ),
+        marked=f"● marks {front_text(result)}.",
+        front="" if front is None else _data(front),
+        refinement="" if front is None else f"{refinement_text(result)}.",
         columns=columns,
         bounds=[bound_text(spec, name) for name in columns],
         rows=[
