@@ -213,13 +213,16 @@ def commit() -> str:
     """The commit of the code, with ``-dirty`` where files differ from it; ``unknown`` where there is no repository."""
     if os.environ.get(COMMIT):
         return os.environ[COMMIT]
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:  # no git
+        return "unknown"
     return described.stdout.strip() or "unknown"
 
 
