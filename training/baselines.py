@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -10,15 +11,35 @@ from genrf import classes
 from genrf.circuit.tokens import Tokens, decode
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
+from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 from training.evolution import fitting_topology, retune, snap
 from training.prepare import Rows
 
+RETRIEVAL = "retrieval"
+RANDOM = "random"
+"""Names of the methods."""
 COST_OF_RETUNING = 2.0
 """Standard deviations of metrics that retrieval gives up rather than retune by a factor of e."""
 COST_OF_SUPPLY = 1.0
 """Standard deviations of metrics that retrieval gives up rather than change the supply by 1 V."""
+BATCH = 16
+"""Circuits simulated at once."""
+
+
+class Listed:
+    """Circuits in an order that no result changes."""
+
+    def __init__(self, circuits: Iterable[Circuit]) -> None:
+        self._circuits = iter(circuits)
+
+    def ask(self, most: int) -> list[Circuit]:
+        """The next of the circuits, at most ``most``."""
+        return list(islice(self._circuits, min(most, BATCH)))
+
+    def tell(self, outcomes: Sequence[Metrics | None]) -> None:
+        """Nothing is learnt."""
 
 
 def retrieved_circuits(

@@ -6,26 +6,23 @@ specification. Intervals are percentiles of a bootstrap over specifications.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genrf import classes, technology
+from genrf import technology
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
 from genrf.files import write_json
-from genrf.generation.design import goodness
 from genrf.generation.generate import Designer
-from genrf.metrics import Metrics
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
-from training.baselines import random_circuits, retrieved_circuits
+from training.baselines import RANDOM, RETRIEVAL, Listed, random_circuits, retrieved_circuits
 from training.config import Config, per_class
+from training.hypervolume import hypervolumes
 from training.prepare import Rows
 from training.progress import progress_bar
 from training.specifications import (
@@ -34,12 +31,9 @@ from training.specifications import (
     read_specifications,
     specifications_hash,
 )
+from training.success import SUCCESS_AT, summarise
 from training.topology_quality import topology_quality
-from training.trials import Trial, generator_trials
-
-SUCCESS_AT = (1, 8, 16, 64)
-RETRIEVAL = "retrieval"
-RANDOM = "random"
+from training.trials import SourceTrial, Trial, generator_trials
 
 
 def evaluate(
@@ -104,117 +98,11 @@ def baseline_trials(
         for method, circuits in methods.items():
             for item in progress.track(specifications, description=method):
                 calls = per_class(config.evaluation.calls, item.spec.circuit_class)
-                trials.append(_trial(method, item, circuits(item.spec), calls, pool))
+                running = SourceTrial.of(method, item, Listed(circuits(item.spec)), calls)
+                while not running.over:
+                    running.step(pool.run)
+                trials.append(running.trial)
     return trials
-
-
-def _trial(
-    method: str,
-    item: HeldOutSpecification,
-    circuits: Iterable[Circuit],
-    calls: int,
-    pool: SimulatorPool,
-    batch: int = 16,
-) -> Trial:
-    trial = Trial(method, item.spec.circuit_class, item.level, item.spec.name, None, 0, {}, 0.0)
-    start = time.perf_counter()
-    source = iter(circuits)
-    while trial.simulated < calls and trial.first_met is None:
-        chosen = list(islice(source, min(batch, calls - trial.simulated)))
-        if not chosen:
-            break
-        for outcome in pool.run([Simulation(circuit, item.spec.conditions) for circuit in chosen]):
-            trial.simulated += 1
-            if outcome.metrics is None:
-                assert outcome.failure is not None
-                trial.failed[outcome.failure.cause] = trial.failed.get(outcome.failure.cause, 0) + 1
-                continue
-            trial.metrics.append(outcome.metrics)
-            if trial.first_met is None and item.spec.meets(outcome.metrics):
-                trial.first_met = trial.simulated
-    trial.seconds = time.perf_counter() - start
-    return trial
-
-
-def summarise(trials: Sequence[Trial], config: Config) -> list[dict[str, Any]]:
-    """One entry a class, level and method: success@K with 95 % intervals, median calls, wall time, failures."""
-    rng = np.random.default_rng((config.seed, 19))
-    entries = []
-    for circuit_class, level, method in dict.fromkeys((t.circuit_class, t.level, t.method) for t in trials):
-        own = [t for t in trials if (t.circuit_class, t.level, t.method) == (circuit_class, level, method)]
-        first = np.array([t.first_met if t.first_met is not None else np.inf for t in own])
-        failed: dict[str, int] = {}
-        for trial in own:
-            for cause, count in trial.failed.items():
-                failed[cause] = failed.get(cause, 0) + count
-        entry: dict[str, Any] = {
-            "class": circuit_class,
-            "level": level,
-            "method": method,
-            "specifications": len(own),
-            "median_calls_when_met": float(np.median(first[np.isfinite(first)])) if np.isfinite(first).any() else None,
-            "simulated": sum(t.simulated for t in own),
-            "failed": dict(sorted(failed.items())),
-            "median_seconds": float(np.median([t.seconds for t in own])),
-        }
-        for calls in SUCCESS_AT:
-            if calls <= per_class(config.evaluation.calls, circuit_class):
-                met = first <= calls
-                samples = met[rng.integers(len(met), size=(config.evaluation.bootstrap_samples, len(met)))].mean(axis=1)
-                entry[f"success_at_{calls}"] = float(met.mean())
-                entry[f"success_at_{calls}_interval"] = [float(v) for v in np.percentile(samples, [2.5, 97.5])]
-        entries.append(entry)
-    return entries
-
-
-def hypervolumes(
-    trials: Sequence[Trial], train: Rows, conditioning: Conditioning, class_names: Sequence[str], most: int = 400
-) -> dict[str, dict[str, float]]:
-    """Hypervolume of what each method simulated against that of the training data, a class.
-
-    Specification metrics are scaled so that the training data's 1st and 99th percentile are 0 and 1 and the reference point is
-    0; the volume is Monte Carlo's share of the box [0, 1.25] that is dominated, so that thousands of points in many
-    metrics stay cheap. 1.0 means: as much as all training circuits together.
-    """
-    volumes: dict[str, dict[str, float]] = {}
-    for name in class_names:
-        definition = classes.get(name)
-        useful = (train.circuit_class == name) & train.useful
-        columns = [conditioning.metrics.index(metric) for metric in definition.specification_metrics]
-        own = [
-            Metrics(dict(zip(definition.specification_metrics, row, strict=True)))
-            for row in train.measured[useful][:, columns]
-        ]
-        reference = goodness(name, own)
-        if len(reference) == 0:
-            continue
-        low, high = np.percentile(reference, [1, 99], axis=0)
-        points = np.random.default_rng(0).uniform(0.0, 1.25, size=(20_000, len(columns)))
-
-        def share(
-            gains: np.ndarray, low: np.ndarray = low, high: np.ndarray = high, points: np.ndarray = points
-        ) -> float:
-            scaled = (gains - low) / np.maximum(high - low, 1e-12)
-            scaled = scaled[(scaled > 0).all(axis=1)]
-            covered = np.zeros(len(points), dtype=bool)
-            for start in range(0, len(scaled), most):
-                block = scaled[start : start + most]
-                rest = np.flatnonzero(~covered)
-                covered[rest] = (points[rest][:, None, :] <= block[None]).all(axis=2).any(axis=1)
-            return float(covered.mean())
-
-        base = share(reference)
-        volumes[name] = {"training_share_of_box": base}
-        for method in dict.fromkeys(t.method for t in trials):
-            metrics = [
-                m
-                for t in trials
-                if t.method == method and t.circuit_class == name
-                for m in t.metrics
-                if definition.is_useful(m)
-            ]
-            volumes[name][method] = share(goodness(name, metrics)) / max(base, 1e-12) if metrics else 0.0
-    return volumes
 
 
 def flatten(result: dict[str, Any]) -> dict[str, Any]:

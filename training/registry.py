@@ -161,8 +161,8 @@ def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
     """
     from genrf.generation.backend import OnnxBackend
     from genrf.generation.bundle import Bundle
-    from training.evaluate import summarise
     from training.specifications import SPECIFICATIONS_FILE, read_specifications, specifications_hash
+    from training.success import summarise
     from training.trials import bundle_designer, generator_trials
 
     loaded = Bundle.load(bundle)

@@ -16,9 +16,11 @@ from genrf.simulation.pool import simulate
 from genrf.spec import Conditions, Constraint, DesignSpec
 from training.baselines import random_circuits, retrieved_circuits
 from training.config import Config
-from training.evaluate import baseline_trials, hypervolumes, summarise
+from training.evaluate import baseline_trials
+from training.hypervolume import hypervolumes
 from training.prepare import Rows
 from training.specifications import HeldOutSpecification
+from training.success import summarise
 from training.trials import Trial
 
 PROCESS = technology.get("sg13g2")
