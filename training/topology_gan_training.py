@@ -191,8 +191,8 @@ def topology_rows(prepared: Path) -> PreparedData:
     """Training rows worth imitating, weighted so that common topologies do not crowd out rare ones."""
     rows = Rows.load(prepared / "train.npz")
     _, inverse, counts = np.unique(rows.fingerprint, return_inverse=True, return_counts=True)
-    # A topology counts as the square root of how often it was bred.
-    weight = rows.balance * np.where(rows.weight > LEAST_WEIGHT, rows.weight, 0.0) / np.sqrt(counts[inverse])
+    # A topology counts by how good its rows are, not by how often it was bred: what is drawn should not repeat itself.
+    weight = rows.balance * np.where(rows.weight > LEAST_WEIGHT, rows.weight, 0.0) / counts[inverse]
     chosen = torch.from_numpy(np.flatnonzero(weight > 0))
     data = PreparedData.load(prepared / "train.npz")
     data = replace(data, weight=torch.from_numpy(weight.astype(np.float32)))
