@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 
@@ -18,6 +18,7 @@ from training.config import Config, TrainingConfig
 from training.dataset import PreparedData, TrainingBatches, ValidationBatches
 
 if TYPE_CHECKING:
+    from training.lightning_modules import CircuitTraining
     from training.models.base import BaseCircuitModel
 
 SAMPLER = "sampler.json"
@@ -27,6 +28,15 @@ SURROGATE_LEAST_WEIGHT = 0.3
 """Rows far from useful count at least so much for the surrogate: it must know a bad circuit when it sees one."""
 VALIDATION_ROWS = 2048
 """Rows on which a validation is done; more would cost training time and change nothing."""
+
+
+class Training(NamedTuple):
+    """What `training.fit.fit` is given: a model with what is minimised, and the rows for it."""
+
+    module: CircuitTraining
+    train: TrainingBatches
+    validation: ValidationBatches
+    conditioning: Conditioning
 
 
 def train_topology_gan(
@@ -40,8 +50,56 @@ def train_topology_gan(
         initialise_from: checkpoint of a model of the same configuration, or the folder of one, whose weights training
             starts from, such as the champion's; none for random weights.
     """
+    training = topology_gan_training(config, prepared)
+    return _fit(training, config, "topology_gan", prepared, output, initialise_from, "training the topology GAN")
+
+
+def train_sizing_diffusion(
+    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
+) -> dict[str, Any]:
+    """Train the sizing model; writes ``model.pt``, ``sampler.json``, ``losses.csv`` and ``report.json``.
+
+    Args: see `train_topology_gan`.
+    """
+    from training.fit import is_main_process
+
+    section = config.sizing_diffusion
+    training = sizing_diffusion_training(config, prepared)
+    description = "training the sizing diffusion"
+    report = _fit(training, config, "sizing_diffusion", prepared, output, initialise_from, description)
+    if is_main_process():
+        conditions = training.conditioning.conditions_size
+        sampler = SamplerSettings(steps=section.sampling_steps, guidance=section.guidance, conditions_size=conditions)
+        write_json(output / SAMPLER, asdict(sampler))
+    return report
+
+
+def train_surrogate(
+    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
+) -> dict[str, Any]:
+    """Train the surrogate; writes ``model.pt``, ``losses.csv``, ``report.json`` and ``accuracy.json``.
+
+    Args: see `train_topology_gan`.
+
+    Returns:
+        The training's report and, for each metric, mean absolute error and calibration on unseen topologies.
+    """
+    from training.fit import is_main_process
+    from training.models.surrogate import Surrogate
+    from training.surrogate_accuracy import accuracy
+
+    training = surrogate_training(config, prepared)
+    report = _fit(training, config, "surrogate", prepared, output, initialise_from, "training the surrogate")
+    if is_main_process():
+        model = cast(Surrogate, training.module.model)
+        report |= accuracy(model, PreparedData.load(prepared / "test.npz"), training.conditioning)
+        write_json(output / "accuracy.json", report)
+    return report
+
+
+def topology_gan_training(config: Config, prepared: Path) -> Training:
+    """The topology GAN with its rows, before the first step."""
     from training.conditioning import RowConditions
-    from training.fit import fit
     from training.models.topology_gan import TopologyGAN, TopologyGANConfig
     from training.topology_gan_training import TopologyGANTraining, topology_rows
 
@@ -68,23 +126,12 @@ def train_topology_gan(
     validation = ValidationBatches(
         rows.sample(GAN_VALIDATION_ROWS, seed, weighted=True), batch_size=GAN_VALIDATION_ROWS
     )
-    identity = config.digest("topology_gan") + dataset_identity(prepared) + _initialise(model, initialise_from, output)
-    return fit(module, train, validation, section, output, identity=identity, description="training the topology GAN")
+    return Training(module, train, validation, conditioning)
 
 
-def train_sizing_diffusion(
-    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
-) -> dict[str, Any]:
-    """Train the sizing model; writes ``model.pt``, ``sampler.json``, ``losses.csv`` and ``report.json``.
-
-    Args:
-        prepared: folder written by `training.prepare.prepare_data`.
-        output: folder to write; a killed training goes on there.
-        initialise_from: checkpoint of a model of the same configuration, or the folder of one, whose weights training
-            starts from, such as the champion's; none for random weights.
-    """
+def sizing_diffusion_training(config: Config, prepared: Path) -> Training:
+    """The sizing model with its rows, before the first step."""
     from training.conditioning import RowConditions
-    from training.fit import fit, is_main_process
     from training.lightning_modules import SizingDiffusionTraining
     from training.models.backbone import BackboneConfig
     from training.models.sizing_diffusion import SizingDiffusion, SizingDiffusionConfig
@@ -105,44 +152,19 @@ def train_sizing_diffusion(
         condition=RowConditions(conditioning),
         conditions_size=conditioning.conditions_size,
     )
-    train, validation = _batches(section, prepared, config.seed)
-    identity = config.digest("sizing_diffusion") + dataset_identity(prepared)
-    identity += _initialise(model, initialise_from, output)
-    report = fit(
-        module, train, validation, section, output, identity=identity, description="training the sizing diffusion"
-    )
-    if not is_main_process():
-        return report
-    sampler = SamplerSettings(
-        steps=section.sampling_steps, guidance=section.guidance, conditions_size=conditioning.conditions_size
-    )
-    write_json(output / SAMPLER, asdict(sampler))
-    return report
+    return Training(module, *_batches(section, prepared, config.seed), conditioning)
 
 
-def train_surrogate(
-    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
-) -> dict[str, Any]:
-    """Train the surrogate; writes ``model.pt``, ``losses.csv``, ``report.json`` and ``accuracy.json``.
-
-    Args:
-        prepared: folder written by `training.prepare.prepare_data`.
-        output: folder to write; a killed training goes on there.
-        initialise_from: checkpoint of a model of the same configuration, or the folder of one, whose weights training
-            starts from, such as the champion's; none for random weights.
-
-    Returns:
-        The training's report and, for each metric, mean absolute error and calibration on unseen topologies.
-    """
-    from training.fit import fit, is_main_process
+def surrogate_training(config: Config, prepared: Path) -> Training:
+    """The surrogate with its rows, before the first step."""
     from training.lightning_modules import SurrogateTraining
     from training.models.backbone import BackboneConfig
     from training.models.surrogate import Surrogate, SurrogateConfig
-    from training.surrogate_accuracy import accuracy
 
     section = config.surrogate
+    seed = config.seed + 1
     conditioning = Conditioning.load(prepared)
-    torch.manual_seed(config.seed + 1)
+    torch.manual_seed(seed)
     model = Surrogate(
         SurrogateConfig(
             conditions_size=conditioning.conditions_size,
@@ -150,15 +172,33 @@ def train_surrogate(
             backbone=BackboneConfig(width=section.width, layers=section.layers, heads=section.heads),
         )
     )
-    module = SurrogateTraining(model, section, config.seed + 1)
-    train, validation = _batches(section, prepared, config.seed + 1, least_weight=SURROGATE_LEAST_WEIGHT)
-    identity = config.digest("surrogate") + dataset_identity(prepared) + _initialise(model, initialise_from, output)
-    report = fit(module, train, validation, section, output, identity=identity, description="training the surrogate")
-    if not is_main_process():
-        return report
-    report |= accuracy(model, PreparedData.load(prepared / "test.npz"), conditioning)
-    write_json(output / "accuracy.json", report)
-    return report
+    module = SurrogateTraining(model, section, seed)
+    batches = _batches(section, prepared, seed, least_weight=SURROGATE_LEAST_WEIGHT)
+    return Training(module, *batches, conditioning)
+
+
+def _fit(
+    training: Training,
+    config: Config,
+    section: str,
+    prepared: Path,
+    output: Path,
+    initialise_from: Path | None,
+    description: str,
+) -> dict[str, Any]:
+    from training.fit import fit
+
+    module = training.module
+    identity = config.digest(section) + dataset_identity(prepared) + _initialise(module.model, initialise_from, output)
+    return fit(
+        module,
+        training.train,
+        training.validation,
+        module.settings,
+        output,
+        identity=identity,
+        description=description,
+    )
 
 
 def dataset_identity(prepared: Path) -> str:
