@@ -242,7 +242,9 @@ def _table(born: Sequence[Individual], circuit_class: str, number: int, shard: i
         "values": pa.array([list(i.circuit.values) for i in born], pa.list_(pa.float64())),
     }
     for name in _CONDITIONS:
-        columns[name] = pa.array([getattr(i.conditions, name) for i in born])
+        # Said, not inferred: a chunk in which everything failed has the same columns as the others.
+        kind = pa.string() if name == "corner" else pa.float64()
+        columns[name] = pa.array([getattr(i.conditions, name) for i in born], kind)
     for name in classes.get(circuit_class).label_metrics:
         columns[name] = pa.array([i.metrics[name] for i in born], pa.float64())
     return pa.table(columns)
