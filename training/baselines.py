@@ -9,7 +9,7 @@ import numpy as np
 
 from genrf import classes
 from genrf.circuit.tokens import Tokens, decode
-from genrf.circuit.topology import Circuit
+from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
@@ -68,3 +68,16 @@ def random_circuits(spec: DesignSpec, technology: Technology, rng: np.random.Gen
         topology = fitting_topology(spec.circuit_class, spec.conditions.supply_v, rng)
         values = definition.first_order_values(topology, spec.conditions, rng)
         yield snap(Circuit(topology, tuple(values)), technology)
+
+
+def drawn_topologies(train: Rows, circuit_class: str, count: int, rng: np.random.Generator) -> list[Topology]:
+    """Distinct topologies of useful training circuits drawn at random, at most ``count``."""
+    own = np.flatnonzero((train.circuit_class == circuit_class) & train.useful)
+    chosen: dict[str, Topology] = {}
+    for index in rng.permutation(own):
+        if len(chosen) == count:
+            break
+        fingerprint = str(train.fingerprint[index])
+        if fingerprint not in chosen:
+            chosen[fingerprint] = decode(Tokens(train.kinds[index], train.nets[index]), circuit_class)
+    return list(chosen.values())

@@ -27,6 +27,8 @@ from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 from training.evolution import fitting_topology, snap
 
+VERSION = 1
+"""Of all searches from scratch; a change of their outcome is a new one."""
 EXPLORED_SHARE = 0.25
 """Share of the calls that random circuits get before the first topology is sized."""
 MOST_EXPLORED = 256
