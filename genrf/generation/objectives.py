@@ -17,7 +17,7 @@ from genrf import classes
 from genrf.conditioning import Conditioning
 from genrf.errors import InvalidInputError
 from genrf.metrics import Metrics
-from genrf.spec import DesignSpec
+from genrf.spec import RELATIVE_TO, DesignSpec
 
 MOST_OBJECTIVES = 4
 """Beyond these the boxes of a dominated volume become too many to integrate over."""
@@ -120,7 +120,7 @@ class Outputs:
         for constraint in self.spec.constraints:
             index, metric = self.names.index(constraint.metric), vocabulary[constraint.metric]
             sign = 1.0 if constraint.sense == ">=" else -1.0
-            unit = sign if metric.scale == "log" else sign / 10.0
+            unit = sign / RELATIVE_TO[metric.scale]
             bound = metric.normalise(constraint.bound)
             lines.append((index, float(unit * self.scale[index]), float(unit * (self.centre[index] - bound))))
         return lines
