@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,9 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
         InvalidInputError: if there are no rows of a class.
     """
     output.mkdir(parents=True, exist_ok=True)
-    tables = {name: _read(shards, name) for name in config.classes}
+    tables, failed = {}, {}
+    for name in config.classes:
+        tables[name], failed[name] = _read(shards, name)
     split = {name: _split(table, config) for name, table in tables.items()}
     conditioning = fit(
         config.classes,
@@ -132,7 +134,7 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
     for level in config.preparation.levels:
         report[f"specifications_{level}"] = sum(item.level == level for item in specifications)
     report["dataset_sha256"] = _digest(shards, config.classes)
-    report.update(_simulation_counts(shards, config.classes))
+    report.update(_simulation_counts(tables, failed))
     # A topology's place is drawn from the seed and the topology alone, so it is the same in every dataset of that seed.
     report["split"] = {"seed": config.seed, "test_share": config.preparation.test_share}
     report["classes"] = {name: _class_report(rows, assignment, name) for name in config.classes}
@@ -153,7 +155,8 @@ def _class_report(rows: Rows, assignment: NDArray[np.str_], circuit_class: str) 
     }
 
 
-def _read(shards: Sequence[Path], circuit_class: str) -> pa.Table:
+def _read(shards: Sequence[Path], circuit_class: str) -> tuple[pa.Table, dict[int, Counter[str]]]:
+    """All rows of a class in order of birth, and for each round how many circuits failed of which cause."""
     paths = sorted(
         (path for shard in shards for path in (Path(shard) / circuit_class).glob("*.parquet")), key=lambda p: p.name
     )
@@ -161,8 +164,18 @@ def _read(shards: Sequence[Path], circuit_class: str) -> pa.Table:
         raise InvalidInputError(
             f"no simulated rows of class {circuit_class} below {', '.join(map(str, shards)) or 'nothing'}"
         )
-    table = pa.concat_tables([pq.read_table(path).replace_schema_metadata(None) for path in paths])
-    return table.sort_by("row")
+    tables: list[pa.Table] = []
+    failed: dict[int, Counter[str]] = {}
+    for path in paths:
+        name = FILE_NAME.fullmatch(path.name)
+        if name is None:
+            raise InvalidInputError(
+                f"{path}: not a file of simulated rows, whose names are shard-S-round-R-chunk-C.parquet"
+            )
+        table = pq.read_table(path)
+        failed.setdefault(int(name["round"]), Counter()).update(json.loads(table.schema.metadata[b"failed"]))
+        tables.append(table.replace_schema_metadata(None))
+    return pa.concat_tables(tables).sort_by("row"), failed
 
 
 def _split(table: pa.Table, config: Config) -> NDArray[np.str_]:
@@ -277,27 +290,23 @@ def _digest(shards: Sequence[Path], class_names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _simulation_counts(shards: Sequence[Path], class_names: Sequence[str]) -> dict[str, Any]:
+def _simulation_counts(
+    tables: Mapping[str, pa.Table], failed: Mapping[str, Mapping[int, Counter[str]]]
+) -> dict[str, Any]:
     """How many circuits were simulated, how many failed of which cause, and how many of the last round were useful."""
-    failed: Counter[str] = Counter()
+    causes: Counter[str] = Counter()
     simulated: Counter[int] = Counter()
     useful: Counter[int] = Counter()
-    for name in class_names:
-        for path in (path for shard in shards for path in (Path(shard) / name).glob("*.parquet")):
-            table = pq.read_table(path)
-            lost = json.loads(table.schema.metadata[b"failed"])
-            name_parts = FILE_NAME.fullmatch(path.name)
-            if name_parts is None:
-                raise InvalidInputError(
-                    f"{path}: not a file of simulated rows, whose names are shard-S-round-R-chunk-C.parquet"
-                )
-            number = int(name_parts["round"])
-            failed.update(lost)
-            simulated[number] += len(table) + sum(lost.values())
-            useful[number] += int(_useful(table, name).sum())
+    for name, table in tables.items():
+        for number, lost in failed[name].items():
+            causes.update(lost)
+            simulated[number] += lost.total()
+        for counter, chosen in ((simulated, slice(None)), (useful, _useful(table, name))):
+            numbers, counts = np.unique(table["round"].to_numpy()[chosen], return_counts=True)
+            counter.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
     last = max(simulated)
     return {
         "simulated": simulated.total(),
-        **{f"failed_{cause}": count for cause, count in sorted(failed.items())},
+        **{f"failed_{cause}": count for cause, count in sorted(causes.items())},
         "useful_share_last_round": useful[last] / max(1, simulated[last]),
     }
