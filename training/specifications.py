@@ -63,7 +63,7 @@ def held_out_specifications(
         count = per_class(config.preparation.specifications_per_level, name)
         rivals = train.take((train.circuit_class == name) & train.useful)
         # Lazily, since every test row would have to be held against every training row.
-        frontier = islice((index for index in own if not _matched(name, rivals, test, index, metric_names)), count)
+        frontier = islice((index for index in own if not _matched(name, rivals, test, int(index), metric_names)), count)
         for level in config.preparation.levels:
             for index in frontier if level == "frontier" else own[:count]:
                 row = int(test.row[index])
