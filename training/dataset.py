@@ -7,7 +7,6 @@ waited for once an epoch, when the lengths of all its batches are read, and neve
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -150,23 +149,23 @@ class TrainingBatches:
         self._data = self._data.to(device)
         self._cumulative, self._lengths = self._cumulative.to(device), self._lengths.to(device)
 
-    def fix_widths(self, count: int) -> dict[int, Batch]:
+    def fix_widths(self, widths: Sequence[int]) -> dict[int, Batch]:
         """Trim batches to one of a few numbers of slots from now on, and not each to its longest circuit, for what is
         made for one shape at a time.
 
         Returns:
-            For each number of slots a batch of this process's size.
+            For each number of slots that is needed a batch of this process's size.
         """
-        share = torch.diff(self._cumulative, prepend=self._cumulative.new_zeros(1)).float()
-        by_length = torch.zeros(self._data.kinds.shape[1] + 1, device=share.device).index_add_(0, self._lengths, share)
-        self._widths = best_widths(by_length.tolist(), count)
         rank, world = _process()
         rows = len(range(rank, self._batch_size, world))
-        examples = {}
-        for width in self._widths:
-            fitting = (self._lengths <= width).nonzero().flatten()
-            index = fitting[torch.arange(rows, device=fitting.device) % len(fitting)]
-            examples[width] = self._data.batch(index, width)
+        examples, shorter = {}, 0
+        for width in sorted(widths):
+            if ((self._lengths > shorter) & (self._lengths <= width)).any():
+                fitting = (self._lengths <= width).nonzero().flatten()
+                index = fitting[torch.arange(rows, device=fitting.device) % len(fitting)]
+                examples[width] = self._data.batch(index, width)
+            shorter = width
+        self._widths = tuple(examples)
         return examples
 
     def free_widths(self) -> None:
@@ -224,22 +223,6 @@ class ValidationBatches:
 def draw_by_weight(weight: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Indices (count,) in order: each comes up as often as its weight (N,) says, within one."""
     return _draw(_cumulative(weight), count, generator)
-
-
-def best_widths(share: Sequence[float], count: int) -> tuple[int, ...]:
-    """The numbers of slots, at most so many, to which circuits are padded with the fewest empty slots.
-
-    Args:
-        share: (M + 1,) share of the circuits that have 0 .. M devices.
-    """
-    lengths = [length for length, value in enumerate(share) if length and value > 0]
-    longest = lengths[-1]
-
-    def padded(widths: tuple[int, ...]) -> float:
-        return sum(share[length] * next(width for width in widths if width >= length) for length in lengths)
-
-    inner = min(count, len(lengths)) - 1
-    return min(((*chosen, longest) for chosen in itertools.combinations(lengths[:-1], inner)), key=padded)
 
 
 def _cumulative(weight: Tensor) -> Tensor:

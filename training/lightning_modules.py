@@ -24,8 +24,6 @@ from training.muon import Muon
 
 Condition = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Metrics (B, n_metrics), conditions (B, C) and a generator -> specification vectors (B, D) that the rows meet."""
-Network = Callable[..., Any]
-"""The forward pass of a model."""
 
 HIDDEN_RATE = 4.0
 """Learning rate of the hidden matrices, in multiples of the others'."""
@@ -39,8 +37,6 @@ class CircuitTraining(LightningModule):
     model: BaseCircuitModel
     bf16_is_enough: ClassVar[bool] = False
     """Whether matrix products and activations of 8 bits' precision cost no quality."""
-    compilable: ClassVar[bool] = True
-    """Whether a step is one pass of ``model`` and what `objective` makes of it."""
 
     def __init__(self, model: BaseCircuitModel, settings: TrainingConfig, seed: int) -> None:
         super().__init__()
@@ -49,17 +45,10 @@ class CircuitTraining(LightningModule):
         self.seed = seed
         self.time_share = 0.0
         """Share of the allowed time that is used up; `training.time_limit` sets it."""
-        self.compiled: Network | None = None
-        """What runs in the model's place in training steps; `training.compiled` sets it."""
 
     @abstractmethod
     def objective(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """What a training step minimises."""
-
-    @property
-    def network(self) -> Network:
-        """The model, or what runs in its place. Validation, of other shapes and seldom, runs the model itself."""
-        return self.compiled if self.compiled is not None and self.training else self.model
 
     def schedule(self, step: int, least: float = 0.0) -> float:
         """Learning rate in multiples of its peak: linear warm-up, then half a cosine.
@@ -146,7 +135,7 @@ class SizingDiffusionTraining(CircuitTraining):
         noise = torch.randn(batch.values.shape, generator=generator, device=device)
         present = (batch.kinds > 0).float()
         noisy = (batch.values + sigma[:, None] * noise) * present
-        denoised = self.network(noisy, sigma, batch.kinds, batch.nets, specification).float()
+        denoised = self.model(noisy, sigma, batch.kinds, batch.nets, specification).float()
         weighted = self.model.loss_weight(sigma)[:, None] * (denoised - batch.values) ** 2 * present
         return weighted.sum() / present.sum()
 
@@ -179,7 +168,7 @@ class SurrogateTraining(CircuitTraining):
         self.log("validation_loss", likelihood, on_epoch=True, sync_dist=True, batch_size=len(batch.kinds))
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.network(batch.values, batch.kinds, batch.nets, batch.conditions)
+        mean, log_variance = self.model(batch.values, batch.kinds, batch.nets, batch.conditions)
         mean, log_variance = mean.float(), log_variance.float()
         measured = ~batch.metrics.isnan()
         error = torch.where(measured, batch.metrics.nan_to_num() - mean, 0.0)

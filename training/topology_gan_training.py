@@ -53,7 +53,6 @@ class TopologyGANTraining(CircuitTraining):
     """Two optimisers: generator and encoder against both critics."""
 
     model: TopologyGAN
-    compilable = False
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ import torch
 from genrf.errors import InvalidInputError
 from tests.models.circuits import prepared_folder, random_rows
 from training import dataset
-from training.dataset import PreparedData, TrainingBatches, ValidationBatches, best_widths
+from training.dataset import PreparedData, TrainingBatches, ValidationBatches
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def test_widths_are_few_where_they_are_fixed(data: PreparedData) -> None:
     """The same rows in the same order, padded."""
     free = TrainingBatches(data, batch_size=32, batches=5, seed=0, weighted=True)
     fixed = TrainingBatches(data, batch_size=32, batches=5, seed=0, weighted=True)
-    examples = fixed.fix_widths(3)
-    assert len(examples) == 3
-    assert max(examples) == int((data.kinds > 0).sum(dim=1).max())
+    examples = fixed.fix_widths((2, 8, 11, 28))
+    # The circuits have five to fourteen devices.
+    assert list(examples) == [8, 11, 28]
     for width, example in examples.items():
         assert example.kinds.shape == (32, width)
     for ours, theirs in zip(epoch(fixed, 1), epoch(free, 1), strict=True):
@@ -64,14 +64,6 @@ def test_widths_are_few_where_they_are_fixed(data: PreparedData) -> None:
     fixed.free_widths()
     for ours, theirs in zip(epoch(fixed, 1), epoch(free, 1), strict=True):
         assert torch.equal(ours, theirs)
-
-
-def test_the_best_widths_pad_least() -> None:
-    share = [0.0, 0.0, 0.0, 0.4, 0.1, 0.0, 0.3, 0.0, 0.2]
-    assert best_widths(share, 1) == (8,)
-    # They pad a tenth of the circuits by two slots; 4, 6 and 8 would pad four tenths by one.
-    assert best_widths(share, 3) == (3, 6, 8)
-    assert best_widths(share, 9) == (3, 4, 6, 8)
 
 
 def test_topologies_are_weighted_down_by_how_many_rows_have_them(data: PreparedData) -> None:

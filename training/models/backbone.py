@@ -135,6 +135,12 @@ class CircuitTransformer(nn.Module):
         Returns:
             The global token (B, W) and the device tokens (B, M, W).
         """
+        tokens, bias = self.embed(values, kinds, nets, condition)
+        tokens = self.norm(self.encoder(tokens, attention_mask=bias).last_hidden_state)
+        return tokens[:, 0], tokens[:, 1:]
+
+    def embed(self, values: Tensor, kinds: Tensor, nets: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, 1 + M, W), the global one first, and additive attention scores (B, H, 1 + M, 1 + M)."""
         present = (kinds > 0).to(values.dtype)  # (B, M)
         kind_code = functional.one_hot(kinds, N_KINDS).to(values.dtype)  # (B, M, K)
         net_code = functional.one_hot(nets, N_NETS).to(values.dtype)  # (B, M, 3, N)
@@ -154,10 +160,7 @@ class CircuitTransformer(nn.Module):
             + shift.unsqueeze(1)
         )
         hidden = self.message(hidden, signal.flatten(1, 2))
-        tokens = torch.cat([first.unsqueeze(1), hidden], dim=1)  # (B, 1 + M, W)
-        tokens = self.encoder(tokens, attention_mask=self._attention_bias(signal, present)).last_hidden_state
-        tokens = self.norm(tokens)
-        return tokens[:, 0], tokens[:, 1:]
+        return torch.cat([first.unsqueeze(1), hidden], dim=1), self._attention_bias(signal, present)
 
     def _value_features(self, values: Tensor, kind_code: Tensor) -> Tensor:
         """One, the value, and waves of it, in columns of the device's own kind: (B, M, K * V)."""

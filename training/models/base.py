@@ -41,6 +41,10 @@ class BaseCircuitModel(nn.Module, ABC):
         """Matrices between hidden layers, which Muon trains best; the rest is left to AdamW."""
         return []
 
+    def regions(self) -> list[tuple[nn.Module, str]]:
+        """Methods that make up most of a pass, as modules and names: what to compile, alike ones once."""
+        return []
+
     def save_checkpoint(self, path: Path) -> None:
         """Write class name, version, configuration and weights to one file, whole or not at all."""
         content = {

@@ -86,6 +86,10 @@ class SizingDiffusion(BaseCircuitModel):
         """The matrices of the transformer's layers."""
         return [parameter for parameter in self.backbone.encoder.parameters() if parameter.ndim == 2]
 
+    def regions(self) -> list[tuple[nn.Module, str]]:
+        """The tokens' embedding, and the transformer's layers."""
+        return [(self.backbone, "embed"), *((layer, "forward") for layer in self.backbone.encoder.layer)]
+
     def loss_weight(self, sigma: Tensor) -> Tensor:
         """lambda(sigma), which makes the loss about 1 at every noise level at the start of training."""
         return (sigma**2 + self.config.sigma_data**2) / (sigma * self.config.sigma_data) ** 2

@@ -59,6 +59,10 @@ class Surrogate(BaseCircuitModel):
         """The matrices of the transformer's layers."""
         return [parameter for parameter in self.backbone.encoder.parameters() if parameter.ndim == 2]
 
+    def regions(self) -> list[tuple[nn.Module, str]]:
+        """The tokens' embedding, and the transformer's layers."""
+        return [(self.backbone, "embed"), *((layer, "forward") for layer in self.backbone.encoder.layer)]
+
     @torch.no_grad()
     def generate(
         self,
