@@ -35,10 +35,12 @@ MOVED = 20
 """Devices that a candidate differs in from the best circuit, on average, where it has more."""
 MOST_POINTS = 150
 """Circuits that the model is fitted to, the best and the latest, so that a long search stays fast."""
-FIRST_STEPS, STEPS = 30, 6
+FIRST_STEPS, STEPS = 20, 5
 """Iterations of L-BFGS that fit the first model of a topology, and each later one, which starts from the one before."""
 LENGTH_UNIT = 3.0
 """Normalised values that the model takes for one, about the widest trust region, as BoTorch's priors are for unit cubes."""
+REFIT = 1.2
+"""Growth of the data after which the model is fitted again."""
 DECIBEL = 10.0
 """Relative slacks are in tens of decibels."""
 
@@ -55,13 +57,14 @@ class BotorchSearch:
     def __init__(self, start: Start, calls: int, rng: np.random.Generator) -> None:
         self._start = start
         self._rng = rng
-        self._batch = int(np.clip(calls // 40, 4, 32))
+        self._batch = int(np.clip(calls // 40, 6, 32))
         self._x, self._y = start.points, start.slacks
         self._length = LENGTH
         self._successes = self._failures = 0
         self._drawn = 0
         self._fitted: dict[str, Any] | None = None
-        """Hyperparameters of the last model."""
+        """Hyperparameters of the last model that was fitted, and the circuits that it was fitted to."""
+        self._fitted_to = 0
 
     @property
     def stalled(self) -> bool:
@@ -135,11 +138,14 @@ class BotorchSearch:
             model = SingleTaskGP(torch.tensor(x / LENGTH_UNIT), torch.tensor(y))
             if self._fitted is not None:
                 model.load_state_dict(self._fitted, strict=False)
+            if len(self._x) < REFIT * self._fitted_to:
+                return model.eval()
             steps = FIRST_STEPS if self._fitted is None else STEPS
             fit_gpytorch_mll(
                 ExactMarginalLogLikelihood(model.likelihood, model),
                 optimizer_kwargs={"options": {"maxiter": steps}},
             )
+        self._fitted_to = len(self._x)
         # The standardisation of the outcomes belongs to the data, the rest is where the next fit starts.
         self._fitted = {name: value for name, value in model.state_dict().items() if "outcome_transform" not in name}
         return model
