@@ -1,7 +1,8 @@
-"""Sizings near those that were simulated, for refinement to choose from.
+"""Circuits for refinement to choose from, most of them near those that were simulated.
 
-Three ways, mixed: the sizing model re-noises and denoises known values under a specification that asks for more than the circuit
-reached, two circuits of one topology are blended, and single values are moved at random. All are legal: in the process's
+Sizings of known topologies are drawn in three ways, mixed: the sizing model re-noises and denoises known values under a
+specification that asks for more than the circuit reached, two circuits of one topology are blended, and single values are
+moved at random. Such harder specifications also give fresh topologies from the generator. All are legal: in the process's
 ranges and on its grid.
 """
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from genrf import classes
 from genrf.circuit.topology import Topology
 from genrf.errors import InvalidInputError
-from genrf.generation.candidates import normalised_values, on_grid, slots, used_slots
+from genrf.generation.candidates import normalised_values, on_grid, read_topology, slots, used_slots
 from genrf.generation.design import Design
 from genrf.generation.sampler import sample
 from genrf.generation.search import Models
@@ -27,7 +28,7 @@ from genrf.spec import Constraint, DesignSpec
 NOISE_LEVELS = (0.1, 0.3, 1.0)
 """Noise, in normalised values, at which known values are denoised again."""
 ASPIRATION = 0.6
-"""How far beyond what a circuit reached the sizing model is asked to go at most, in standard deviations."""
+"""How far beyond what a circuit reached the models are asked to go at most, in standard deviations."""
 SCALES = (0.02, 0.06, 0.2)
 """Standard deviations, in normalised values, of values that are moved."""
 MOVED = 6
@@ -38,7 +39,7 @@ Proposed = tuple[list[Topology], NDArray[np.float32]]
 
 
 class Proposer:
-    """Draws legal sizings of known topologies.
+    """Draws legal circuits.
 
     Args:
         models: whose sizing model is asked, and whose technology decides what is legal.
@@ -69,6 +70,33 @@ class Proposer:
             mate = known[self._rng.choice(mates)]
             values[place] += np.float32(self._rng.uniform(-0.3, 1.3)) * (mate - values[place])
         values[share:] = self._moved(values[share:], kinds[share:], SCALES)
+        return topologies, on_grid(kinds, values, self._frequency, self._models.technology)
+
+    def fresh(self, parents: Sequence[Design], count: int) -> Proposed:
+        """At most ``count`` circuits of topologies from the generator: as many as are legal."""
+        backend = self._models.backend
+        asked = np.stack(
+            [self._aspiration(parents[index].metrics) for index in self._rng.integers(len(parents), size=count)]
+        )
+        latent = self._rng.standard_normal((count, backend.latent_size)).astype(np.float32)
+        kind_logits, net_logits = backend.propose(asked, latent)
+        topologies, rows = [], []
+        for row, (kinds, nets) in enumerate(zip(kind_logits.argmax(axis=-1), net_logits.argmax(axis=-1), strict=True)):
+            _, topology = read_topology(kinds, nets, self._spec.circuit_class)
+            if topology is not None:
+                topologies.append(topology)
+                rows.append(row)
+        kinds, nets = slots(topologies)
+        sigma, width = self._models.sampler.sigma_max, used_slots(kinds)
+        values = np.zeros(kinds.shape, dtype=np.float32)
+        values[:, :width] = sample(
+            backend,
+            np.float32(sigma) * self._rng.standard_normal((len(kinds), width)).astype(np.float32),
+            kinds[:, :width],
+            nets[:, :width],
+            asked[rows],
+            self._models.sampler,
+        )
         return topologies, on_grid(kinds, values, self._frequency, self._models.technology)
 
     def near(self, topologies: Sequence[Topology], values: NDArray[np.float32], each: int) -> Proposed:

@@ -3,8 +3,9 @@
 While no circuit meets the specification there is no trade-off to improve: the calls go where the worst margin is expected to
 rise (qLogNEI), because that is what the designs are ranked by. From the first one that does, they go where the hypervolume of the
 objectives is expected to grow under the specification's constraints (qLogNEHVI). Everything simulated so far is known from the
-start. Candidates are sizings of the few best topologies, drawn around simulated ones and improved by the acquisition function
-itself: a choice among legal circuits, so that what is rated is what SPICE simulates.
+start. Candidates are sizings of the few best topologies, drawn around simulated ones, and some fresh circuits from the
+generator, all improved by the acquisition function itself: a choice among legal circuits, so that what is rated is what SPICE
+simulates.
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ class RefinementSettings:
 
     batch: int = 8
     """SPICE calls between two looks at the results."""
-    topologies: int = 4
+    topologies: int = 8
     """Topologies that are refined at a time."""
-    parents: int = 24
+    parents: int = 32
     """Simulated circuits that candidates are drawn around."""
     proposals: int = 240
     """Candidates drawn around them."""
+    fresh: int = 64
+    """Topologies drawn from the generator for a batch, of which the legal ones are candidates too."""
     rounds: int = 2
     """How often candidates are drawn around the best candidates."""
     kept: int = 24
@@ -158,7 +161,8 @@ class Refinement:
         proposer = Proposer(self._models, self._spec, self._objectives if met else (), self._rng)
         with self._timed("proposals"):
             topologies, values = proposer.around(parents, self._settings.proposals)
-        candidates, worth = self._rated(acquisition, (topologies, values))
+            others, its_values = proposer.fresh(parents, self._settings.fresh)
+        candidates, worth = self._rated(acquisition, (topologies + others, np.concatenate([values, its_values])))
         for _ in range(self._settings.rounds):
             best = np.argsort(-worth, kind="stable")[: self._settings.kept].tolist()
             nearby = proposer.near(
