@@ -5,7 +5,8 @@
 
 Results are files in ``benchmarks/results/``: ``smoke.json`` is the ``runs/latest/summary.json`` of a run of ``make run``,
 ``simulation.json`` the last line of ``benchmarks/simulation.py``, ``generate.json`` that of ``benchmarks/generate.py``,
-``classes.json`` that of ``benchmarks/classes.py``.
+``classes.json`` that of ``benchmarks/classes.py``, ``design_quality.json`` what ``benchmarks/design_quality.py`` writes, with a
+picture of each class.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+METHOD_NAMES = {"cma-es": "CMA-ES", "botorch": "BoTorch"}
 BEGIN, END = "<!-- results: made by benchmarks/readme.py -->", "<!-- end of results -->"
 
 
@@ -44,7 +46,62 @@ def table() -> str:
         by_method = {entry["method"]: entry for entry in entries}
         cells = [_success(by_method[method]) for method in ("generator", "retrieval", "random")]
         lines.append(f"| {name} | {entries[0]['specifications']} | {level} | {' | '.join(cells)} |")
+    quality = _read("design_quality")
+    if quality:
+        lines += ["", *design_quality(quality)]
     return "\n".join(lines)
+
+
+def design_quality(result: dict[str, Any]) -> list[str]:
+    """The generator beside retrieval, and beside searches that get ten times the calls."""
+    lines = [
+        f"Held-out specifications met (`python benchmarks/design_quality.py` at commit `{result['commit']}`, on "
+        f"{'; '.join(result['machines'])}): GenRF within 1, 8, 16 and 64 SPICE calls, retrieval within as many, CMA-ES and "
+        "BoTorch from scratch within ten times as many, with 95 % intervals. The last column says which methods reach "
+        "GenRF's last figure at all, and after how many calls.",
+        "",
+        "| class | level | specifications | GenRF | retrieval | CMA-ES, 10 times | BoTorch, 10 times | matched by |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, level in dict.fromkeys((entry["class"], entry["level"]) for entry in result["entries"]):
+        own = {
+            (entry["method"], entry["calls"]): entry
+            for entry in result["entries"]
+            if (entry["class"], entry["level"]) == (name, level)
+        }
+        calls = next((calls for method, calls in own if method == "generator"), None)
+        if calls is None:
+            continue
+        ours = own["generator", calls]
+        others = [("retrieval", calls), ("cma-es", 10 * calls), ("botorch", 10 * calls)]
+        cells = [_success(ours), *(_share(own.get(key), ours["specifications"]) for key in others)]
+        matched = _matched(result["comparisons"], name, level, str(calls))
+        lines.append(f"| {name} | {level} | {ours['specifications']} | {' | '.join(cells)} | {matched} |")
+    for name in dict.fromkeys(entry["class"] for entry in result["entries"]):
+        path = f"benchmarks/results/design_quality_{name}.png"
+        lines += ["", f"![Specifications of class {name} met against SPICE calls]({path})"]
+    return lines
+
+
+def _share(entry: dict[str, Any] | None, specifications: int) -> str:
+    """Success at the end of a budget; how many specifications it was tried on, where that is not as many as ours."""
+    if entry is None:
+        return "not tried"
+    key = f"success_at_{entry['calls']}"
+    low, high = entry[f"{key}_interval"]
+    of = "" if entry["specifications"] == specifications else f", of {entry['specifications']}"
+    return f"{100 * entry[key]:.0f} % ({100 * low:.0f} to {100 * high:.0f}{of})"
+
+
+def _matched(comparisons: list[dict[str, Any]], name: str, level: str, calls: str) -> str:
+    """Methods that reach the generator's success, with the fewest calls that any of their budgets took."""
+    fewest: dict[str, float] = {}
+    for entry in comparisons:
+        if (entry["class"], entry["level"]) == (name, level) and calls in entry["calls_to_match"]:
+            reached = entry["calls_to_match"][calls][0]
+            if reached is not None and entry["method"] != "training topologies":
+                fewest[entry["method"]] = min(reached, fewest.get(entry["method"], reached))
+    return ", ".join(f"{METHOD_NAMES.get(m, m)} after {k:,.0f}" for m, k in fewest.items()) or "none"
 
 
 def _facts(smoke: dict[str, Any], simulation: dict[str, Any], generate: dict[str, Any]) -> list[tuple[str, str, str]]:

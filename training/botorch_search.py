@@ -98,16 +98,25 @@ class BotorchSearch:
     def _thompson(self, count: int) -> Array:
         import torch
         from botorch.acquisition.objective import GenericMCObjective
+        from botorch.exceptions import ModelFittingError
         from botorch.generation.sampling import MaxPosteriorSampling
+        from gpytorch.utils.errors import NanError, NotPSDError
 
         best = self._x[int(np.argmin(shortfall(self._y)))]
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            # Points outside the unit cube, L-BFGS out of iterations, and jitter on nearly singular matrices, are meant.
+            warnings.simplefilter("ignore")
             torch.manual_seed(int(self._rng.integers(2**31)))
-            model = self._model()
-            candidates = torch.tensor(self._candidates(best, _relative_lengths(model)) / LENGTH_UNIT)
-            sampling = MaxPosteriorSampling(model, objective=GenericMCObjective(_value), replacement=False)
-            with torch.no_grad():
-                chosen: Array = sampling(candidates, num_samples=count).numpy()
+            try:
+                model = self._model()
+                candidates = torch.tensor(self._candidates(best, _relative_lengths(model)) / LENGTH_UNIT)
+                sampling = MaxPosteriorSampling(model, objective=GenericMCObjective(_value), replacement=False)
+                with torch.no_grad():
+                    chosen: Array = sampling(candidates, num_samples=count).numpy()
+            except (ModelFittingError, NanError, NotPSDError):
+                # Without a model the trust region is sampled evenly until more is known.
+                self._fitted, self._fitted_to = None, 0
+                chosen = self._candidates(best, np.ones(len(best)))[:count] / LENGTH_UNIT
         return np.clip(chosen * LENGTH_UNIT, self._start.low, self._start.high)
 
     def _candidates(self, best: Array, lengths: Array) -> Array:
@@ -132,19 +141,15 @@ class BotorchSearch:
         from gpytorch.mlls import ExactMarginalLogLikelihood
 
         x, y = self._kept()
-        with warnings.catch_warnings():
-            # Points outside the unit cube, and L-BFGS out of iterations, are meant.
-            warnings.simplefilter("ignore")
-            model = SingleTaskGP(torch.tensor(x / LENGTH_UNIT), torch.tensor(y))
-            if self._fitted is not None:
-                model.load_state_dict(self._fitted, strict=False)
-            if len(self._x) < REFIT * self._fitted_to:
-                return model.eval()
-            steps = FIRST_STEPS if self._fitted is None else STEPS
-            fit_gpytorch_mll(
-                ExactMarginalLogLikelihood(model.likelihood, model),
-                optimizer_kwargs={"options": {"maxiter": steps}},
-            )
+        model = SingleTaskGP(torch.tensor(x / LENGTH_UNIT), torch.tensor(y))
+        if self._fitted is not None:
+            model.load_state_dict(self._fitted, strict=False)
+        if len(self._x) < REFIT * self._fitted_to:
+            return model.eval()
+        steps = FIRST_STEPS if self._fitted is None else STEPS
+        fit_gpytorch_mll(
+            ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": steps}}
+        )
         self._fitted_to = len(self._x)
         # The standardisation of the outcomes belongs to the data, the rest is where the next fit starts.
         self._fitted = {name: value for name, value in model.state_dict().items() if "outcome_transform" not in name}

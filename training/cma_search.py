@@ -37,8 +37,8 @@ class CmaSearch:
             mean=mean,
             sigma=SIGMA,
             bounds=np.stack([start.low, start.high], axis=1),
-            seed=int(rng.integers(2**31)),
         )
+        self._rng = rng
         self._best = float(losses[best])
         self._idle = 0
         self._generation: list[tuple[Array, float]] = []
@@ -50,6 +50,8 @@ class CmaSearch:
 
     def ask(self, most: int) -> Array:
         """What is left of the generation, (n, d), at most ``most``."""
+        # Each time, since a pickled CMA forgets where its randomness was.
+        self._cma.reseed_rng(int(self._rng.integers(2**31)))
         count = min(most, self._cma.population_size - len(self._generation))
         return np.stack([self._cma.ask() for _ in range(count)])
 
