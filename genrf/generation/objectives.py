@@ -128,14 +128,15 @@ class Outputs:
     def reference(self, objectives: Sequence[str], front: NDArray[np.float64]) -> NDArray[np.float64]:
         """The point that dominated volume is counted from, signed so that larger is better, (k,).
 
-        In an objective that the specification bounds it is the bound: whatever is worse cannot be used. In another it is a
-        tenth of the front's extent below the front's worst value, as in Ishibuchi et al. (2011).
+        In an objective that the specification bounds it is the bound: whatever is worse cannot be used. In another it is the
+        front's worst value less the front's extent, or a standard deviation where that is more: the first front is narrow, and
+        circuits beyond its ends are wanted too.
 
         Args:
             front: signed objectives of the designs on the front, (F, k).
         """
         worst, best = front.min(axis=0), front.max(axis=0)
-        point = worst - 0.1 * np.maximum(best - worst, 1.0)
+        point = worst - np.maximum(best - worst, 1.0)
         for column, name in enumerate(objectives):
             index = self.names.index(name)
             sign = self.signs[index]

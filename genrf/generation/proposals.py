@@ -28,7 +28,10 @@ from genrf.spec import Constraint, DesignSpec
 NOISE_LEVELS = (0.1, 0.3, 1.0)
 """Noise, in normalised values, at which known values are denoised again."""
 ASPIRATION = 0.6
-"""How far beyond what a circuit reached the models are asked to go at most, in standard deviations."""
+"""How far beyond what a circuit reached the sizing model is asked to go with it at most, in standard deviations."""
+FRESH_ASPIRATION = 3.0
+"""The same for fresh circuits: a loose specification says nothing of how good circuits can be, so the models are asked for
+much, and the surrogate says what came of it."""
 SCALES = (0.02, 0.06, 0.2)
 """Standard deviations, in normalised values, of values that are moved."""
 MOVED = 6
@@ -63,7 +66,7 @@ class Proposer:
         topologies = [circuits[index].topology for index in chosen]
         values = known[chosen]
         kinds, nets = slots(topologies)
-        asked = np.stack([self._aspiration(parents[index].metrics) for index in chosen[:share]])
+        asked = np.stack([self._aspiration(parents[index].metrics, ASPIRATION) for index in chosen[:share]])
         values[:share] = self._denoised(values[:share], kinds[:share], nets[:share], asked)
         for place in range(share, 2 * share):
             mates = [index for index, circuit in enumerate(circuits) if circuit.topology == topologies[place]]
@@ -76,7 +79,10 @@ class Proposer:
         """At most ``count`` circuits of topologies from the generator: as many as are legal."""
         backend = self._models.backend
         asked = np.stack(
-            [self._aspiration(parents[index].metrics) for index in self._rng.integers(len(parents), size=count)]
+            [
+                self._aspiration(parents[index].metrics, FRESH_ASPIRATION)
+                for index in self._rng.integers(len(parents), size=count)
+            ]
         )
         latent = self._rng.standard_normal((count, backend.latent_size)).astype(np.float32)
         kind_logits, net_logits = backend.propose(asked, latent)
@@ -141,8 +147,8 @@ class Proposer:
             )
         return drawn
 
-    def _aspiration(self, metrics: Metrics) -> NDArray[np.float32]:
-        """The specification, asking in some metrics for more than a circuit with these metrics reached, (D,)."""
+    def _aspiration(self, metrics: Metrics, most: float) -> NDArray[np.float32]:
+        """The specification, asking in some metrics for up to ``most`` deviations more than these metrics, (D,)."""
         conditioning, spec = self._models.conditioning, self._spec
         vocabulary = classes.get(spec.circuit_class).metrics
         position = conditioning.classes.index(spec.circuit_class)
@@ -154,7 +160,7 @@ class Proposer:
             sense: Literal[">=", "<="] = ">=" if metric.better == "higher" else "<="
             sign = 1.0 if sense == ">=" else -1.0
             deviation = conditioning.deviation[position][conditioning.metrics.index(name)]
-            wanted = metric.normalise(metrics[name]) + sign * self._rng.uniform(0.0, ASPIRATION) * deviation
+            wanted = metric.normalise(metrics[name]) + sign * self._rng.uniform(0.0, most) * deviation
             bound = 10.0**wanted if metric.scale == "log" else wanted
             own = bounds.get((name, sense))
             if own is None or own.slack(bound) > 0.0:
