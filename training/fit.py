@@ -93,7 +93,7 @@ def fit(
     last = checkpoints / "last.ckpt"
     history = LossHistory(output / LOSSES)
     if not (last.exists() and _is_finished(_read_checkpoint(last), settings)):
-        with _quiet():
+        with quiet():
             trainer = _trainer(
                 module,
                 settings,
@@ -244,8 +244,8 @@ def _is_finished(checkpoint: dict[str, Any], settings: TrainingConfig) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning's advice about loaders and hardware is of no use here: there are no loaders."""
+def quiet() -> Iterator[None]:
+    """Without Lightning's advice about loaders and hardware, which is of no use here: there are no loaders."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning", "lightning.pytorch")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
