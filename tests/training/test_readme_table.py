@@ -1,0 +1,80 @@
+"""The README's section on design quality, from a result."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "readme.py"
+
+
+@pytest.fixture(scope="module")
+def readme() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmarks_readme", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def entry(method: str, calls: int, share: float, specifications: int = 200) -> dict[str, Any]:
+    figures = {
+        f"success_at_{k}": round(share * f, 3) for k, f in ((1, 0.9), (8, 0.95), (64, 1.0), (640, 1.0)) if k <= calls
+    }
+    figures |= {f"{key}_interval": [value - 0.02, value + 0.01] for key, value in figures.items()}
+    head = {"class": "lna", "level": "exact", "method": method, "calls": calls, "specifications": specifications}
+    return head | figures
+
+
+def against(method: str, calls: int, matched: float | None) -> dict[str, Any]:
+    return {
+        "class": "lna",
+        "level": "exact",
+        "method": method,
+        "calls": calls,
+        "calls_to_match": {"64": [matched, None, None]},
+    }
+
+
+def test_design_quality_is_a_table_and_a_picture_a_class(readme: ModuleType) -> None:
+    result = {
+        "commit": "0123456789",
+        "machines": ["32 cores of Some CPU"],
+        "entries": [
+            entry("generator", 64, 0.98),
+            entry("retrieval", 64, 0.9),
+            entry("cma-es", 640, 0.25, specifications=57),
+            {**entry("retrieval", 64, 0.9), "class": "pa"},
+        ],
+        "comparisons": [
+            against("retrieval", 64, None),
+            against("cma-es", 640, None),
+            against("cma-es", 6400, 4096.0),
+            against("botorch", 6400, 2000.0),
+            against("training topologies", 64, 40.0),
+        ],
+    }
+    assert "\n".join(readme.design_quality(result)) == (
+        "Held-out specifications met (`python benchmarks/design_quality.py` at commit `0123456789`, on 32 cores of Some CPU): "
+        "GenRF within 1, 8, 16 and 64 SPICE calls, retrieval within as many, CMA-ES and BoTorch from scratch within ten times "
+        "as many, with 95 % intervals. The last column says which methods reach GenRF's last figure at all, and after how "
+        "many calls.\n"
+        "\n"
+        "| class | level | specifications | GenRF | retrieval | CMA-ES, 10 times | BoTorch, 10 times | matched by |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+        "| lna | exact | 200 | 88 / 93 / 98 % (96 to 99) | 90 % (88 to 91) | 25 % (23 to 26, of 57) | not tried | "
+        "CMA-ES after 4,096, BoTorch after 2,000 |\n"
+        "\n"
+        "![Specifications of class lna met against SPICE calls](benchmarks/results/design_quality_lna.png)\n"
+        "\n"
+        "![Specifications of class pa met against SPICE calls](benchmarks/results/design_quality_pa.png)"
+    )
+
+
+def test_the_readme_is_up_to_date_with_the_committed_results(readme: ModuleType) -> None:
+    assert readme.main(["--check"]) == 0
