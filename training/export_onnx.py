@@ -72,7 +72,7 @@ def export_onnx(
     for item in exported_models(backend):
         onnx_name, script_name = f"{item.name}.onnx", f"{item.name}.torchscript.pt"
         example = model_inputs(item, backend, data, EXAMPLE_BATCH, seed=0)
-        _to_onnx(item, example, work / onnx_name)
+        to_onnx(item, example, work / onnx_name)
         _to_torchscript(item, example, work / script_name)
         batches = {
             size: model_inputs(item, backend, data, size, seed=size) for size in config.export.parity_batch_sizes
@@ -188,7 +188,8 @@ def relative_error(item: Exported, inputs: dict[str, Tensor], found: list[NDArra
     return max(differing, *errors)
 
 
-def _to_onnx(item: Exported, example: dict[str, Tensor], path: Path) -> None:
+def to_onnx(item: Exported, example: dict[str, Tensor], path: Path) -> None:
+    """Write a model as ONNX for any number of rows, and of device slots up to the largest."""
     batch = torch.export.Dim("batch", min=1, max=65536)
     slots = torch.export.Dim("slots", min=1, max=MAX_DEVICES)
     shapes: dict[str, dict[int, Any]] = {
