@@ -17,9 +17,9 @@ def refinement_text(result: DesignResult) -> str:
     before, after = result.hypervolume
     names = ", ".join(result.objectives)
     old, new = len(result.front_before_refinement()), sum(design.pareto for design in result.designs)
-    text += f"the front in {names} had {old} designs and has {new}"
+    text += f"the front in {names} went from {old} to {new} designs"
     if before > 0.0:
-        return f"{text}, and dominates {after / before:.3g} times the volume"
+        return f"{text} and dominates {after / before:.3g} times the volume"
     return f"{text}; nothing met the specification before" if old == 0 else text
 
 
