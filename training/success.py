@@ -83,11 +83,9 @@ def curve(first: Array, calls: int, index: NDArray[np.int64], per_octave: int = 
     """Success against calls: rows of calls, share met, and its interval, at numbers of calls spread evenly in octaves."""
     octaves = np.log2(calls)
     points = np.unique(np.round(2.0 ** np.linspace(0.0, octaves, int(np.ceil(per_octave * octaves)) + 1)))
-    rows = []
-    for k in points:
-        met = first <= k
-        rows.append([float(k), float(met.mean()), *interval(met[index].mean(axis=1))])
-    return rows
+    met = first[:, None] <= points  # (N, points)
+    low, high = np.percentile(met[index].mean(axis=1), PERCENTILES, axis=0)
+    return np.stack([points, met.mean(axis=0), low, high], axis=1).tolist()
 
 
 def calls_to_reach(first: Array, share: Array) -> Array:
