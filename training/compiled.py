@@ -75,7 +75,7 @@ class CompileNetwork(Callback):
             log.warning("%s; training goes on without compiling", " ".join(str(error).split("\n")[:2]).strip())
             return
         self._install()
-        log.warning("compiled for %s slots in %.0f s", list(widths), time.monotonic() - started)
+        log.info("compiled for %s slots in %.0f s", list(widths), time.monotonic() - started)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validation has batches of other shapes, and few of them."""

@@ -103,6 +103,7 @@ def fit(
                     CompileNetwork(settings.compile, train),
                     MovingAverage(settings.ema_decay),
                     TimeLimit(settings.max_minutes, started),
+                    Throughput(settings.batch_size, started),
                     history,
                 ],
                 checkpoints,
@@ -151,7 +152,6 @@ def _trainer(
     callbacks: list[Callback] = [
         MatrixProducts(numbers),
         *own,
-        Throughput(settings.batch_size),
         EarlyStopping(monitor=MONITOR, patience=settings.early_stopping_patience, check_on_train_epoch_end=False),
         StepProgress(description, epochs * settings.validate_every),
         # At the end, so that a checkpoint holds what the others learnt from the same validation. One is the best so

@@ -21,10 +21,12 @@ class Throughput(Callback):
 
     Args:
         batch_size: rows a step, over all processes.
+        created: `time.monotonic` when the work began.
     """
 
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
+    def __init__(self, batch_size: int, created: float) -> None:
+        self._batch_size, self._created = batch_size, created
+        self._setup_seconds = 0.0
         self._steps, self._seconds_before, self._started = 0, 0.0, 0.0
         self._before: list[float] = []
         self._sampler: GpuUtilisation | None = None
@@ -33,6 +35,7 @@ class Throughput(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Preparation is over; what it took of the memory counts."""
         self._started = time.monotonic()
+        self._setup_seconds += self._started - self._created
         if pl_module.device.type == "cuda":
             self._sampler = GpuUtilisation(pl_module.device)
             self._sampler.start()
@@ -59,6 +62,7 @@ class Throughput(Callback):
         return {
             "steps": self._steps,
             "seconds": self._seconds_before + (time.monotonic() - self._started if self._started else 0.0),
+            "setup_seconds": self._setup_seconds,
             "rows": self._steps * self._batch_size,
             "gpu_peak_bytes": self._peak_bytes,
             "gpu_samples": samples,
@@ -67,14 +71,21 @@ class Throughput(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting."""
         self._steps, self._seconds_before = state_dict["steps"], state_dict["seconds"]
+        self._setup_seconds = state_dict["setup_seconds"]
         self._before, self._peak_bytes = list(state_dict["gpu_samples"]), state_dict["gpu_peak_bytes"]
 
     @classmethod
     def report_of(cls, checkpoint: dict[str, Any]) -> dict[str, float]:
-        """Figures from a checkpoint of Lightning's: ``train_seconds`` with validations, ``rows_per_second``, and on a GPU
-        ``gpu_peak_gigabytes`` (what the process held of its memory) and ``gpu_utilisation_percent`` (mean)."""
+        """Figures from a checkpoint of Lightning's.
+
+        Returns:
+            ``setup_seconds`` before the first step, compiling included; ``train_seconds`` with validations;
+            ``rows_per_second``; on a GPU ``gpu_peak_gigabytes``, what the process held of its memory, and
+            ``gpu_utilisation_percent``, the mean.
+        """
         counted = checkpoint["callbacks"][cls.__qualname__]
         report = {
+            "setup_seconds": round(counted["setup_seconds"], 3),
             "train_seconds": round(counted["seconds"], 3),
             "rows_per_second": round(counted["rows"] / max(counted["seconds"], 1e-9), 1),
         }

@@ -160,7 +160,9 @@ class CircuitTransformer(nn.Module):
             + shift.unsqueeze(1)
         )
         hidden = self.message(hidden, signal.flatten(1, 2))
-        return torch.cat([first.unsqueeze(1), hidden], dim=1), self._attention_bias(signal, present)
+        # What the layers add to stays in the values' precision, whatever that of matrix products.
+        tokens = torch.cat([first.unsqueeze(1), hidden], dim=1).to(values.dtype)
+        return tokens, self._attention_bias(signal, present)
 
     def _value_features(self, values: Tensor, kind_code: Tensor) -> Tensor:
         """One, the value, and waves of it, in columns of the device's own kind: (B, M, K * V)."""
