@@ -56,6 +56,9 @@ KERNELS = {
 }
 """Kinds of kernels by parts of their names; what is left works element by element."""
 
+MARKS = ("Optimizer", "ProfilerStep", "##", "Torch-Compiled", "Compiled")
+"""How the names of what is no kernel but a stretch of several begin."""
+
 
 class Stopwatch(Callback):
     """Times the steps after the first few, and may profile them."""
@@ -201,7 +204,7 @@ def profiled(name: str, config: Config, prepared: Path) -> dict[str, Any]:
         # On a CPU operations take the place of kernels.
         own = event.self_device_time_total if torch.cuda.is_available() else event.self_cpu_time_total
         is_kernel = event.device_type.name == "CUDA" if torch.cuda.is_available() else event.key.startswith("aten::")
-        if is_kernel and event.key not in host and not event.key.startswith(("Optimizer", "[pl]", "ProfilerStep")):
+        if is_kernel and event.key not in host and not event.key.startswith(MARKS):
             lower = event.key.lower()
             kind = next((k for k, parts in KERNELS.items() if any(part in lower for part in parts)), None)
             device[kind or "element by element"] += own
