@@ -41,6 +41,8 @@ TOPOLOGIES = 3
 FIRST_DRAWS = 6
 """First-order draws of each that its models start from."""
 BATCH = 4
+RESTARTS, RAW_SAMPLES, STEPS = 2, 64, 40
+"""Of the acquisition function's maximisation: starts, points that they are chosen from, and iterations of L-BFGS."""
 SAMPLES = 16
 """Of the integration by quasi Monte Carlo."""
 LAST = 1e3
@@ -173,11 +175,9 @@ def _next_batch(
     import torch
     from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
     from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
-    from botorch.exceptions.warnings import BotorchWarning
     from botorch.optim.optimize import optimize_acqf
     from botorch.sampling.normal import SobolQMCNormalSampler
     from botorch.utils.sampling import manual_seed
-    from linear_operator.utils.warnings import NumericalWarning
 
     topology = known[0][0].topology
     kinds, frequency = _kinds(topology), spec.conditions.frequency_hz
@@ -189,9 +189,8 @@ def _next_batch(
     slacks = np.array([list(spec.margins(metrics).values()) for _, metrics in known]).reshape(len(known), -1)
     count, seed = len(objectives), int(rng.integers(2**31))
     with warnings.catch_warnings(), manual_seed(seed):
-        warnings.simplefilter("ignore", BotorchWarning)
-        warnings.simplefilter("ignore", NumericalWarning)
-        warnings.simplefilter("ignore", RuntimeWarning)
+        # Of jitter on matrices and of L-BFGS that ran out of iterations, which is meant.
+        warnings.simplefilter("ignore")
         acquisition = qLogNoisyExpectedHypervolumeImprovement(
             _model(x, torch.tensor(np.concatenate([gains, slacks], axis=1))),
             torch.tensor(reference),
@@ -205,10 +204,10 @@ def _next_batch(
             acquisition,
             torch.stack([torch.zeros(len(low)), torch.ones(len(low))]).double(),
             q=BATCH,
-            num_restarts=2,
-            raw_samples=64,
+            num_restarts=RESTARTS,
+            raw_samples=RAW_SAMPLES,
             sequential=True,
-            options={"maxiter": 40},
+            options={"maxiter": STEPS},
         )
     normalised = low + chosen.numpy() * (high - low)  # (BATCH, d)
     values = denormalise(np.broadcast_to(kinds, normalised.shape), normalised, frequency, technology)
