@@ -39,7 +39,7 @@ from botorch.settings import validate_input_scaling
 from botorch.utils.multi_objective.hypervolume import Hypervolume
 from botorch.utils.sampling import manual_seed
 from gpytorch.priors import LogNormalPrior
-from linear_operator.utils.warnings import NumericalWarning
+from gpytorch.utils.warnings import NumericalWarning
 from numpy.typing import NDArray
 from torch import Tensor
 
