@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,6 +46,7 @@ from genrf.simulation.library import simulator_version
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Constraint, DesignSpec
 from training.front_volume import reference_point, retuned_circuits, row_metrics, scaled, training_rows, volume
+from training.machine import describe
 from training.prepare import Rows
 from training.specifications import SPECIFICATIONS_FILE, read_specifications
 from training.trade_off_trials import GENERATING, SCRATCH, TECHNOLOGY, Task, carry_out
@@ -151,6 +153,12 @@ def plot(report: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
+def commit() -> str:
+    """The working tree's commit, empty outside a repository."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def read_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -247,6 +255,8 @@ def main() -> None:
         "training_rows": 0 if train is None else int((train.circuit_class == specs[0].circuit_class).sum()),
         "simulator": simulator_version(),
         "technology": technology.get(TECHNOLOGY).version,
+        "machine": describe(),
+        "commit": commit(),
     }
     print(f"{'calls':10}" + "".join(f"{calls:>9}" for calls in checkpoints))
     for kind, figures in methods.items():
