@@ -33,7 +33,7 @@ def strategy(devices: int, module: CircuitTraining) -> Any:
     )
 
 
-def arithmetic(name: str, module: CircuitTraining) -> str:
+def arithmetic(name: str, module: CircuitTraining | type[CircuitTraining]) -> str:
     """What ``precision`` in the configuration stands for on this machine: fp32, tf32, bf16 or fp16."""
     if name != "auto":
         return name

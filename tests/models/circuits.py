@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,3 +78,8 @@ def tiny_config(**training: object) -> Config:
 def tiny_settings(**training: object) -> SizingDiffusionConfig:
     """Settings of a training of a few steps."""
     return tiny_config(**training).sizing_diffusion
+
+
+def lasting(report: dict[str, Any]) -> dict[str, Any]:
+    """What a training's report says of the model, not of the machine."""
+    return {name: value for name, value in report.items() if not name.endswith(("_seconds", "_per_second"))}

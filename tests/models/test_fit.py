@@ -20,13 +20,14 @@ import pytest
 import torch
 
 from genrf.errors import CheckpointError
-from tests.models.circuits import TINY, prepared_folder, tiny_config, tiny_settings
+from tests.models.circuits import TINY, lasting, prepared_folder, tiny_config, tiny_settings
 from training import train
 from training.compiled import CompileNetwork
 from training.config import TrainingConfig
 from training.dataset import Batch, PreparedData, TrainingBatches, ValidationBatches
 from training.fit import fit
-from training.lightning_modules import SurrogateTraining
+from training.hardware import arithmetic
+from training.lightning_modules import SizingDiffusionTraining, SurrogateTraining
 from training.models.surrogate import Surrogate, SurrogateConfig
 
 
@@ -76,11 +77,6 @@ def assert_same_weights(first: Path, second: Path) -> None:
     assert ours.keys() == theirs.keys()
     for name in ours:
         assert torch.equal(ours[name], theirs[name]), name
-
-
-def lasting(report: dict[str, Any]) -> dict[str, Any]:
-    """What a report says of the model, not of the machine."""
-    return {name: value for name, value in report.items() if not name.endswith(("_seconds", "_per_second"))}
 
 
 def losses(output: Path) -> list[dict[str, str]]:
@@ -306,6 +302,16 @@ def test_a_compiled_training_is_the_same_training(
     assert weights(tmp_path).keys() == weights(uninterrupted).keys()
     for ours, theirs in zip(losses(tmp_path), losses(uninterrupted), strict=True):
         assert float(ours["validation_loss"]) == pytest.approx(float(theirs["validation_loss"]), rel=1e-3)
+
+
+def test_arithmetic_follows_machine_and_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = {(False, True): ("fp32", "fp32"), (True, True): ("bf16", "tf32"), (True, False): ("tf32", "tf32")}
+    for (gpu, has_bf16), (sizing, ranking) in expected.items():
+        monkeypatch.setattr("torch.cuda.is_available", lambda gpu=gpu: gpu)
+        monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda has_bf16=has_bf16: has_bf16)
+        assert arithmetic("auto", SizingDiffusionTraining) == sizing
+        assert arithmetic("auto", SurrogateTraining) == ranking
+        assert arithmetic("fp16", SurrogateTraining) == "fp16"
 
 
 def test_where_compiling_fails_it_trains_without(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,17 @@ def test_steps_that_start_at_once_on_an_empty_store_share_one_parent(
     parents = {run.data.tags[tracking.PARENT_TAG] for run in runs if tracking.PARENT_TAG in run.data.tags}
     assert len(runs) == 3
     assert len(parents) == 1
+
+
+def test_nothing_is_recorded_where_tracking_is_off(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with step_run(config, "train") as run:
+        run.log_result({"rows": 1, "dataset_sha256": "abc"})
+        run.log_parameters({"width": 3})
+        run.log_artifact(tmp_path)
+        tracking.log_metrics({"loss": 1.0}, 1)
+    assert tracking.active() is None
+    assert list(tmp_path.iterdir()) == []
