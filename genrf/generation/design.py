@@ -92,7 +92,7 @@ def ranked(designs: Sequence[Design], spec: DesignSpec, objectives: Sequence[str
         for design, on_front in zip(designs, front, strict=True)
     ]
     first = bool(objectives)
-    return tuple(sorted(marked, key=lambda d: (not d.met, first and not d.pareto, -d.margin)))
+    return tuple(sorted(marked, key=lambda d: (not d.met, first and d.met and not d.pareto, -d.margin)))
 
 
 def over_objectives(result: DesignResult, objectives: tuple[str, ...]) -> DesignResult:

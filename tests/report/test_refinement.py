@@ -62,8 +62,12 @@ def test_without_objectives_the_front_is_of_all_designs() -> None:
 
 
 def test_where_nothing_meets_it_the_front_is_of_all_designs() -> None:
-    found = result((9.0, 2.0, 0.01), (8.0, 3.0, 0.02), (7.0, 1.5, 0.01))
-    assert [design.pareto for design in found.designs] == [True, True, False]
+    found = result((8.5, 3.0, 0.02), (9.0, 2.0, 0.01), (7.0, 1.5, 0.01))
+    assert [(design.metrics["gain_db"], design.pareto) for design in found.designs] == [
+        (9.0, True),
+        (8.5, False),
+        (7.0, True),
+    ], "the closest comes first all the same"
     assert "no other one of this run" in front_text(found)
 
 
