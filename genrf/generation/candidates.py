@@ -38,17 +38,6 @@ class Candidates:
         """Of the topologies."""
         return [topology.fingerprint for topology in self.topologies]
 
-    def joined(self, others: Candidates) -> Candidates:
-        """These candidates and others of the same source."""
-        return Candidates(
-            topologies=self.topologies + others.topologies,
-            source=self.source,
-            **{
-                name: np.concatenate([getattr(self, name), getattr(others, name)])
-                for name in ("values", "mean", "deviation")
-            },
-        )
-
 
 def slots(topologies: Sequence[Topology]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Kinds (P, M) and nets (P, M, 3) of topologies."""

@@ -63,12 +63,6 @@ class SearchSettings:
     """Values drawn around each parent."""
     noise_levels: tuple[float, ...] = (0.05, 0.12, 0.3)
     """Noise, in normalised values, at which parents are re-denoised."""
-    improvements: int = 0
-    """Times that the likeliest candidates are varied on the surrogate alone before SPICE is asked."""
-    improved: int = 16
-    """Candidates that are varied each time."""
-    children: int = 8
-    """Variations of each."""
     per_topology: int = 2
     """Most candidates of one topology in the first batch."""
     fresh_share: float = 0.25
@@ -173,7 +167,7 @@ class Search:
                 chosen = list(legal.values())[: self._settings.topologies]
         topologies = [topology for topology in chosen for _ in range(self._settings.sizings)]
         kinds, nets = slots(topologies)
-        return self._improved(self._rated(topologies, kinds, nets, self._draw(kinds, nets), "generator"))
+        return self._rated(topologies, kinds, nets, self._draw(kinds, nets), "generator")
 
     def _vary(self) -> Candidates:
         """Re-noised versions of the best simulated circuits."""
@@ -192,32 +186,7 @@ class Search:
             own = level == index
             noisy = start[own] + sigma * noise[own] * (kinds[own] > 0)
             values[own] = self._denoise(noisy, kinds[own], nets[own], sigma)
-        return self._improved(self._rated(topologies, kinds, nets, values, "variation"))
-
-    def _improved(self, candidates: Candidates) -> Candidates:
-        """The candidates and what became of the likeliest: an evolution strategy on the surrogate, which costs no SPICE call.
-
-        A child moves some values of its parent by a random step, or goes part of the way to another candidate of the same
-        topology and beyond.
-        """
-        settings, rng = self._settings, self._rng
-        for _ in range(settings.improvements if len(candidates) else 0):
-            likely = np.argsort(-self._likelihood(candidates), kind="stable")[: settings.improved]
-            parent = np.repeat(likely, settings.children)  # (P,)
-            fingerprints = np.array(candidates.fingerprints)
-            mate = np.array([rng.choice(np.flatnonzero(fingerprints == fingerprints[index])) for index in parent])
-            topologies = [candidates.topologies[index] for index in parent]
-            kinds, nets = slots(topologies)
-            start = candidates.values[parent]
-            step = np.exp(rng.uniform(np.log(0.01), np.log(0.3), size=(len(parent), 1)))
-            moved = (kinds > 0) & (rng.random(start.shape) < rng.uniform(0.2, 1.0, size=(len(parent), 1)))
-            towards = rng.uniform(-0.3, 1.0, size=(len(parent), 1)) * (rng.random((len(parent), 1)) < 0.5)
-            values = (
-                start + towards * (candidates.values[mate] - start) + step * moved * rng.standard_normal(start.shape)
-            )
-            values = on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
-            candidates = candidates.joined(self._rated(topologies, kinds, nets, values, candidates.source))
-        return candidates
+        return self._rated(topologies, kinds, nets, values, "variation")
 
     def _likelihood(self, candidates: Candidates) -> NDArray[np.float32]:
         """Logarithm of the chance that each candidate meets the specification, by all that is known so far, (P,)."""
