@@ -126,14 +126,14 @@ class Processes:
         inputs = _tensor(known)
         with _quiet(), manual_seed(seed):
             models = [
-                _fitted(inputs[works], torch.from_numpy(measured[works, j].astype(float)), _Columns.of(known, j))
+                _fitted(inputs[works], torch.tensor(measured[works, j].astype(float)), _Columns.of(known, j))
                 for j in range(outputs)
             ]
             self._success = None if works.all() else outputs
             if self._success is not None:
                 # Predicted to work, with a deviation that one failure nearby overcomes.
                 columns = _Columns.of(known, outputs)
-                models.append(_fitted(inputs, torch.from_numpy(works.astype(float)), columns))
+                models.append(_fitted(inputs, torch.tensor(works.astype(float)), columns))
         self._model = ModelListGP(*models)
 
     def predict(self, points: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -160,11 +160,11 @@ class Processes:
             slacks: the constraints.
             baseline: which of the known circuits make up the front so far.
         """
-        with _quiet():
+        with _quiet(), manual_seed(self._seed):
             return Acquisition(
                 qLogNoisyExpectedHypervolumeImprovement(
                     self._model,
-                    torch.from_numpy(reference),
+                    torch.tensor(reference),
                     _tensor(self._known[list(baseline)]),
                     sampler=self._sampler(),
                     objective=WeightedMCMultiOutputObjective(
@@ -182,7 +182,7 @@ class Processes:
         def worst(outputs: Tensor, X: Tensor | None = None) -> Tensor:
             return torch.stack([-violation(outputs) for violation in violations], dim=-1).amin(dim=-1)
 
-        with _quiet():
+        with _quiet(), manual_seed(self._seed):
             return Acquisition(
                 qLogNoisyExpectedImprovement(
                     self._model,
@@ -207,7 +207,7 @@ def hypervolume(front: NDArray[np.float64], reference: NDArray[np.float64]) -> f
     better = front[(front > reference).all(axis=1)]
     if len(better) == 0:
         return 0.0
-    return float(Hypervolume(torch.from_numpy(reference)).compute(torch.from_numpy(better)))
+    return float(Hypervolume(torch.tensor(reference)).compute(torch.tensor(better)))
 
 
 _BLOCK = 256
@@ -241,7 +241,8 @@ def _tensor(points: Points) -> Tensor:
         FAILURE_DEVIATION * ones,
         np.arange(len(points))[:, None],
     ]
-    return torch.from_numpy(np.concatenate(columns, axis=1).astype(np.float64))
+    # Copied, as everything here is: in numpy's less aligned memory the last digit of a product may differ between two runs.
+    return torch.tensor(np.concatenate(columns, axis=1).astype(np.float64))
 
 
 class _PriorMean(gpytorch.means.Mean):
