@@ -18,7 +18,7 @@ from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Conditions
 from training.config import Config
 from training.evolution import Breeder, Individual, SearchSpace, random_candidate, retune
-from training.simulate import simulate_shard
+from training.simulate import simulate_shard, useful_individuals, write_chunk
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -139,3 +139,26 @@ def test_candidates_are_in_canonical_form() -> None:
     candidates += [breeder.offspring(rng) for _ in range(80)]
     for candidate in candidates:
         assert canonical_circuit(candidate.circuit) == candidate.circuit
+
+
+def test_an_island_that_starts_from_a_dataset_breeds_from_its_useful_rows(
+    config: Config, shards: list[Path], tmp_path: Path
+) -> None:
+    data = replace(config.data, rounds=1, circuits_per_round=60, random_share=0.0)
+    simulate_shard(replace(config, data=data), 5, tmp_path, earlier=shards[0])
+    known = {individual.row for individual in useful_individuals(shards[0], "lna")}
+    rows = [row for path in tmp_path.glob("lna/*.parquet") for row in pq.read_table(path).to_pylist()]
+    assert rows
+    for row in rows:
+        assert row["parents"]
+        assert known.issuperset(row["parents"])
+        assert row["row"] not in known
+
+
+def test_a_chunk_of_which_every_circuit_failed_reads_like_the_others(shards: list[Path], tmp_path: Path) -> None:
+    full = pq.read_table(sorted(shards[0].glob("lna/*.parquet"))[0])
+    path = tmp_path / "shard-000-round-00-chunk-000.parquet"
+    write_chunk(path, [], {"oscillation": 3}, "lna", 0, 0, {})
+    empty = pq.read_table(path)
+    assert len(empty) == 0
+    assert empty.schema.remove_metadata() == full.schema.remove_metadata()
