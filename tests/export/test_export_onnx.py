@@ -95,7 +95,7 @@ def test_a_model_that_comes_out_different_fails_the_export(
         TorchBackend.load(trained.topology_gan, trained.sizing_diffusion, trained.surrogate)
     )[1]
     monkeypatch.setattr(export_onnx, "exported_models", lambda _: (item,))
-    monkeypatch.setattr(export_onnx, "_to_onnx", lambda _, __, path: path.write_bytes(b""))
+    monkeypatch.setattr(export_onnx, "to_onnx", lambda _, __, path: path.write_bytes(b""))
     monkeypatch.setattr(export_onnx, "_to_torchscript", lambda _, __, path: path.write_bytes(b""))
 
     def nearly(path: Path, inputs: dict[str, torch.Tensor]) -> list[Any]:

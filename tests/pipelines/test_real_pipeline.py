@@ -58,7 +58,7 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
 def without_times(content: Any) -> Any:
     """The same plain data without what was timed."""
     if isinstance(content, dict):
-        return {key: without_times(value) for key, value in content.items() if "seconds" not in key}
+        return {key: without_times(value) for key, value in content.items() if "second" not in key}
     return [without_times(item) for item in content] if isinstance(content, list) else content
 
 
