@@ -76,10 +76,12 @@ class PreparationConfig:
     """Levels of held-out specifications."""
     specifications_per_level: PerClass
     """Held-out specifications of each level."""
+    precedents: PerClass
+    """Useful training circuits, at most, that a generator keeps to start searches from."""
 
     def __post_init__(self) -> None:
         _share("preparation", self, "test_share", "validation_share")
-        _counts("preparation", self, "specifications_per_level")
+        _counts("preparation", self, "specifications_per_level", "precedents")
         if self.test_share + self.validation_share >= 1:
             _refuse("preparation", self, "test_share", "less than 1 together with validation_share")
         if not self.levels:
@@ -159,10 +161,14 @@ class TransformerConfig(TrainingConfig):
     layers: int
     heads: int
     """Attention heads; divides the width."""
+    dropout: float
+    """Share of the hidden numbers that a training step leaves out."""
 
     def __post_init__(self) -> None:
         TrainingConfig.__post_init__(self)
         _at_least(self.section, self, 1, "layers", "heads")
+        if not 0 <= self.dropout < 1:
+            _refuse(self.section, self, "dropout", "at least 0 and below 1")
         if self.width % self.heads:
             _refuse(self.section, self, "heads", f"a divisor of width, which is {self.width}")
 

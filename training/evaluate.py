@@ -18,6 +18,7 @@ from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
 from genrf.files import write_json
 from genrf.generation.generate import Designer
+from genrf.generation.precedents import precedents_in
 from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from training.baselines import RANDOM, RETRIEVAL, Listed, random_circuits, retrieved_circuits
@@ -77,6 +78,7 @@ def _open_designer(
         backend,
         Conditioning.load(prepared),
         backend.sampler,
+        precedents=precedents_in(prepared),
         workers=1,
         seed=config.seed,
         technology_name=config.technology,

@@ -23,6 +23,7 @@ from genrf.errors import CheckpointError
 from genrf.files import replace_folder
 from genrf.generation.backend import SIZING_DENOISER, SURROGATE, TOPOLOGY_GENERATOR
 from genrf.generation.bundle import write_manifest
+from genrf.generation.precedents import file_name
 from training.config import Config
 from training.dataset import PreparedData
 from training.models.base import BaseCircuitModel
@@ -66,7 +67,8 @@ def export_onnx(
     work = output.with_name(f".{output.name}.tmp")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    shutil.copyfile(prepared / NORMALISATION, work / NORMALISATION)
+    for path in (prepared / NORMALISATION, *sorted(prepared.glob(file_name("*")))):
+        shutil.copyfile(path, work / path.name)
     models: dict[str, dict[str, Any]] = {}
     report: dict[str, Any] = {}
     for item in exported_models(backend):

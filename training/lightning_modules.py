@@ -27,6 +27,8 @@ Condition = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 
 HIDDEN_RATE = 4.0
 """Learning rate of the hidden matrices, in multiples of the others'."""
+FREEDOM = 4.0
+"""Degrees of freedom of the distribution of the surrogate's errors."""
 WARMUP_SHARE = 0.05
 """Share of the steps over which the learning rate rises."""
 
@@ -141,7 +143,11 @@ class SizingDiffusionTraining(CircuitTraining):
 
 
 class SurrogateTraining(CircuitTraining):
-    """Gaussian likelihood of the measured metrics, weighted by a power of the predicted variance."""
+    """Likelihood of the measured metrics under Student's t distribution, weighted by a power of the predicted variance.
+
+    A normal distribution's likelihood of the few circuits that the model is wrong and sure about outweighs that of all
+    the others: on topologies that it has not seen it grew without bound while the errors still fell.
+    """
 
     model: Surrogate
     # Its errors are to be a hundredth of a metric's spread, where bf16 rounds to a two-hundredth: activations stay in 32
@@ -163,7 +169,7 @@ class SurrogateTraining(CircuitTraining):
         return self._losses(batch)[0]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Plain negative log-likelihood and mean absolute error."""
+        """Plain negative log-likelihood."""
         _, likelihood = self._losses(batch)
         self.log("validation_loss", likelihood, on_epoch=True, sync_dist=True, batch_size=len(batch.kinds))
 
@@ -172,7 +178,8 @@ class SurrogateTraining(CircuitTraining):
         mean, log_variance = mean.float(), log_variance.float()
         measured = ~batch.metrics.isnan()
         error = torch.where(measured, batch.metrics.nan_to_num() - mean, 0.0)
-        likelihood = 0.5 * (log_variance + error**2 * torch.exp(-log_variance)) * measured
+        square = error**2 * torch.exp(-log_variance) / FREEDOM
+        likelihood = 0.5 * (log_variance + (FREEDOM + 1.0) * torch.log1p(square)) * measured
         weight = torch.exp(self._beta * log_variance.detach())
         total = measured.sum().clamp(min=1)
         return (weight * likelihood).sum() / total, likelihood.sum() / total

@@ -29,9 +29,10 @@ from genrf.circuit.tokens import MAX_DEVICES
 from genrf.conditioning import CLIP, Conditioning, fit
 from genrf.errors import InvalidInputError
 from genrf.files import write_json, written_whole
+from genrf.generation.precedents import Precedents
 from genrf.metrics import Metric
 from genrf.spec import RELATIVE_TO
-from training.config import Config
+from training.config import Config, per_class
 from training.specifications import SPECIFICATIONS_FILE, held_out_specifications, write_specifications
 
 SPLITS = ("train", "validation", "test")
@@ -125,6 +126,7 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
     for name, part in parts.items():
         part.save(output / f"{name}.npz")
     conditioning.save(output)
+    _save_precedents(config, parts["train"], output)
     specifications = held_out_specifications(config, parts["train"], parts["test"], conditioning.metrics)
     write_specifications(specifications, output / SPECIFICATIONS_FILE)
     report: dict[str, Any] = {f"rows_{name}": len(part) for name, part in parts.items()}
@@ -140,6 +142,22 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
     report["classes"] = {name: _class_report(rows, assignment, name) for name in config.classes}
     write_json(output / "report.json", report)
     return report
+
+
+def _save_precedents(config: Config, train: Rows, output: Path) -> None:
+    """Useful training circuits of each class, at most as many as configured and those drawn at random."""
+    rng = np.random.default_rng((config.seed, 29))
+    for name in config.classes:
+        own = np.flatnonzero(train.useful & (train.circuit_class == name))
+        chosen = np.sort(rng.permutation(own)[: per_class(config.preparation.precedents, name)])
+        precedents = Precedents(
+            kinds=train.kinds[chosen],
+            nets=train.nets[chosen],
+            values=train.values[chosen].astype(np.float16),
+            metrics=train.metrics[chosen].astype(np.float16),
+            conditions=train.conditions[chosen],
+        )
+        precedents.save(output, name)
 
 
 def _class_report(rows: Rows, assignment: NDArray[np.str_], circuit_class: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from genrf.errors import CheckpointError, InvalidInputError
 from genrf.files import replace_folder, write_json
 from genrf.generation.backend import SIZING_DENOISER, SURROGATE, TOPOLOGY_GENERATOR, OnnxBackend
 from genrf.generation.bundle import Bundle, write_manifest
+from genrf.generation.precedents import file_name
 from genrf.generation.released import CARD, released_folder
 from training.model_card import FILE as MODEL_CARD
 from training.model_card import render
@@ -83,7 +84,8 @@ def publish(sources: Sources, target: Path | None = None, *, precision: str | No
     work.mkdir(parents=True)
     try:
         models = _put_models(work, variants if precision is None else {precision: variants[precision]})
-        shutil.copyfile(original.folder / NORMALISATION, work / NORMALISATION)
+        for path in (original.folder / NORMALISATION, *sorted(original.folder.glob(file_name("*")))):
+            shutil.copyfile(path, work / path.name)
         used = {models[name]["precision"] for name in CONVERTED}
         bundle = write_manifest(
             work,

@@ -14,11 +14,12 @@ from genrf.errors import CheckpointError
 from genrf.files import write_json
 from genrf.generation.bundle import sha256
 from genrf.generation.sampler import SamplerSettings
-from training.config import Config, TrainingConfig
+from training.config import Config, TrainingConfig, TransformerConfig
 from training.dataset import PreparedData, TrainingBatches, ValidationBatches
 
 if TYPE_CHECKING:
     from training.lightning_modules import CircuitTraining
+    from training.models.backbone import BackboneConfig
     from training.models.base import BaseCircuitModel
 
 SAMPLER = "sampler.json"
@@ -133,7 +134,6 @@ def sizing_diffusion_training(config: Config, prepared: Path) -> Training:
     """The sizing model with its rows, before the first step."""
     from training.conditioning import RowConditions
     from training.lightning_modules import SizingDiffusionTraining
-    from training.models.backbone import BackboneConfig
     from training.models.sizing_diffusion import SizingDiffusion, SizingDiffusionConfig
 
     section = config.sizing_diffusion
@@ -142,7 +142,7 @@ def sizing_diffusion_training(config: Config, prepared: Path) -> Training:
     model = SizingDiffusion(
         SizingDiffusionConfig(
             specification_size=conditioning.specification_size,
-            backbone=BackboneConfig(width=section.width, layers=section.layers, heads=section.heads),
+            backbone=backbone_config(section),
         )
     )
     module = SizingDiffusionTraining(
@@ -158,7 +158,6 @@ def sizing_diffusion_training(config: Config, prepared: Path) -> Training:
 def surrogate_training(config: Config, prepared: Path) -> Training:
     """The surrogate with its rows, before the first step."""
     from training.lightning_modules import SurrogateTraining
-    from training.models.backbone import BackboneConfig
     from training.models.surrogate import Surrogate, SurrogateConfig
 
     section = config.surrogate
@@ -169,12 +168,21 @@ def surrogate_training(config: Config, prepared: Path) -> Training:
         SurrogateConfig(
             conditions_size=conditioning.conditions_size,
             metrics=conditioning.metrics,
-            backbone=BackboneConfig(width=section.width, layers=section.layers, heads=section.heads),
+            backbone=backbone_config(section),
         )
     )
     module = SurrogateTraining(model, section, seed)
     batches = _batches(section, prepared, seed, least_weight=SURROGATE_LEAST_WEIGHT)
     return Training(module, *batches, conditioning)
+
+
+def backbone_config(section: TransformerConfig) -> BackboneConfig:
+    """The set transformer of a configuration."""
+    from training.models.backbone import BackboneConfig
+
+    return BackboneConfig(
+        width=section.width, layers=section.layers, heads=section.heads, dropout=section.dropout
+    )
 
 
 def _fit(

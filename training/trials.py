@@ -13,6 +13,7 @@ from genrf.circuit.topology import Circuit
 from genrf.generation.backend import OnnxBackend
 from genrf.generation.bundle import Bundle
 from genrf.generation.generate import Designer
+from genrf.generation.precedents import precedents_in
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Outcome, Simulation
 from training.config import Config, PerClass, per_class
@@ -110,11 +111,14 @@ def generator_trial(designer: Designer, item: HeldOutSpecification, calls: int, 
     )
 
 
-def bundle_designer(config: Config, bundle: Bundle, topology_source: TopologySource | None = None) -> Designer:
+def bundle_designer(
+    config: Config, bundle: Bundle, topology_source: TopologySource | None = None, *, precedents: bool = True
+) -> Designer:
     """A designer with exported models, on one core.
 
     Args:
         topology_source: where topologies come from instead of from the generator.
+        precedents: whether searches also start from the bundle's precedents.
     """
     return Designer(
         OnnxBackend(bundle, threads=1),
@@ -124,6 +128,7 @@ def bundle_designer(config: Config, bundle: Bundle, topology_source: TopologySou
         seed=config.seed,
         technology_name=config.technology,
         topology_source=topology_source,
+        precedents=precedents_in(bundle.folder) if precedents else None,
     )
 
 

@@ -28,7 +28,7 @@ class Candidates:
     deviation: NDArray[np.float32]
     """Their predicted standard deviations, (P, n)."""
     source: str
-    """Where they come from: the generator, or variations of simulated circuits."""
+    """Where they come from: the generator, precedents, or variations of simulated circuits."""
 
     def __len__(self) -> int:
         return len(self.topologies)

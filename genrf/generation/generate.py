@@ -14,6 +14,7 @@ from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
 from genrf.generation.backend import Backend
 from genrf.generation.design import DesignResult
+from genrf.generation.precedents import PrecedentSource
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Models, Progress, Search, SearchSettings, TopologySource
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
@@ -31,6 +32,7 @@ class Designer:
         sampler: the diffusion sampler's settings.
         settings: how the search divides its effort.
         topology_source: where topologies come from instead of from the generator.
+        precedents: what was simulated before, which searches also start from.
         workers: simulator processes; by default one a core.
         seed: default for `design`; all randomness comes from it.
         provenance: recorded with every design, for example the bundle's hash.
@@ -45,6 +47,7 @@ class Designer:
         settings: SearchSettings | None = None,
         technology_name: str = "sg13g2",
         topology_source: TopologySource | None = None,
+        precedents: PrecedentSource | None = None,
         workers: int | None = None,
         seed: int = 0,
         provenance: dict[str, Any] | None = None,
@@ -55,6 +58,7 @@ class Designer:
             sampler=sampler,
             technology=technology.get(technology_name),
             topology_source=topology_source,
+            precedents=precedents,
         )
         self._settings = settings or SearchSettings()
         self._pool = SimulatorPool(workers=workers, technology=technology_name)

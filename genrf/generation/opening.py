@@ -8,6 +8,7 @@ from typing import Literal
 from genrf.generation.backend import OnnxBackend
 from genrf.generation.bundle import Bundle
 from genrf.generation.generate import Designer
+from genrf.generation.precedents import precedents_in
 
 
 def open_designer(
@@ -34,6 +35,7 @@ def open_designer(
         OnnxBackend(bundle, threads=threads, device=device),
         bundle.conditioning,
         bundle.sampler,
+        precedents=precedents_in(bundle.folder),
         workers=workers,
         seed=seed,
         provenance={"bundle": bundle.identity, "precision": bundle.precision},

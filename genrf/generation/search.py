@@ -1,7 +1,8 @@
 """How the calls to SPICE are spent on one specification.
 
-Before the first batch the topology generator proposes graphs, the sizing model draws values for each and the surrogate picks the
-candidates that most likely meet the specification. Each later batch also learns from what was simulated: the best circuits are
+Before the first batch the topology generator proposes graphs and the sizing model draws values for each; the nearest precedents,
+circuits that were simulated before, join them as they are and with values drawn around theirs. The surrogate, corrected by what is
+known of the precedents, picks those that most likely meet the specification. Each later batch also learns from what was simulated: the best circuits are
 partly re-noised and denoised again at several noise levels, and the surrogate's predictions are corrected by its errors so far.
 """
 
@@ -32,6 +33,7 @@ from genrf.generation.candidates import (
 )
 from genrf.generation.design import Design, DesignResult, ranked
 from genrf.generation.posterior import Posterior
+from genrf.generation.precedents import PrecedentSource, condition_place
 from genrf.generation.sampler import SamplerSettings, sample
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import DesignSpec
@@ -63,6 +65,8 @@ class SearchSettings:
     """Values drawn around each parent."""
     noise_levels: tuple[float, ...] = (0.05, 0.12, 0.3)
     """Noise, in normalised values, at which parents are re-denoised."""
+    precedents: int = 64
+    """Nearest precedents that are considered."""
     per_topology: int = 2
     """Most candidates of one topology in the first batch."""
     fresh_share: float = 0.25
@@ -81,6 +85,8 @@ class Models:
     technology: Technology
     topology_source: TopologySource | None = None
     """Where topologies come from instead of from the generator; to measure what the generator is worth."""
+    precedents: PrecedentSource | None = None
+    """What was simulated before, if that is known."""
 
 
 class Search:
@@ -123,7 +129,7 @@ class Search:
         Args:
             provenance: recorded with every design, besides its order of simulation and its source.
         """
-        fresh = self._propose()
+        fresh = [*self._recall(), self._propose()]
         while self._simulated < calls:
             count = min(self._settings.batch, calls - self._simulated)
             chosen = self._choose(fresh, count)
@@ -169,16 +175,43 @@ class Search:
         kinds, nets = slots(topologies)
         return self._rated(topologies, kinds, nets, self._draw(kinds, nets), "generator")
 
+    def _recall(self) -> list[Candidates]:
+        """The nearest precedents, rescaled to the specification's frequency, and variations of the best of them."""
+        source, name = self._models.precedents, self._spec.circuit_class
+        known = source(name) if source is not None else None
+        if known is None or len(known) == 0:
+            return []
+        with self._timed("precedents"):
+            near = known.nearest(self._models.conditioning, self._spec, self._settings.precedents)
+            topologies = near.topologies(name)
+            kinds, nets = slots(topologies)
+            values = near.values.astype(np.float32)
+            mean, deviation = self._predict(values, kinds, nets, near.conditions)
+            places = self._place(values, near.conditions)
+            for index, topology in enumerate(topologies):
+                measured = near.metrics[index].astype(np.float32)
+                self._posterior.observe(
+                    topology.fingerprint, places[index], mean[index], deviation[index], measured
+                )
+            rescaled = on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
+        recalled = self._rated(topologies, kinds, nets, rescaled, "precedent")
+        best = np.argsort(-self._likelihood(recalled), kind="stable")[: self._settings.parents]
+        return [recalled, self._around([topologies[index] for index in best], rescaled[best])]
+
     def _vary(self) -> Candidates:
-        """Re-noised versions of the best simulated circuits."""
+        """Variations of the best simulated circuits."""
         parents = [design.circuit for design in ranked(self._designs, self._spec)[: self._settings.parents]]
-        levels = self._settings.noise_levels
         frequency = self._spec.conditions.frequency_hz
-        topologies = [parent.topology for parent in parents for _ in range(self._settings.variations)]
+        return self._around(
+            [parent.topology for parent in parents], np.stack([normalised_values(p, frequency) for p in parents])
+        )
+
+    def _around(self, parents: list[Topology], parent_values: NDArray[np.float32]) -> Candidates:
+        """Re-noised versions of circuits with normalised values (P, M)."""
+        levels = self._settings.noise_levels
+        topologies = [parent for parent in parents for _ in range(self._settings.variations)]
         kinds, nets = slots(topologies)
-        start = np.repeat(
-            np.stack([normalised_values(p, frequency) for p in parents]), self._settings.variations, axis=0
-        )  # (P, M)
+        start = np.repeat(parent_values, self._settings.variations, axis=0)
         level = np.arange(len(topologies)) % len(levels)
         values = np.empty_like(start)
         noise = self._rng.standard_normal(start.shape).astype(np.float32)
@@ -191,30 +224,36 @@ class Search:
     def _likelihood(self, candidates: Candidates) -> NDArray[np.float32]:
         """Logarithm of the chance that each candidate meets the specification, by all that is known so far, (P,)."""
         mean, deviation = self._posterior.correct(
-            candidates.fingerprints, candidates.values, candidates.mean, candidates.deviation
+            candidates.fingerprints,
+            self._place(candidates.values, self._conditions),
+            candidates.mean,
+            candidates.deviation,
         )
         return self._models.conditioning.log_probability_met(self._spec, mean, deviation)
 
-    def _choose(self, fresh: Candidates, count: int) -> list[_Chosen]:
+    def _choose(self, fresh: list[Candidates], count: int) -> list[_Chosen]:
         if not self._designs:
             return self._best(fresh, count, self._settings.per_topology)
-        reserved = min(len(fresh), round(self._settings.fresh_share * count))
-        chosen = self._best(self._vary(), count - reserved, count)
+        reserved = min(sum(map(len, fresh)), round(self._settings.fresh_share * count))
+        chosen = self._best([self._vary()], count - reserved, count)
         return chosen + self._best(fresh, count - len(chosen), count)
 
-    def _best(self, candidates: Candidates, count: int, per_topology: int) -> list[_Chosen]:
+    def _best(self, pools: list[Candidates], count: int, per_topology: int) -> list[_Chosen]:
         """The candidates that most likely meet the specification and were not simulated yet."""
         chosen: list[_Chosen] = []
         used: Counter[str] = Counter()
-        fingerprints = candidates.fingerprints
-        for index in np.argsort(-self._likelihood(candidates), kind="stable").tolist():
+        everything = [(candidates, index) for candidates in pools for index in range(len(candidates))]
+        likelihood = np.concatenate([self._likelihood(candidates) for candidates in pools])
+        for place in np.argsort(-likelihood, kind="stable").tolist():
             if len(chosen) == count:
                 break
-            circuit = self._circuit(candidates.topologies[index], candidates.values[index])
-            if circuit in self._seen or used[fingerprints[index]] >= per_topology:
+            candidates, index = everything[place]
+            topology = candidates.topologies[index]
+            circuit = self._circuit(topology, candidates.values[index])
+            if circuit in self._seen or used[topology.fingerprint] >= per_topology:
                 continue
             self._seen.add(circuit)
-            used[fingerprints[index]] += 1
+            used[topology.fingerprint] += 1
             chosen.append((candidates, index, circuit))
         return chosen
 
@@ -239,7 +278,7 @@ class Search:
                         self._first_met = self._simulated
                     self._posterior.observe(
                         circuit.topology.fingerprint,
-                        own.values[index],
+                        self._place(own.values[index], self._conditions),
                         own.mean[index],
                         own.deviation[index],
                         self._models.conditioning.encode_metrics(self._spec.circuit_class, outcome.metrics),
@@ -290,23 +329,31 @@ class Search:
     ) -> Candidates:
         """Candidates with the surrogate's prediction."""
         with self._timed("ranking"):
-            width = used_slots(kinds)
-            if topologies:
-                mean, log_variance = self._models.backend.predict(
-                    values[:, :width],
-                    kinds[:, :width],
-                    nets[:, :width],
-                    np.repeat(self._conditions[None], len(kinds), axis=0),
-                )
-            else:
-                mean = log_variance = np.zeros((0, len(self._models.conditioning.metrics)), dtype=np.float32)
-        return Candidates(
-            topologies=topologies,
-            values=values,
-            mean=mean,
-            deviation=np.exp(0.5 * log_variance),
-            source=source,
+            mean, deviation = self._predict(values, kinds, nets, np.repeat(self._conditions[None], len(kinds), axis=0))
+        return Candidates(topologies=topologies, values=values, mean=mean, deviation=deviation, source=source)
+
+    def _predict(
+        self,
+        values: NDArray[np.float32],
+        kinds: NDArray[np.int64],
+        nets: NDArray[np.int64],
+        conditions: NDArray[np.float32],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The surrogate's mean and deviation of the standardised metrics, (P, n) each."""
+        if len(kinds) == 0:
+            nothing = np.zeros((0, len(self._models.conditioning.metrics)), dtype=np.float32)
+            return nothing, nothing
+        width = used_slots(kinds)
+        mean, log_variance = self._models.backend.predict(
+            values[:, :width], kinds[:, :width], nets[:, :width], conditions
         )
+        return mean, np.exp(0.5 * log_variance)
+
+    def _place(self, values: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where circuits (..., M) under conditions (C,) or (..., C) lie for the correction of predictions: (..., M + 4)."""
+        place = condition_place(conditions)
+        place = np.broadcast_to(place, (*values.shape[:-1], place.shape[-1]))
+        return np.concatenate([values, place], axis=-1).astype(np.float32)
 
     def _circuit(self, topology: Topology, values: NDArray[np.float32]) -> Circuit:
         """The circuit of normalised values (M,)."""

@@ -1,0 +1,108 @@
+"""Precedents: circuits that were simulated before, which a search starts from besides what the generator proposes.
+
+A folder has one file a class, ``precedents-<class>.npz``. Values and metrics are normalised as the models see them, so a
+precedent is rescaled to another frequency by being read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf.circuit.tokens import Tokens, decode
+from genrf.circuit.topology import Topology
+from genrf.conditioning import Conditioning
+from genrf.errors import CheckpointError
+from genrf.files import written_whole
+from genrf.spec import DesignSpec
+
+CONDITION_SCALE = np.array([2.0 * np.log(10.0), 1.0, 1.0, 1.0])
+"""How far apart a decade of frequency, a volt of supply and a factor of e in source and load put two circuits, in the units of
+their normalised values and, what retrieval gives up rather than bridge them, in deviations of their metrics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precedents:
+    """Simulated circuits of one class; N circuits, M slots, n metrics."""
+
+    kinds: NDArray[np.int8]
+    """(N, M)."""
+    nets: NDArray[np.int8]
+    """(N, M, 3)."""
+    values: NDArray[np.float16]
+    """Normalised, (N, M)."""
+    metrics: NDArray[np.float16]
+    """Standardised, (N, n); NaN where the class has no such metric."""
+    conditions: NDArray[np.float32]
+    """What they were simulated under, (N, C)."""
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def save(self, folder: Path, circuit_class: str) -> None:
+        """Write the file of a class, whole or not at all."""
+        with written_whole(folder / file_name(circuit_class)) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> Precedents:
+        """Read what `save` wrote; nothing is unpickled.
+
+        Raises:
+            CheckpointError: if the file is damaged.
+        """
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return cls(**{field.name: archive[field.name] for field in fields(cls)})
+        except Exception as error:  # zipfile and numpy raise several types for a damaged archive
+            raise CheckpointError(f"{path}: not a file of precedents ({error}); export the models again") from error
+
+    def take(self, index: NDArray[np.intp]) -> Precedents:
+        """The circuits of an index."""
+        return Precedents(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    def nearest(self, conditioning: Conditioning, spec: DesignSpec, count: int) -> Precedents:
+        """The circuits that most nearly meet a specification, nearest first.
+
+        Nearness is the worst slack of a circuit's own metrics, in standard deviations, less how far its conditions are
+        from the specification's.
+        """
+        wanted = conditioning.encode_conditions(spec.circuit_class, spec.conditions)
+        distance = np.abs(condition_place(self.conditions) - condition_place(wanted)).sum(axis=1)
+        nearness = conditioning.predicted_margin(spec, self.metrics.astype(np.float32)) - distance
+        return self.take(np.argsort(-nearness, kind="stable")[:count])
+
+    def topologies(self, circuit_class: str) -> list[Topology]:
+        """Of all the circuits, in order."""
+        return [decode(Tokens(kinds, nets), circuit_class) for kinds, nets in zip(self.kinds, self.nets, strict=True)]
+
+
+PrecedentSource = Callable[[str], Precedents | None]
+"""Gives the precedents of a class, or none if there are none."""
+
+
+def file_name(circuit_class: str) -> str:
+    """The file of a class."""
+    return f"precedents-{circuit_class}.npz"
+
+
+def precedents_in(folder: Path) -> PrecedentSource:
+    """The precedents in a folder, each class read when it is first asked for."""
+
+    @cache
+    def read(circuit_class: str) -> Precedents | None:
+        path = folder / file_name(circuit_class)
+        return Precedents.load(path) if path.is_file() else None
+
+    return read
+
+
+def condition_place(conditions: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Conditions vectors (..., C) as coordinates (..., 4), in the units of normalised values."""
+    own: NDArray[np.float64] = conditions[..., -len(CONDITION_SCALE) :] * CONDITION_SCALE
+    return own
