@@ -1,9 +1,10 @@
 """How the calls to SPICE are spent on one specification.
 
 Before the first batch the topology generator proposes graphs and the sizing model draws values for each; the nearest precedents,
-circuits that were simulated before, join them as they are and with values drawn around theirs. The surrogate, corrected by what is
-known of the precedents, picks those that most likely meet the specification. Each later batch also learns from what was simulated: the best circuits are
-partly re-noised and denoised again at several noise levels, and the surrogate's predictions are corrected by its errors so far.
+circuits that were simulated before, join them as they are and with values drawn around theirs. The surrogate, corrected by what
+is known of the precedents, picks those that most likely meet the specification. Each later batch also learns from what was
+simulated: the best circuits are partly re-noised and denoised again at several noise levels, the results are bred on by what the
+surrogate predicts, and its predictions are corrected by its errors so far.
 """
 
 from __future__ import annotations
@@ -57,13 +58,18 @@ class SearchSettings:
     """Legal, distinct topologies that are sized."""
     sizings: int = 4
     """Values drawn a topology."""
-    batch: int = 8
+    batch: int = 4
     """SPICE calls between two looks at the results."""
-    parents: int = 6
+    parents: int = 4
     """Simulated circuits that later batches start from."""
-    variations: int = 16
+    variations: int = 9
     """Values drawn around each parent."""
-    noise_levels: tuple[float, ...] = (0.05, 0.12, 0.3)
+    generations: int = 3
+    """Times that the variations are bred on, by the surrogate alone."""
+    survivors: int = 32
+    """Variations that are bred from."""
+    children: int = 64
+    noise_levels: tuple[float, ...] = (0.02, 0.05, 0.15)
     """Noise, in normalised values, at which parents are re-denoised."""
     precedents: int = 64
     """Nearest precedents that are considered."""
@@ -129,8 +135,12 @@ class Search:
         Args:
             provenance: recorded with every design, besides its order of simulation and its source.
         """
-        fresh = [*self._recall(), self._propose()]
+        fresh = self._recall()
+        generated = False
         while self._simulated < calls:
+            if not generated and (self._simulated or not self._expects_success(fresh)):
+                fresh.append(self._propose())
+                generated = True
             count = min(self._settings.batch, calls - self._simulated)
             chosen = self._choose(fresh, count)
             self._simulate(pool, chosen, lambda spent: progress and progress(spent, calls), provenance or {})
@@ -202,8 +212,36 @@ class Search:
         """Variations of the best simulated circuits."""
         parents = [design.circuit for design in ranked(self._designs, self._spec)[: self._settings.parents]]
         frequency = self._spec.conditions.frequency_hz
-        return self._around(
+        varied = self._around(
             [parent.topology for parent in parents], np.stack([normalised_values(p, frequency) for p in parents])
+        )
+        for _ in range(self._settings.generations):
+            varied = self._bred(varied)
+        return varied
+
+    def _bred(self, pool: Candidates) -> Candidates:
+        """The likeliest candidates, and children of them: each moved along the difference of two others of its topology."""
+        order = np.argsort(-self._likelihood(pool), kind="stable")[: self._settings.survivors]
+        best = [pool.topologies[index] for index in order]
+        values = pool.values[order]
+        names = np.array([topology.fingerprint for topology in best])
+        kinds, nets = slots(best)
+        base = self._rng.integers(len(order), size=self._settings.children)
+        moved = np.empty((len(base), values.shape[1]), dtype=np.float32)
+        for child, parent in enumerate(base):
+            relatives = np.flatnonzero(names == names[parent])
+            first, second = self._rng.choice(relatives, 2)
+            step = self._rng.uniform(0.3, 1.0) * (values[first] - values[second])
+            noise = 0.03 * self._rng.standard_normal(values.shape[1])
+            moved[child] = values[parent] + (step + noise) * (kinds[parent] > 0)
+        moved = on_grid(kinds[base], moved, self._spec.conditions.frequency_hz, self._models.technology)
+        born = self._rated([best[index] for index in base], kinds[base], nets[base], moved, "variation")
+        return Candidates(
+            topologies=best + born.topologies,
+            values=np.concatenate([values, born.values]),
+            mean=np.concatenate([pool.mean[order], born.mean]),
+            deviation=np.concatenate([pool.deviation[order], born.deviation]),
+            source="variation",
         )
 
     def _around(self, parents: list[Topology], parent_values: NDArray[np.float32]) -> Candidates:
@@ -230,6 +268,10 @@ class Search:
             candidates.deviation,
         )
         return self._models.conditioning.log_probability_met(self._spec, mean, deviation)
+
+    def _expects_success(self, pools: list[Candidates]) -> bool:
+        """Whether one of the candidates will sooner meet the specification than not; then nothing need be generated first."""
+        return any(self._likelihood(candidates).max(initial=-np.inf) > np.log(0.5) for candidates in pools)
 
     def _choose(self, fresh: list[Candidates], count: int) -> list[_Chosen]:
         if not self._designs:

@@ -18,7 +18,7 @@ from genrf.simulation.pool import simulate
 from genrf.spec import Conditions, Constraint, DesignSpec
 
 CONDITIONS = Conditions(frequency_hz=10e9, supply_v=1.8)
-SETTINGS = SearchSettings(latents=24, topologies=12, sizings=4, batch=8, parents=3, variations=6)
+SETTINGS = SearchSettings(latents=24, topologies=12, sizings=4, batch=8, parents=3, variations=6, children=12)
 
 
 class GrammarBackend:
