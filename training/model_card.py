@@ -24,7 +24,8 @@ tags: [radio-frequency, analog-circuits, spice, diffusion, cycle-gan, onnx]
 
 Three models that, with a circuit simulator, turn a radio-frequency specification into circuits: a Cycle-GAN's generator
 proposes topologies, a conditional diffusion model draws component values, a surrogate predicts metrics and says what is
-worth simulating. What comes out of the search was simulated in ngspice; a prediction is never an answer.
+worth simulating. Beside them are precedents, useful training circuits in compact form: every search also starts from those
+that come nearest to its specification. What comes out of the search was simulated in ngspice; a prediction is never an answer.
 """
 _USE = """## Uses
 

@@ -180,9 +180,7 @@ def backbone_config(section: TransformerConfig) -> BackboneConfig:
     """The set transformer of a configuration."""
     from training.models.backbone import BackboneConfig
 
-    return BackboneConfig(
-        width=section.width, layers=section.layers, heads=section.heads, dropout=section.dropout
-    )
+    return BackboneConfig(width=section.width, layers=section.layers, heads=section.heads, dropout=section.dropout)
 
 
 def _fit(

@@ -200,9 +200,7 @@ class Search:
             places = self._place(values, near.conditions)
             for index, topology in enumerate(topologies):
                 measured = near.metrics[index].astype(np.float32)
-                self._posterior.observe(
-                    topology.fingerprint, places[index], mean[index], deviation[index], measured
-                )
+                self._posterior.observe(topology.fingerprint, places[index], mean[index], deviation[index], measured)
             rescaled = on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
         recalled = self._rated(topologies, kinds, nets, rescaled, "precedent")
         best = np.argsort(-self._likelihood(recalled), kind="stable")[: self._settings.parents]

@@ -68,6 +68,7 @@ def test_a_recipe_lies_over_the_base_and_overrides_over_both(params: Path) -> No
         (lambda c: c["data"].update(frequency_max_hz=float("nan")), "data.frequency_max_hz: expected a number"),
         (lambda c: c["preparation"].update(test_share=1.2), "preparation.test_share: expected a share from 0 to 1"),
         (lambda c: c["surrogate"].update(heads=5), "surrogate.heads: expected a divisor of width"),
+        (lambda c: c["surrogate"].update(dropout=1.0), "surrogate.dropout: expected at least 0 and below 1"),
         (lambda c: c["topology_gan"].update(precision="fp8"), "topology_gan.precision: expected one of auto, fp32"),
         (lambda c: c["tracking"].update(wandb="maybe"), "tracking.wandb: expected one of off, offline, online"),
         (lambda c: c.update(seed=-1), "seed: expected at least 0, got -1"),

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from genrf.generation.precedents import Precedents
 from genrf.generation.sampler import SamplerSettings
 from tests.models.circuits import TINY, conditioning, prepared_folder, tiny_config
 from training.config import Config
@@ -57,6 +59,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     sampler = SamplerSettings(steps=6, conditions_size=names.conditions_size)
     (folder / "sizing_diffusion" / "sampler.json").write_text(json.dumps(asdict(sampler)))
     prepared = prepared_folder(folder / "prepared", rows=100)
+    known = Precedents(
+        kinds=np.zeros((1, 28), dtype=np.int8),
+        nets=np.zeros((1, 28, 3), dtype=np.int8),
+        values=np.zeros((1, 28), dtype=np.float16),
+        metrics=np.zeros((1, len(names.metrics)), dtype=np.float16),
+        conditions=np.zeros((1, names.conditions_size), dtype=np.float32),
+    )
+    known.save(prepared, "lna")
     return Trained(prepared, *(folder / name for name in models))
 
 

@@ -12,6 +12,7 @@ import torch
 from genrf.errors import CheckpointError
 from genrf.generation.backend import SIZING_DENOISER, SURROGATE, TOPOLOGY_GENERATOR, OnnxBackend
 from genrf.generation.bundle import Bundle
+from genrf.generation.precedents import file_name
 from genrf.generation.sampler import sample
 from tests.export.conftest import Trained
 from tests.models.circuits import random_batch
@@ -37,7 +38,7 @@ def test_the_bundle_is_whole_and_says_what_is_in_it(exported: tuple[Path, dict[s
     assert bundle.models[SIZING_DENOISER]["class"] == "SizingDiffusion"
     assert bundle.models[SURROGATE]["config"]["backbone"]["width"] == 16
     assert {path.name for path in folder.iterdir()} == {*bundle.files, "manifest.json"}
-    assert {f"{name}.torchscript.pt" for name in MODELS} < set(bundle.files)
+    assert {*(f"{name}.torchscript.pt" for name in MODELS), file_name("lna")} < set(bundle.files)
     for name in MODELS:
         assert b"stack_trace" not in Path(bundle.path(name)).read_bytes(), "the exporter's remarks are left out"
 

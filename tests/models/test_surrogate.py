@@ -54,6 +54,18 @@ def test_it_learns_the_metrics_and_how_sure_it_is() -> None:
     assert noise * 0.8 < deviation < noise * 2.0
 
 
+def test_one_circuit_that_it_is_wrong_about_does_not_outweigh_the_others() -> None:
+    """A normal distribution's likelihood grows with the square of an error, this one's with its logarithm."""
+    module = SurrogateTraining(surrogate(), tiny_settings(), 0)
+    batch = random_batch(32)
+    worst = []
+    for error in (1e2, 1e4):
+        metrics = batch.metrics.clone()
+        metrics[0] = error
+        worst.append(module._losses(batch._replace(metrics=metrics))[1].item())
+    assert 0 < worst[1] - worst[0] < 1.0
+
+
 def test_accuracy_is_reported_in_the_metrics_own_units() -> None:
     rows = random_rows(50)
     rows["metrics"][:, 1] = float("nan")

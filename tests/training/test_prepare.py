@@ -13,7 +13,8 @@ from genrf import classes, technology
 from genrf.circuit.normalise import denormalise
 from genrf.conditioning import Conditioning
 from genrf.errors import CheckpointError, InvalidInputError
-from training.config import Config
+from genrf.generation.precedents import precedents_in
+from training.config import Config, per_class
 from training.prepare import SPLITS, Rows, prepare_data
 from training.specifications import SPECIFICATIONS_FILE, read_specifications
 
@@ -58,6 +59,15 @@ def test_useful_rows_weigh_most(splits: dict[str, Rows]) -> None:
     assert (~rows.useful).any()
     assert (rows.weight[rows.useful] == 1.0).all()
     assert (rows.weight[~rows.useful] < 1.0).all()
+
+
+def test_precedents_are_useful_training_circuits(splits: dict[str, Rows], prepared: Path, config: Config) -> None:
+    precedents = precedents_in(prepared)("lna")
+    train = splits["train"]
+    assert precedents is not None
+    known = {(kinds.tobytes(), nets.tobytes()) for kinds, nets in zip(train.kinds, train.nets, strict=True)}
+    assert all((k.tobytes(), n.tobytes()) in known for k, n in zip(precedents.kinds, precedents.nets, strict=True))
+    assert len(precedents) == min(train.useful.sum(), per_class(config.preparation.precedents, "lna"))
 
 
 def test_held_out_specifications_are_met_by_their_own_circuit_up_to_exact_and_not_beyond(
