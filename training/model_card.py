@@ -87,8 +87,11 @@ def _details(card: Mapping[str, Any]) -> Iterator[str]:
 def _data(card: Mapping[str, Any]) -> Iterator[str]:
     data = card["data"]
     failed = sum(data["failed"].values())
-    causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(data["failed"].items())) or "none"
-    yield f"{data['simulated']:,} circuits simulated, of which {failed:,} failed and were left out ({causes}); the others"
+    if failed:
+        causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(data["failed"].items()))
+        yield f"{data['simulated']:,} circuits simulated, of which {failed:,} failed and were left out ({causes}); the others"
+    else:
+        yield f"{data['simulated']:,} circuits; those that failed to simulate were left out and not counted. They"
     yield f"have {data['topologies']:,} topologies. SHA-256 of the dataset: `{data['dataset_sha256']}`."
     split = data["split"]
     yield f"{100 * split['test_share']:g} % of the topologies, drawn by seed {split['seed']}, are held out."
