@@ -5,8 +5,8 @@
 
 Results are files in ``benchmarks/results/``: ``smoke.json`` is the ``runs/latest/summary.json`` of a run of ``make run``,
 ``simulation.json`` the last line of ``benchmarks/simulation.py``, ``generate.json`` that of ``benchmarks/generate.py``,
-``classes.json`` that of ``benchmarks/classes.py``, ``design_quality.json`` what ``benchmarks/design_quality.py`` writes, with a
-picture of each class.
+``classes.json`` that of ``benchmarks/classes.py``, ``inference.json`` that of ``benchmarks/inference.py``,
+``design_quality.json`` what ``benchmarks/design_quality.py`` writes, with a picture of each class.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+RUN_HOW = {"eager": " eager", "compiled": " compiled", "bound": "", "graphs": " with CUDA graphs"}
 METHOD_NAMES = {"cma-es": "CMA-ES", "botorch": "BoTorch"}
 BEGIN, END = "<!-- results: made by benchmarks/readme.py -->", "<!-- end of results -->"
 
@@ -28,9 +29,9 @@ def table() -> str:
     commits = [f"`make run` at commit `{smoke['commit'][:10]}`"]
     commits += [f"`make bench` at commit `{simulation['commit']}`"] if simulation else []
     commits += [f"`benchmarks/classes.py` at commit `{speed['commit']}`"] if speed else []
-    lines = [f"Two cores of an AMD EPYC, no GPU, recipe `smoke`. {', '.join(commits)}.", ""]
+    lines = [f"Two cores of an AMD EPYC, no GPU, recipe `smoke`, where nothing else is said. {', '.join(commits)}.", ""]
     lines += ["| what | measured | how |", "|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in _facts(smoke, simulation, generate)]
+    lines += [f"| {' | '.join(row)} |" for row in _facts(smoke, simulation, generate, _read("inference"))]
     if speed:
         lines += ["", *_speed(speed)]
     lines += [
@@ -106,7 +107,25 @@ def _matched(comparisons: list[dict[str, Any]], name: str, level: str, calls: st
     return ", ".join(f"{METHOD_NAMES.get(m, m)} after {k:,.0f}" for m, k in fewest.items()) or "none"
 
 
-def _facts(smoke: dict[str, Any], simulation: dict[str, Any], generate: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _gpu(inference: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The fastest way of each runtime to run a model, whatever the arithmetic."""
+    rows = []
+    for name, batch in dict.fromkeys((row["model"], row["batch"]) for row in inference["rows"]):
+        own = [row for row in inference["rows"] if (row["model"], row["batch"]) == (name, batch)]
+        fastest: dict[str, dict[str, Any]] = {}
+        for row in own:
+            key = row["runtime"] + RUN_HOW[row["how"]]
+            if key not in fastest or row["milliseconds"] < fastest[key]["milliseconds"]:
+                fastest[key] = row
+        text = ", ".join(f"{key} {row['milliseconds']:.2f} ms ({row['arithmetic']})" for key, row in fastest.items())
+        what = f"{name.replace('_', ' ')}, {batch} circuits, {inference['machine']}"
+        rows.append((what, text, "`python benchmarks/inference.py --recipe full`"))
+    return rows
+
+
+def _facts(
+    smoke: dict[str, Any], simulation: dict[str, Any], generate: dict[str, Any], inference: dict[str, Any]
+) -> list[tuple[str, str, str]]:
     circuits = smoke["circuits"]
     failed = sum(circuits["failed"].values())
     rows = [
@@ -127,6 +146,8 @@ def _facts(smoke: dict[str, Any], simulation: dict[str, Any], generate: dict[str
         rate, ratio = f"{simulation['band_circuits_per_s']:,.0f}", f"{simulation['ratio']:.0f}"
         band = f"{rate}, {ratio} times one `ngspice -b` a circuit"
         rows.append(("amplifiers a second, S at 11 frequencies and NF", band, "`make bench`"))
+    if inference:
+        rows += _gpu(inference)
     return rows
 
 
