@@ -38,7 +38,8 @@ def topology_quality(
         for index, spec in enumerate(specs):
             # As even a share of the whole number for each specification as integers allow.
             share = count * (index + 1) // len(specs) - count * index // len(specs)
-            drawn += [(spec, topology) for _, topology in designer.topologies(spec, share, rng)]
+            if share:
+                drawn += [(spec, topology) for _, topology in designer.topologies(spec, share, rng)]
         valid = [(spec, topology) for spec, topology in drawn if topology is not None]
         fingerprints = {topology.fingerprint for _, topology in valid}
         quality[name] = {
