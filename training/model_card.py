@@ -76,7 +76,7 @@ def _join(heading: str, *lines: str) -> str:
 
 
 def _details(card: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Identity `{card['identity'][:16]}`, made with genrf {card['genrf']}, {card['bytes'] / 1e6:.1f} MB of ONNX."
+    yield f"Identity `{card['identity'][:16]}`, made with genrf {card['genrf']}, {card['bytes'] / 1e6:.1f} MB altogether."
     yield f"Sizes are drawn in {card['sampler']['steps']} steps with guidance {card['sampler']['guidance']:g}."
     yield from ("", "| model | class | precision | parameters in training | file |", "|---|---|---|---|---|")
     for name, model in card["models"].items():
@@ -108,7 +108,7 @@ def _data(card: Mapping[str, Any]) -> Iterator[str]:
 def _training(card: Mapping[str, Any]) -> Iterator[str]:
     training = card["training"]
     yield f"Recipe `{card['recipe']}` of `params.yaml` at commit `{card['commit']}`, on {training['hardware']}:"
-    yield f"{training['seconds'] / 60:.1f} minutes for the three models, one after another."
+    yield f"{training['seconds'] / 60:.1f} minutes, summed over the three models."
     yield from ("", "| model | steps | minutes | best validation loss |", "|---|---|---|---|")
     for name, model in card["models"].items():
         loss = f"{model['best_validation_loss']:.4g}"

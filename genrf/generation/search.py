@@ -60,12 +60,14 @@ class SearchSettings:
     """Values drawn a topology."""
     batch: int = 4
     """SPICE calls between two looks at the results."""
+    batch_when_met: int = 20
+    """The same once the specification is met, and what is left is spent on designs with more margin."""
     parents: int = 4
     """Simulated circuits that later batches start from."""
     variations: int = 9
     """Values drawn around each parent."""
     generations: int = 3
-    """Times that the variations are bred on, by the surrogate alone."""
+    """Times that the variations are bred on, by the surrogate alone, until the specification is met."""
     survivors: int = 32
     """Variations that are bred from."""
     children: int = 64
@@ -141,7 +143,8 @@ class Search:
             if not generated and (self._simulated or not self._expects_success(fresh)):
                 fresh.append(self._propose())
                 generated = True
-            count = min(self._settings.batch, calls - self._simulated)
+            batch = self._settings.batch if self._first_met is None else self._settings.batch_when_met
+            count = min(batch, calls - self._simulated)
             chosen = self._choose(fresh, count)
             self._simulate(pool, chosen, lambda spent: progress and progress(spent, calls), provenance or {})
             if not chosen or (stop_when_met and self._first_met is not None):
@@ -213,8 +216,9 @@ class Search:
         varied = self._around(
             [parent.topology for parent in parents], np.stack([normalised_values(p, frequency) for p in parents])
         )
-        for _ in range(self._settings.generations):
-            varied = self._bred(varied)
+        if self._first_met is None:
+            for _ in range(self._settings.generations):
+                varied = self._bred(varied)
         return varied
 
     def _bred(self, pool: Candidates) -> Candidates:
