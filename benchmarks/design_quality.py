@@ -5,8 +5,8 @@
     python benchmarks/design_quality.py ... --minutes 0              # only count what was tried so far
 
 Every trial gives one method so many SPICE calls for one specification and stops once that is met. Methods are the
-generator; the generator with topologies drawn from the training data instead of by the GAN; retrieval, rescaled; random
-circuits; and CMA-ES and BoTorch from scratch, which also get 10 and 100 times the calls.
+generator; the generator with topologies drawn from the training data instead of by the GAN, without precedents, and with
+neither; retrieval, rescaled; random circuits; and CMA-ES and BoTorch from scratch, which also get 10 and 100 times the calls.
 
 Finished trials are appended to ``trials.jsonl`` in the work folder, and interrupted searches are kept beside it: the same
 command goes on where a killed one or one with ``--minutes`` ended. Trials of another bundle, dataset or seed do not count.

@@ -71,6 +71,7 @@ def main(
 @app.command(
     epilog=_examples(
         "generate examples/lna_28ghz.yaml",
+        "generate examples/lna_28ghz.yaml --until-met",
         "generate my.yaml --calls 256 --designs 5 --output out",
         "generate examples/lna_28ghz.yaml --refine 64",
         "generate examples/lna_28ghz.yaml --refine 128 --pareto gain_db,nf_db,power_w",
@@ -122,6 +123,13 @@ def generate(
     robust: Annotated[
         bool, typer.Option("--robust", help="Rank the best eight designs by the process corners that they hold at.")
     ] = False,
+    until_met: Annotated[
+        bool,
+        typer.Option(
+            "--until-met",
+            help="Stop once the specification is met, instead of spending every call on designs with more margin.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output folder.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -150,7 +158,7 @@ def generate(
     with PlotWorker() as plots:
         with opened as designer:
             with terminal.progress_bar(calls + refine) as advance:
-                result = designer.design(spec, calls=calls, seed=seed, progress=advance)
+                result = designer.design(spec, calls=calls, seed=seed, stop_when_met=until_met, progress=advance)
                 if refine:
                     result = designer.refine(result, calls=refine, objectives=objectives, seed=seed, progress=advance)
             if objectives and not refine:

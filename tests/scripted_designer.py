@@ -60,10 +60,12 @@ class ScriptedDesigner:
                     provenance=provenance,
                 )
             )
+            if met and stop_when_met:
+                break
         return DesignResult(
             spec=spec,
             designs=ranked(designs, spec),
-            simulated=len(circuits),
+            simulated=len(designs) + sum(failed.values()),
             failed=dict(failed),
             first_met=first,
             seconds={"spice": 0.0},

@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
@@ -39,12 +39,17 @@ if TYPE_CHECKING:
 
 
 class PlotWorker:
-    """A process that draws plots, started early so that matplotlib loads while circuits are searched."""
+    """Processes that draw plots, started early so that matplotlib loads, once, while circuits are searched."""
 
     def __init__(self) -> None:
-        self._executor = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+        context = get_context("forkserver")
+        context.set_forkserver_preload(
+            ["matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "genrf.report.curves"]
+        )
+        self._executor = ProcessPoolExecutor(max_workers=2, mp_context=context)
         with _without_interrupts():
-            self._executor.submit(_load_matplotlib)
+            # Returns at once; the first plot would otherwise wait for the import.
+            forkserver.ensure_running()
 
     def __enter__(self) -> PlotWorker:
         return self
@@ -74,12 +79,6 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _load_matplotlib() -> None:
-    import matplotlib.backends.backend_agg
-    import matplotlib.backends.backend_svg
-    import matplotlib.figure  # noqa: F401
 
 
 def _plot(

@@ -110,6 +110,8 @@ def _session(path: str, threads: int | None, device: str) -> onnxruntime.Inferen
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.inter_op_num_threads = 1
+    # Threads that wait by spinning would take a core from the simulators.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads is not None:
         options.intra_op_num_threads = threads
     providers = ["CPUExecutionProvider"]

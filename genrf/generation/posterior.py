@@ -2,7 +2,9 @@
 
 Gaussian process regression whose prior mean is the surrogate (Rasmussen and Williams, "Gaussian Processes for Machine
 Learning", 2006, section 2.7): the surrogate's error, in its own predicted deviations, is taken to be alike for circuits of one
-topology with near values, and a little alike for all circuits of one search.
+topology with near values, and a little alike for all circuits of one search. Within a topology the error has a rough part that
+fades slowly and a smooth one (Matern, 5/2) that fades fast; their shares and lengths are the likeliest for the errors that a
+surrogate of the recipe ``full`` makes on amplifiers of topologies that it has not seen.
 """
 
 from __future__ import annotations
@@ -19,11 +21,15 @@ Array = NDArray[np.float32]
 class Posterior:
     """What is known of one specification's circuits; M device slots, n metrics."""
 
-    length: float = 1.0
-    """Distance in normalised values at which errors within a topology are correlated by 1/e."""
+    length: float = 4.0
+    """Distance in normalised values at which the rough part of errors within a topology is correlated by 1/e."""
+    smooth_length: float = 0.45
+    """Length scale of the smooth part."""
+    smooth: float = 0.5
+    """Share of the smooth part."""
     common: float = 0.2
     """Correlation of errors between circuits of different topologies."""
-    noise: float = 0.02
+    noise: float = 0.001
     """Share of an error's variance that nearness does not explain."""
     _topologies: list[str] = field(default_factory=list)
     _values: list[Array] = field(default_factory=list)
@@ -58,8 +64,13 @@ class Posterior:
 
     def _correlation(self, topologies: list[str], values: Array) -> NDArray[np.float64]:
         """Of the errors of circuits (P) with those of the simulated ones (S), (P, S)."""
-        others = np.stack(self._values)
+        # In double precision: of values close together little is left of the squares.
+        values, others = values.astype(np.float64), np.stack(self._values).astype(np.float64)
         squares = (values**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None] - 2.0 * values @ others.T
-        near = np.exp(-np.sqrt(np.maximum(squares, 0.0)) / self.length)
+        distance = np.sqrt(np.maximum(squares, 0.0))
+        reduced = np.sqrt(5.0) * distance / self.smooth_length
+        rough = np.exp(-distance / self.length)
+        smooth = (1.0 + reduced + reduced**2 / 3.0) * np.exp(-reduced)
+        near = (1.0 - self.smooth) * rough + self.smooth * smooth
         same = np.array(topologies)[:, None] == np.array(self._topologies)[None]
         return self.common + (1.0 - self.common) * np.where(same, near, 0.0)

@@ -40,6 +40,8 @@ from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 
+VERSION = 2
+"""Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 Progress = Callable[[int, int], None]
 """Called with the calls spent and the calls allowed."""
 TopologySource = Callable[[DesignSpec, int, np.random.Generator], list[Topology]]
@@ -58,6 +60,8 @@ class SearchSettings:
     """Legal, distinct topologies that are sized."""
     sizings: int = 4
     """Values drawn a topology."""
+    sizings_when_met: int = 1
+    """The same if a precedent already meets the specification, and the generator is asked for others to choose from."""
     batch: int = 4
     """SPICE calls between two looks at the results."""
     batch_when_met: int = 20
@@ -184,7 +188,8 @@ class Search:
                 drawn = self.topologies(self._settings.latents)
                 legal = {topology.fingerprint: topology for _, topology in drawn if topology is not None}
                 chosen = list(legal.values())[: self._settings.topologies]
-        topologies = [topology for topology in chosen for _ in range(self._settings.sizings)]
+        sizings = self._settings.sizings if self._first_met is None else self._settings.sizings_when_met
+        topologies = [topology for topology in chosen for _ in range(sizings)]
         kinds, nets = slots(topologies)
         return self._rated(topologies, kinds, nets, self._draw(kinds, nets), "generator")
 

@@ -66,6 +66,15 @@ def test_prints_the_best_designs_against_the_specification(generated: tuple[Path
     assert "of 4 meet the specification, the first after 2" in output
 
 
+def test_until_met_stops_at_the_first_verified_design(
+    scripted: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(genrf.cli, "_designer", scripted)
+    code, output, _ = run("generate", written(tmp_path / "wanted.yaml"), "-o", tmp_path / "out", "--until-met")
+    assert code == 0
+    assert "1 of 2 meet the specification, the first after 2" in output
+
+
 def test_writes_every_file_of_each_design(generated: tuple[Path, str]) -> None:
     folder, _ = generated
     names = {"design.json", "netlist.spice", "s_parameters.s2p", "performance.svg", "performance.png", "schematic.svg"}

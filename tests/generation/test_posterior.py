@@ -37,7 +37,7 @@ def test_a_simulated_circuit_is_known(posterior: Posterior) -> None:
 
 
 def test_the_correction_fades_with_distance(posterior: Posterior) -> None:
-    distances = (0.0, 0.2, 1.0, 30.0)
+    distances = (0.0, 0.2, 1.0, 100.0)
     means, deviations = zip(
         *(corrected(posterior, "a", VALUES + np.float32(d / np.sqrt(3.0))) for d in distances), strict=True
     )
@@ -48,10 +48,23 @@ def test_the_correction_fades_with_distance(posterior: Posterior) -> None:
 
 
 def test_the_error_follows_the_kernel(posterior: Posterior) -> None:
-    """One observation at distance d: the mean moves by exp(-d), the variance shrinks by exp(-2 d)."""
+    """One observation at distance d: the mean moves by the correlation k(d), the variance shrinks by its square."""
     mean, deviation = corrected(posterior, "a", VALUES + np.array([0.7, 0.0, 0.0], dtype=np.float32))
-    np.testing.assert_allclose(mean, MEAN + np.exp(-0.7) * (MEASURED - MEAN), rtol=1e-4)
-    np.testing.assert_allclose(deviation, DEVIATION * np.sqrt(1.0 - np.exp(-1.4)), rtol=1e-4)
+    reduced = np.sqrt(5.0) * 0.7 / 0.45
+    correlation = 0.5 * np.exp(-0.7 / 4.0) + 0.5 * (1 + reduced + reduced**2 / 3) * np.exp(-reduced)
+    np.testing.assert_allclose(mean, MEAN + correlation * (MEASURED - MEAN), rtol=1e-4)
+    np.testing.assert_allclose(deviation, DEVIATION * np.sqrt(1.0 - correlation**2), rtol=1e-4)
+
+
+def test_three_circuits_along_a_line_show_where_a_smooth_error_goes() -> None:
+    """A quadratic error, known at three near places, is also known between them."""
+    posterior = Posterior(common=0.0, noise=1e-6, smooth=1.0)
+    step = np.array([0.1, 0.0, 0.0], dtype=np.float32)
+    for place in (-1.0, 0.0, 1.0):
+        error = np.array([1.0 + 0.2 * place, 0.5 - 0.3 * place**2], dtype=np.float32)
+        posterior.observe("a", VALUES + np.float32(place) * step, MEAN, DEVIATION, MEAN + DEVIATION * error)
+    mean, _ = corrected(posterior, "a", VALUES + np.float32(0.5) * step)
+    np.testing.assert_allclose((mean - MEAN) / DEVIATION, [1.1, 0.425], atol=0.03)
 
 
 def test_another_topology_learns_only_the_common_share(posterior: Posterior) -> None:

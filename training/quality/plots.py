@@ -10,7 +10,7 @@ from genrf.files import written_whole
 from training.baselines import RANDOM, RETRIEVAL
 from training.botorch_search import METHOD as BOTORCH
 from training.cma_search import METHOD as CMA_ES
-from training.quality.tasks import TRAINING_TOPOLOGIES
+from training.quality.tasks import TRAINING_TOPOLOGIES, TRAINING_TOPOLOGIES_ALONE, WITHOUT_PRECEDENTS
 from training.specifications import LEVELS
 from training.trials import GENERATOR
 
@@ -19,11 +19,20 @@ STYLES: dict[str, tuple[str, str, float]] = {
     RETRIEVAL: ("#e07a2f", "-", 1.8),
     CMA_ES: ("#7b52ab", "-", 1.6),
     BOTORCH: ("#3f8f4f", "-", 1.6),
+    TRAINING_TOPOLOGIES_ALONE: ("#c25b8a", "--", 1.4),
+    WITHOUT_PRECEDENTS: ("#c25b8a", "-", 1.6),
     TRAINING_TOPOLOGIES: ("#1f6f8b", "--", 1.4),
     GENERATOR: ("#1f6f8b", "-", 2.4),
 }
 """Colour, line and width of each method; drawn in this order."""
-NAMES = {GENERATOR: "GenRF", TRAINING_TOPOLOGIES: "GenRF, training topologies", CMA_ES: "CMA-ES", BOTORCH: "BoTorch"}
+NAMES = {
+    GENERATOR: "GenRF",
+    TRAINING_TOPOLOGIES: "GenRF without GAN",
+    WITHOUT_PRECEDENTS: "GenRF without precedents",
+    TRAINING_TOPOLOGIES_ALONE: "GenRF without either",
+    CMA_ES: "CMA-ES",
+    BOTORCH: "BoTorch",
+}
 
 
 def plot_success(result: Mapping[str, Any], folder: Path, stem: str = "design_quality") -> list[Path]:

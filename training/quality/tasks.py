@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from genrf.generation.search import VERSION as GENERATOR_VERSION
 from training.baselines import RANDOM, RETRIEVAL
 from training.botorch_search import METHOD as BOTORCH
 from training.cma_search import METHOD as CMA_ES
@@ -17,11 +18,16 @@ from training.trials import GENERATOR
 
 TRAINING_TOPOLOGIES = "training topologies"
 """The generator with topologies drawn from the training data instead of by the GAN."""
-NEEDS_BUNDLE = (GENERATOR, TRAINING_TOPOLOGIES)
-NEEDS_ROWS = (TRAINING_TOPOLOGIES, RETRIEVAL)
+WITHOUT_PRECEDENTS = "without precedents"
+"""The generator's models alone: searches start from no circuit that was simulated before."""
+TRAINING_TOPOLOGIES_ALONE = "training topologies, without precedents"
+NEEDS_BUNDLE = (GENERATOR, TRAINING_TOPOLOGIES, WITHOUT_PRECEDENTS, TRAINING_TOPOLOGIES_ALONE)
+FROM_TRAINING = (TRAINING_TOPOLOGIES, TRAINING_TOPOLOGIES_ALONE)
+"""Those whose topologies the training data gives."""
+NEEDS_ROWS = (*FROM_TRAINING, RETRIEVAL)
 SEARCHES = (CMA_ES, BOTORCH)
 """Methods that also get larger budgets, and whose trials can be interrupted."""
-METHODS = (GENERATOR, TRAINING_TOPOLOGIES, RETRIEVAL, RANDOM, *SEARCHES)
+METHODS = (*NEEDS_BUNDLE, RETRIEVAL, RANDOM, *SEARCHES)
 Group = tuple[str, str, str, int]
 """Class, level, method, and the SPICE calls that it may spend."""
 
@@ -35,7 +41,7 @@ class Task:
     calls: int
     """SPICE calls that the method may spend."""
     identity: str
-    """What else its outcome depends on: the bundle, the training data, the version of a search."""
+    """What else its outcome depends on: the bundle, the training data, the versions of searches."""
 
     @property
     def group(self) -> Group:
@@ -82,7 +88,7 @@ def plan(
     for (circuit_class, _), items in chosen.items():
         for method in methods:
             identity = [technology, str(seed)]
-            identity += [bundle] if method in NEEDS_BUNDLE else []
+            identity += [f"{bundle} generator {GENERATOR_VERSION}"] if method in NEEDS_BUNDLE else []
             identity += [dataset] if method in NEEDS_ROWS else []
             identity += [f"search {SEARCH_VERSION}"] if method in SEARCHES else []
             for factor in factors if method in SEARCHES else (1,):

@@ -31,9 +31,9 @@ from training.config import Config
 from training.prepare import Rows
 from training.quality.journal import Entry, entry_of
 from training.quality.rows import mapped_rows
-from training.quality.tasks import NEEDS_BUNDLE, SEARCHES, TRAINING_TOPOLOGIES, Task
+from training.quality.tasks import FROM_TRAINING, NEEDS_BUNDLE, SEARCHES, TRAINING_TOPOLOGIES, Task
 from training.search_baselines import FromScratch
-from training.trials import CircuitSource, SourceTrial, bundle_designer, generator_trial
+from training.trials import GENERATOR, CircuitSource, SourceTrial, bundle_designer, generator_trial
 
 SAVED_EVERY_S = 60.0
 """A search that takes long is written down this often, so that a kill costs little."""
@@ -77,12 +77,12 @@ class _Worker:
         self._stack = stack
         self._technology = technology.get(setup.config.technology)
         self._rows: dict[str, Rows] = {}
+        self._designers: dict[str, Designer] = {}
 
     def attempt(self, task: Task) -> Entry | None:
         """Make a trial."""
         if task.method in NEEDS_BUNDLE:
-            designer = self._ablation if task.method == TRAINING_TOPOLOGIES else self._designer
-            trial = generator_trial(designer, task.item, task.calls, task.method)
+            trial = generator_trial(self._designer(task.method), task.item, task.calls, task.method)
             return entry_of(task, trial, self._setup.machine)
         path = unfinished_path(self._setup.unfinished, task)
         running = _read(path) or SourceTrial.of(task.method, task.item, self._source(task), task.calls)
@@ -135,13 +135,14 @@ class _Worker:
     def _pool(self) -> SimulatorPool:
         return self._stack.enter_context(SimulatorPool(workers=1, technology=self._setup.config.technology))
 
-    @cached_property
-    def _designer(self) -> Designer:
-        return self._stack.enter_context(bundle_designer(self._setup.config, self._bundle))
-
-    @cached_property
-    def _ablation(self) -> Designer:
-        return self._stack.enter_context(bundle_designer(self._setup.config, self._bundle, self._topologies))
+    def _designer(self, method: str) -> Designer:
+        if method not in self._designers:
+            source = self._topologies if method in FROM_TRAINING else None
+            opened = bundle_designer(
+                self._setup.config, self._bundle, source, precedents=method in (GENERATOR, TRAINING_TOPOLOGIES)
+            )
+            self._designers[method] = self._stack.enter_context(opened)
+        return self._designers[method]
 
 
 def _read(path: Path) -> SourceTrial | None:
