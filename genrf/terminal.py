@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from genrf.generation.design import DesignResult
-    from genrf.generation.search import Progress
+    from genrf.generation.record import Progress
     from genrf.simulation.pool import Outcome, Simulation
     from genrf.spec import DesignSpec
 

@@ -10,10 +10,8 @@ simulates.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +24,9 @@ from genrf.generation.candidates import normalised_values, sized_circuit, slots,
 from genrf.generation.design import Design, DesignResult, pareto_front, ranked
 from genrf.generation.objectives import Outputs
 from genrf.generation.proposals import Proposed, Proposer
-from genrf.generation.search import Models, Progress
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.generation.record import Progress, Record
+from genrf.generation.search import Models
+from genrf.simulation.pool import SimulatorPool
 
 if TYPE_CHECKING:
     from genrf.generation.acquisition import Acquisition, Points
@@ -94,8 +93,8 @@ class Refinement:
         rng: np.random.Generator,
         settings: RefinementSettings | None = None,
     ) -> None:
-        self._seconds = dict(result.seconds)
-        with self._timed("botorch"):
+        self._record = Record(result.spec, result)
+        with self._record.timed("botorch"):
             require_botorch()
         self._models = models
         self._settings = settings or RefinementSettings()
@@ -103,17 +102,12 @@ class Refinement:
         self._spec = result.spec
         self._objectives = tuple(objectives)
         self._rng = rng
-        self._designs = list(result.designs)
-        self._failed = Counter(result.failed)
-        self._failed_circuits = list(result.failed_circuits)
-        self._simulated = result.simulated
-        self._first_met = result.first_met
-        self._seen = {design.circuit for design in self._designs} | set(self._failed_circuits)
+        self._seen = {design.circuit for design in result.designs} | set(result.failed_circuits)
         self._numbers: dict[Topology, int] = {}
         self._predicted: dict[Circuit, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._conditions = models.conditioning.encode_conditions(self._spec.circuit_class, self._spec.conditions)
         self._outputs = Outputs.of(
-            self._spec, self._objectives, models.conditioning, [design.metrics for design in self._designs]
+            self._spec, self._objectives, models.conditioning, [design.metrics for design in self._record.designs]
         )
         self._reference: NDArray[np.float64] | None = None
 
@@ -131,35 +125,34 @@ class Refinement:
             provenance: recorded with every new design, besides its order of simulation and its source.
         """
         end = self._result.simulated + calls
-        while self._simulated < end and self._designs:
-            chosen = self._choose(min(self._settings.batch, end - self._simulated))
+        while self._record.simulated < end and self._record.designs:
+            chosen = self._choose(min(self._settings.batch, end - self._record.simulated))
             if not chosen:
                 break
-            self._simulate(pool, chosen, end, progress, provenance or {})
-        with self._timed("acquisition"):
+            self._seen.update(chosen)
+            self._record.simulate(
+                pool,
+                chosen,
+                ["refinement"] * len(chosen),
+                allowed=end,
+                progress=progress,
+                provenance=provenance or {},
+            )
+        with self._record.timed("acquisition"):
             hypervolume = self._hypervolume()
         return replace(
-            self._result,
-            hypervolume=hypervolume,
-            designs=ranked(self._designs, self._spec, self._objectives),
-            simulated=self._simulated,
-            failed=dict(self._failed),
-            first_met=self._first_met,
-            seconds=self._seconds,
-            failed_circuits=tuple(self._failed_circuits),
-            objectives=self._objectives,
-            refined_from=self._result.simulated,
+            self._record.result(self._objectives), hypervolume=hypervolume, refined_from=self._result.simulated
         )
 
     def _choose(self, count: int) -> list[Circuit]:
         """The next batch."""
-        met = [design for design in self._designs if design.met]
+        met = [design for design in self._record.designs if design.met]
         front = self._front(met) if met else []
         parents = self._parents(front)
-        with self._timed("processes"):
+        with self._record.timed("processes"):
             acquisition = self._acquisition(front)
         proposer = Proposer(self._models, self._spec, self._objectives if met else (), self._rng)
-        with self._timed("proposals"):
+        with self._record.timed("proposals"):
             topologies, values = proposer.around(parents, self._settings.proposals)
             others, its_values = proposer.fresh(parents, self._settings.fresh)
         candidates, worth = self._rated(acquisition, (topologies + others, np.concatenate([values, its_values])))
@@ -176,7 +169,7 @@ class Refinement:
             return []
         circuits, indices = zip(*shortlist, strict=True)
         points = self._points([candidates[0][index] for index in indices], candidates[1][list(indices)])
-        with self._timed("acquisition"):
+        with self._record.timed("acquisition"):
             return [circuits[index] for index in acquisition.choose(points, count)]
 
     def _front(self, met: Sequence[Design]) -> list[Design]:
@@ -186,7 +179,7 @@ class Refinement:
 
     def _parents(self, front: Sequence[Design]) -> list[Design]:
         """The front and then the designs of best margin, of few topologies: those that have most of the front."""
-        by_margin = ranked(self._designs, self._spec)
+        by_margin = ranked(self._record.designs, self._spec)
         share = Counter(design.circuit.topology for design in front)
         order = [topology for topology, _ in share.most_common()] + [design.circuit.topology for design in by_margin]
         topologies = list(dict.fromkeys(order))[: self._settings.topologies]
@@ -198,17 +191,19 @@ class Refinement:
         """The processes' opinion, after everything simulated so far, on what to simulate next."""
         from genrf.generation.acquisition import Processes
 
-        known = self._known([design.circuit for design in self._designs] + self._failed_circuits)
+        known = self._known([design.circuit for design in self._record.designs] + self._record.failed_circuits)
         measured = np.full((len(known), len(self._outputs.names)), np.nan)
-        measured[: len(self._designs)] = [self._outputs.standardised(design.metrics) for design in self._designs]
+        measured[: len(self._record.designs)] = [
+            self._outputs.standardised(design.metrics) for design in self._record.designs
+        ]
         processes = Processes(known, measured, seed=int(self._rng.integers(2**31)))
         if not front:
-            order = np.argsort([-design.margin for design in self._designs], kind="stable")
+            order = np.argsort([-design.margin for design in self._record.designs], kind="stable")
             return processes.margin(self._outputs.slacks, order[: self._settings.baseline].tolist())
         indices = [self._outputs.names.index(name) for name in self._objectives]
         signs = self._outputs.signs[indices]
         circuits = {design.circuit for design in front}
-        baseline = [index for index, design in enumerate(self._designs) if design.circuit in circuits]
+        baseline = [index for index, design in enumerate(self._record.designs) if design.circuit in circuits]
         reached = measured[np.ix_(baseline, indices)] * signs
         if self._reference is None:
             self._reference = self._outputs.reference(self._objectives, reached)
@@ -219,7 +214,7 @@ class Refinement:
         """What designs that meet the specification dominate, before and after; none if none does."""
         from genrf.generation.acquisition import hypervolume
 
-        met = [design for design in self._designs if design.met]
+        met = [design for design in self._record.designs if design.met]
         if not met:
             return None
         indices = [self._outputs.names.index(name) for name in self._objectives]
@@ -238,7 +233,7 @@ class Refinement:
     def _rated(self, acquisition: Acquisition, proposed: Proposed) -> tuple[Proposed, NDArray[np.float64]]:
         """Candidates with what each is worth by itself."""
         points = self._points(*proposed)
-        with self._timed("acquisition"):
+        with self._record.timed("acquisition"):
             return proposed, acquisition.values(points)
 
     def _distinct(self, candidates: Proposed, order: NDArray[np.int64]) -> list[tuple[Circuit, int]]:
@@ -251,39 +246,6 @@ class Refinement:
             if len(chosen) == self._settings.shortlist:
                 break
         return list(chosen.items())
-
-    def _simulate(
-        self,
-        pool: SimulatorPool,
-        circuits: Sequence[Circuit],
-        allowed: int,
-        progress: Progress | None,
-        provenance: dict[str, Any],
-    ) -> None:
-        with self._timed("spice"):
-            jobs = [Simulation(circuit, self._spec.conditions, self._spec.needs_signoff) for circuit in circuits]
-            for circuit, outcome in zip(circuits, pool.run_iter(jobs), strict=True):
-                self._simulated += 1
-                self._seen.add(circuit)
-                if outcome.metrics is None:
-                    assert outcome.failure is not None
-                    self._failed[outcome.failure.cause] += 1
-                    self._failed_circuits.append(circuit)
-                else:
-                    met = self._spec.meets(outcome.metrics)
-                    if met and self._first_met is None:
-                        self._first_met = self._simulated
-                    self._designs.append(
-                        Design(
-                            circuit=circuit,
-                            metrics=outcome.metrics,
-                            met=met,
-                            margin=self._spec.worst_margin(outcome.metrics),
-                            provenance={**provenance, "order": self._simulated, "source": "refinement"},
-                        )
-                    )
-                if progress is not None:
-                    progress(self._simulated, allowed)
 
     def _known(self, circuits: Sequence[Circuit]) -> Points:
         """Simulated circuits with the surrogate's predictions, which are asked for once."""
@@ -308,7 +270,7 @@ class Refinement:
         """Circuits of normalised values (P, M) with the surrogate's predictions."""
         from genrf.generation.acquisition import Points
 
-        with self._timed("ranking"):
+        with self._record.timed("ranking"):
             kinds, nets = slots(topologies)
             width = used_slots(kinds)
             mean, log_variance = self._models.backend.predict(
@@ -334,12 +296,6 @@ class Refinement:
 
     def _circuit(self, topology: Topology, values: NDArray[np.float32]) -> Circuit:
         return sized_circuit(topology, values, self._spec.conditions.frequency_hz, self._models.technology)
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
 def far_apart(points: NDArray[np.float64], count: int) -> list[int]:

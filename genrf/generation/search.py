@@ -9,10 +9,8 @@ surrogate predicts, and its predictions are corrected by its errors so far.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,18 +30,17 @@ from genrf.generation.candidates import (
     slots,
     used_slots,
 )
-from genrf.generation.design import Design, DesignResult, ranked
+from genrf.generation.design import DesignResult, ranked
 from genrf.generation.posterior import Posterior
 from genrf.generation.precedents import PrecedentSource, condition_place
+from genrf.generation.record import Progress, Record
 from genrf.generation.sampler import SamplerSettings, sample
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 
 VERSION = 2
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
-Progress = Callable[[int, int], None]
-"""Called with the calls spent and the calls allowed."""
 TopologySource = Callable[[DesignSpec, int, np.random.Generator], list[Topology]]
 """Gives legal, distinct topologies for a specification, at most as many as asked for, in canonical form."""
 _Chosen = tuple[Candidates, int, Circuit]
@@ -119,12 +116,7 @@ class Search:
         self._conditions = models.conditioning.encode_conditions(spec.circuit_class, spec.conditions)
         self._specification = models.conditioning.encode_specification(spec)
         self._posterior = Posterior()
-        self._seconds: dict[str, float] = {}
-        self._designs: list[Design] = []
-        self._failed: Counter[str] = Counter()
-        self._failed_circuits: list[Circuit] = []
-        self._simulated = 0
-        self._first_met: int | None = None
+        self._record = Record(spec)
         self._seen: set[Circuit] = set()
 
     def run(
@@ -143,25 +135,17 @@ class Search:
         """
         fresh = self._recall()
         generated = False
-        while self._simulated < calls:
-            if not generated and (self._simulated or not self._expects_success(fresh)):
+        while self._record.simulated < calls:
+            if not generated and (self._record.simulated or not self._expects_success(fresh)):
                 fresh.append(self._propose())
                 generated = True
-            batch = self._settings.batch if self._first_met is None else self._settings.batch_when_met
-            count = min(batch, calls - self._simulated)
+            batch = self._settings.batch if self._record.first_met is None else self._settings.batch_when_met
+            count = min(batch, calls - self._record.simulated)
             chosen = self._choose(fresh, count)
-            self._simulate(pool, chosen, lambda spent: progress and progress(spent, calls), provenance or {})
-            if not chosen or (stop_when_met and self._first_met is not None):
+            self._simulate(pool, chosen, calls, progress, provenance or {})
+            if not chosen or (stop_when_met and self._record.first_met is not None):
                 break
-        return DesignResult(
-            spec=self._spec,
-            designs=ranked(self._designs, self._spec),
-            simulated=self._simulated,
-            failed=dict(self._failed),
-            first_met=self._first_met,
-            seconds=self._seconds,
-            failed_circuits=tuple(self._failed_circuits),
-        )
+        return self._record.result()
 
     def topologies(self, count: int) -> list[tuple[Tokens, Topology | None]]:
         """Draw token sequences from the generator, each with its topology or none if it is not legal."""
@@ -181,14 +165,14 @@ class Search:
 
     def _propose(self) -> Candidates:
         """Topologies from the generator, sized and rated by the surrogate."""
-        with self._timed("topologies"):
+        with self._record.timed("topologies"):
             if self._models.topology_source is not None:
                 chosen = self._models.topology_source(self._spec, self._settings.topologies, self._rng)
             else:
                 drawn = self.topologies(self._settings.latents)
                 legal = {topology.fingerprint: topology for _, topology in drawn if topology is not None}
                 chosen = list(legal.values())[: self._settings.topologies]
-        sizings = self._settings.sizings if self._first_met is None else self._settings.sizings_when_met
+        sizings = self._settings.sizings if self._record.first_met is None else self._settings.sizings_when_met
         topologies = [topology for topology in chosen for _ in range(sizings)]
         kinds, nets = slots(topologies)
         return self._rated(topologies, kinds, nets, self._draw(kinds, nets), "generator")
@@ -199,7 +183,7 @@ class Search:
         known = source(name) if source is not None else None
         if known is None or len(known) == 0:
             return []
-        with self._timed("precedents"):
+        with self._record.timed("precedents"):
             near = known.nearest(self._models.conditioning, self._spec, self._settings.precedents)
             topologies = near.topologies(name)
             kinds, nets = slots(topologies)
@@ -216,12 +200,12 @@ class Search:
 
     def _vary(self) -> Candidates:
         """Variations of the best simulated circuits."""
-        parents = [design.circuit for design in ranked(self._designs, self._spec)[: self._settings.parents]]
+        parents = [design.circuit for design in ranked(self._record.designs, self._spec)[: self._settings.parents]]
         frequency = self._spec.conditions.frequency_hz
         varied = self._around(
             [parent.topology for parent in parents], np.stack([normalised_values(p, frequency) for p in parents])
         )
-        if self._first_met is None:
+        if self._record.first_met is None:
             for _ in range(self._settings.generations):
                 varied = self._bred(varied)
         return varied
@@ -281,7 +265,7 @@ class Search:
         return any(self._likelihood(candidates).max(initial=-np.inf) > np.log(0.5) for candidates in pools)
 
     def _choose(self, fresh: list[Candidates], count: int) -> list[_Chosen]:
-        if not self._designs:
+        if not self._record.designs:
             return self._best(fresh, count, self._settings.per_topology)
         reserved = min(sum(map(len, fresh)), round(self._settings.fresh_share * count))
         chosen = self._best([self._vary()], count - reserved, count)
@@ -310,38 +294,27 @@ class Search:
         self,
         pool: SimulatorPool,
         chosen: list[_Chosen],
-        progress: Callable[[int], None],
+        allowed: int,
+        progress: Progress | None,
         provenance: dict[str, Any],
     ) -> None:
-        with self._timed("spice"):
-            jobs = [Simulation(circuit, self._spec.conditions, self._spec.needs_signoff) for _, _, circuit in chosen]
-            for (own, index, circuit), outcome in zip(chosen, pool.run_iter(jobs), strict=True):
-                self._simulated += 1
-                if outcome.metrics is None:
-                    assert outcome.failure is not None
-                    self._failed[outcome.failure.cause] += 1
-                    self._failed_circuits.append(circuit)
-                else:
-                    met = self._spec.meets(outcome.metrics)
-                    if met and self._first_met is None:
-                        self._first_met = self._simulated
-                    self._posterior.observe(
-                        circuit.topology.fingerprint,
-                        self._place(own.values[index], self._conditions),
-                        own.mean[index],
-                        own.deviation[index],
-                        self._models.conditioning.encode_metrics(self._spec.circuit_class, outcome.metrics),
-                    )
-                    self._designs.append(
-                        Design(
-                            circuit=circuit,
-                            metrics=outcome.metrics,
-                            met=met,
-                            margin=self._spec.worst_margin(outcome.metrics),
-                            provenance={**provenance, "order": self._simulated, "source": own.source},
-                        )
-                    )
-                progress(self._simulated)
+        outcomes = self._record.simulate(
+            pool,
+            [circuit for _, _, circuit in chosen],
+            [own.source for own, _, _ in chosen],
+            allowed=allowed,
+            progress=progress,
+            provenance=provenance,
+        )
+        for (own, index, circuit), outcome in zip(chosen, outcomes, strict=True):
+            if outcome.metrics is not None:
+                self._posterior.observe(
+                    circuit.topology.fingerprint,
+                    self._place(own.values[index], self._conditions),
+                    own.mean[index],
+                    own.deviation[index],
+                    self._models.conditioning.encode_metrics(self._spec.circuit_class, outcome.metrics),
+                )
 
     def _draw(self, kinds: NDArray[np.int64], nets: NDArray[np.int64]) -> NDArray[np.float32]:
         """Values from pure noise, (P, M)."""
@@ -353,7 +326,7 @@ class Search:
         self, noisy: NDArray[np.float32], kinds: NDArray[np.int64], nets: NDArray[np.int64], sigma: float
     ) -> NDArray[np.float32]:
         """Values (P, M) from noisy ones, as they would be built."""
-        with self._timed("sizing"):
+        with self._record.timed("sizing"):
             width = used_slots(kinds)
             values = np.zeros((len(kinds), MAX_DEVICES))
             values[:, :width] = sample(
@@ -377,7 +350,7 @@ class Search:
         source: str,
     ) -> Candidates:
         """Candidates with the surrogate's prediction."""
-        with self._timed("ranking"):
+        with self._record.timed("ranking"):
             mean, deviation = self._predict(values, kinds, nets, np.repeat(self._conditions[None], len(kinds), axis=0))
         return Candidates(topologies=topologies, values=values, mean=mean, deviation=deviation, source=source)
 
@@ -407,9 +380,3 @@ class Search:
     def _circuit(self, topology: Topology, values: NDArray[np.float32]) -> Circuit:
         """The circuit of normalised values (M,)."""
         return sized_circuit(topology, values, self._spec.conditions.frequency_hz, self._models.technology)
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - start

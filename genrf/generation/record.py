@@ -1,0 +1,99 @@
+"""What has been simulated for one specification so far, by the search and by the refinement after it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from genrf.circuit.topology import Circuit
+from genrf.generation.design import Design, DesignResult, ranked
+from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
+from genrf.spec import DesignSpec
+
+Progress = Callable[[int, int], None]
+"""Called with the calls spent and the calls allowed."""
+
+
+class Record:
+    """Designs, failures and where the time went.
+
+    Args:
+        spec: what circuits are simulated for.
+        earlier: of what has gone before, to go on from.
+    """
+
+    def __init__(self, spec: DesignSpec, earlier: DesignResult | None = None) -> None:
+        self.spec = spec
+        self.designs: list[Design] = list(earlier.designs) if earlier else []
+        self.failed_circuits: list[Circuit] = list(earlier.failed_circuits) if earlier else []
+        self.simulated = earlier.simulated if earlier else 0
+        self.first_met = earlier.first_met if earlier else None
+        self._failed = Counter(earlier.failed if earlier else {})
+        self._seconds = dict(earlier.seconds) if earlier else {}
+
+    def simulate(
+        self,
+        pool: SimulatorPool,
+        circuits: Sequence[Circuit],
+        sources: Sequence[str],
+        *,
+        allowed: int,
+        progress: Progress | None,
+        provenance: Mapping[str, Any],
+    ) -> list[Outcome]:
+        """Simulate circuits and write down how they did; outcomes in the same order.
+
+        Args:
+            sources: where each circuit comes from.
+            allowed: SPICE calls in all, for the progress.
+            provenance: kept with every design, besides its order of simulation and its source.
+        """
+        jobs = [Simulation(circuit, self.spec.conditions, self.spec.needs_signoff) for circuit in circuits]
+        outcomes = []
+        with self.timed("spice"):
+            for circuit, source, outcome in zip(circuits, sources, pool.run_iter(jobs), strict=True):
+                self.simulated += 1
+                outcomes.append(outcome)
+                if outcome.metrics is None:
+                    assert outcome.failure is not None
+                    self._failed[outcome.failure.cause] += 1
+                    self.failed_circuits.append(circuit)
+                else:
+                    met = self.spec.meets(outcome.metrics)
+                    if met and self.first_met is None:
+                        self.first_met = self.simulated
+                    self.designs.append(
+                        Design(
+                            circuit=circuit,
+                            metrics=outcome.metrics,
+                            met=met,
+                            margin=self.spec.worst_margin(outcome.metrics),
+                            provenance={**provenance, "order": self.simulated, "source": source},
+                        )
+                    )
+                if progress is not None:
+                    progress(self.simulated, allowed)
+        return outcomes
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count the time that is spent inside towards a stage."""
+        start = time.perf_counter()
+        yield
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - start
+
+    def result(self, objectives: Sequence[str] = ()) -> DesignResult:
+        """All of it, ranked; the Pareto front is that of `genrf.generation.design.ranked`."""
+        return DesignResult(
+            spec=self.spec,
+            designs=ranked(self.designs, self.spec, objectives),
+            simulated=self.simulated,
+            failed=dict(self._failed),
+            first_met=self.first_met,
+            seconds=self._seconds,
+            failed_circuits=tuple(self.failed_circuits),
+            objectives=tuple(objectives),
+        )
