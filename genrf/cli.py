@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from genrf import __version__, cli_chain, cli_measure, cli_yield, terminal
+from genrf.cli_options import BundleFolder, Force, Json, OutputFolder, Seed, Workers
 from genrf.errors import GenRFError, InvalidInputError, MissingToolError, SpecificationNotMetError
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ spec_app = typer.Typer(no_args_is_help=True, help="Work with specification files
 app.add_typer(spec_app, name="spec")
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="Specification file.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @app.callback()
@@ -79,27 +79,12 @@ def main(
 )
 def generate(
     spec_file: SpecFile,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(
-            "--bundle",
-            "-b",
-            envvar="GENRF_BUNDLE",
-            help="Folder of trained models; by default the released weights.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder to write; by default designs/SPEC.", show_default=False),
-    ] = None,
+    bundle: BundleFolder = None,
+    output: OutputFolder = None,
     calls: Annotated[int, typer.Option("--calls", "-k", min=1, help="SPICE calls to spend.")] = 64,
-    seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="All randomness comes from it.")] = 0,
+    seed: Seed = 0,
     designs: Annotated[int, typer.Option("--designs", "-n", min=1, help="How many of the best designs to write.")] = 3,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=1, help="Simulator processes; by default one a core.", show_default=False),
-    ] = None,
+    workers: Workers = None,
     refine: Annotated[
         int,
         typer.Option(
@@ -130,7 +115,7 @@ def generate(
             help="Stop once the specification is met, instead of spending every call on designs with more margin.",
         ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output folder.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Design circuits that meet a specification, verified in SPICE.

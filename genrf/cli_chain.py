@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrf import terminal
+from genrf.cli_options import BundleFolder, Force, Json, OutputFolder, Seed, Workers
 from genrf.errors import GenRFError, SpecificationNotMetError
 
 if TYPE_CHECKING:
@@ -20,28 +21,13 @@ def chain(
     spec_file: Annotated[
         Path, typer.Argument(metavar="SPEC.yaml", help="Specification of the chain.", show_default=False)
     ],
-    bundle: Annotated[
-        Path | None,
-        typer.Option(
-            "--bundle",
-            "-b",
-            envvar="GENRF_BUNDLE",
-            help="Folder of trained models; by default the released weights.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder to write; by default designs/SPEC.", show_default=False),
-    ] = None,
+    bundle: BundleFolder = None,
+    output: OutputFolder = None,
     calls: Annotated[int, typer.Option("--calls", "-k", min=1, help="SPICE calls to spend on each block.")] = 64,
-    seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="All randomness comes from it.")] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=1, help="Simulator processes; by default one a core.", show_default=False),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output folder.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    seed: Seed = 0,
+    workers: Workers = None,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Generate a receiver of filter, amplifier and mixer, and simulate it as one netlist.
 

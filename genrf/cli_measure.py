@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from genrf import terminal
+from genrf.cli_options import Json
 from genrf.errors import GenRFError, InvalidInputError
 
 EXAMPLES = (
@@ -42,7 +43,7 @@ def measure(
     load: Annotated[float, typer.Option("--load", help="Load impedance in Ohm.")] = 50.0,
     temperature: Annotated[float, typer.Option("--temperature", help="Temperature in C.")] = 27.0,
     signoff: Annotated[bool, typer.Option("--signoff", help="Measure the sign-off metrics too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measure a netlist of your own with a class's testbench.
 

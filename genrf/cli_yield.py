@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from genrf import terminal
+from genrf.cli_options import Json, Seed, Workers
 from genrf.errors import InvalidInputError, SpecificationNotMetError
 
 EXAMPLES = (
@@ -24,7 +25,7 @@ def estimate(
         typer.Argument(metavar="DESIGN.json", help="A design written by genrf generate.", show_default=False),
     ],
     runs: Annotated[int, typer.Option("--runs", "-n", min=1, help="Monte Carlo runs.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="All randomness comes from it.")] = 0,
+    seed: Seed = 0,
     spec_file: Annotated[
         Path | None,
         typer.Option("--spec", metavar="SPEC.yaml", help="Judge by this specification instead of the design's own."),
@@ -59,12 +60,9 @@ def estimate(
         Path | None,
         typer.Option("--output", "-o", help="Folder to write; by default yield beside the design.", show_default=False),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=1, help="Simulator processes; by default one a core.", show_default=False),
-    ] = None,
+    workers: Workers = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Forget runs that the output folder holds.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Estimate which share of a design's manufactured copies meets its specification.
 

@@ -1,0 +1,30 @@
+"""Options that several commands share, so that they read alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BundleFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle",
+        "-b",
+        envvar="GENRF_BUNDLE",
+        help="Folder of trained models; by default the released weights.",
+        show_default=False,
+    ),
+]
+OutputFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder to write; by default designs/SPEC.", show_default=False),
+]
+Seed = Annotated[int, typer.Option("--seed", "-s", min=0, help="All randomness comes from it.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Simulator processes; by default one a core.", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
