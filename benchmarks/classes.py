@@ -20,7 +20,6 @@ import math
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -38,6 +37,7 @@ from genrf.simulation.engine import Simulation, measure
 from genrf.simulation.library import REMEDY, library, simulator_version
 from genrf.simulation.pool import WORKER_ENVIRONMENT, SimulatorPool
 from training.evolution import SearchSpace, random_candidate
+from training.machine import commit
 
 SPACE = SearchSpace(frequency_min_hz=2e9, frequency_max_hz=60e9, supplies_v=(1.2, 1.5, 1.8, 2.5, 3.3), bands=1)
 TECHNOLOGY = "sg13g2"
@@ -119,13 +119,6 @@ def breakdown(jobs: list[Simulation]) -> dict[str, float]:
     parts = {name: seconds for name, seconds in spent.most_common() if seconds > 0.01 * total}
     parts["rest"] = total - sum(parts.values())
     return {name: round(1e3 * seconds / len(jobs), 2) for name, seconds in parts.items()}
-
-
-def commit() -> str:
-    """The working tree's commit, empty outside a repository."""
-    return subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
 
 
 def main() -> None:

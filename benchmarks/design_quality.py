@@ -20,7 +20,6 @@ import hashlib
 import json
 import math
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,7 +32,7 @@ from genrf.errors import GenRFError, InvalidInputError
 from genrf.generation.bundle import Bundle
 from genrf.simulation.library import simulator_version
 from training.config_file import DEFAULT_PATH, load_config
-from training.machine import describe
+from training.machine import commit, describe
 from training.processes import cores
 from training.quality.journal import Journal
 from training.quality.plots import plot_success
@@ -150,7 +149,7 @@ def measure(given: argparse.Namespace) -> int:
         samples = config.evaluation.bootstrap_samples
         result = {
             "benchmark": "design_quality",
-            "commit": _commit(),
+            "commit": commit(),
             "machines": sorted({entry.machine for own in groups.values() for entry in own}),
             "technology": process.version,
             "simulator": simulator_version(),
@@ -198,12 +197,6 @@ def _dataset(prepared: Path) -> str:
     """Identity of the training data that methods look things up in."""
     with (prepared / "train.npz").open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def _commit() -> str:
-    """The working tree's commit, empty outside a repository."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "--short=10", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -27,7 +27,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,8 +44,9 @@ from genrf.metrics import Metrics
 from genrf.simulation.library import simulator_version
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Constraint, DesignSpec
-from training.front_volume import reference_point, retuned_circuits, row_metrics, scaled, training_rows, volume
-from training.machine import describe
+from training.baselines import retuned_circuits
+from training.front_volume import reference_point, row_metrics, scaled, training_rows, volume
+from training.machine import commit, describe
 from training.prepare import Rows
 from training.specifications import SPECIFICATIONS_FILE, read_specifications
 from training.trade_off_trials import GENERATING, SCRATCH, TECHNOLOGY, Task, carry_out
@@ -151,12 +151,6 @@ def plot(report: dict[str, Any], path: Path) -> None:
     axis.grid(True, lw=0.4, alpha=0.5)
     axis.legend(fontsize=8)
     figure.savefig(path, dpi=130)
-
-
-def commit() -> str:
-    """The working tree's commit, empty outside a repository."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def read_arguments() -> argparse.Namespace:

@@ -48,6 +48,7 @@ from genrf.simulation.pool import WORKER_ENVIRONMENT, SimulatorPool
 from genrf.simulation.testbench import Deck
 from genrf.spec import Conditions
 from genrf.technology import model_cards, npn13g2
+from training.machine import commit
 
 PARAMETERS = ("S_1_1", "S_1_2", "S_2_1", "S_2_2")
 PROCESS = technology.get("sg13g2")
@@ -171,13 +172,6 @@ def compare(simulations: list[Simulation], baseline: list[tuple[np.ndarray, floa
         scattering = max(scattering, float(np.abs(measured - expected).max() / np.abs(expected).max()))
         noise = max(noise, abs(measured_nf - expected_nf))
     return scattering, noise
-
-
-def commit() -> str:
-    """The working tree's commit, empty outside a repository."""
-    return subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
 
 
 def main() -> None:

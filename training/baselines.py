@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genrf import classes
 from genrf.circuit.tokens import Tokens, decode
@@ -55,10 +56,18 @@ def retrieved_circuits(
     frequency = spec.conditions.frequency_hz
     distance = COST_OF_RETUNING * np.abs(np.log(train.frequency_hz[own] / frequency))
     distance += COST_OF_SUPPLY * np.abs(train.supply_v[own] - spec.conditions.supply_v)
-    for index in own[np.argsort(distance - margin, kind="stable")]:
-        topology = decode(Tokens(train.kinds[index], train.nets[index]), spec.circuit_class)
-        circuit = Circuit(topology, tuple(train.values_si[index, : len(topology.devices)]))
-        yield snap(retune(circuit, float(train.frequency_hz[index]), frequency), technology)
+    nearest = own[np.argsort(distance - margin, kind="stable")]
+    return retuned_circuits(spec, train, nearest, technology)
+
+
+def retuned_circuits(
+    spec: DesignSpec, train: Rows, index: NDArray[np.int64], technology: Technology
+) -> Iterator[Circuit]:
+    """Training rows with L and C rescaled to the specification's frequency, legal in the technology."""
+    for row in index:
+        topology = decode(Tokens(train.kinds[row], train.nets[row]), spec.circuit_class)
+        circuit = Circuit(topology, tuple(train.values_si[row, : len(topology.devices)]))
+        yield snap(retune(circuit, float(train.frequency_hz[row]), spec.conditions.frequency_hz), technology)
 
 
 def random_circuits(spec: DesignSpec, technology: Technology, rng: np.random.Generator) -> Iterator[Circuit]:

@@ -8,20 +8,16 @@ all circuits that are compared and meet the specification.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes
-from genrf.circuit.tokens import Tokens, decode
-from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
 from genrf.generation.design import goodness, pareto_front
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
-from genrf.technology.base import Technology
-from training.evolution import retune, snap
 from training.prepare import Rows
 from training.specifications import FRONTIER_WINDOW
 
@@ -69,7 +65,7 @@ def training_rows(
 
     Rows count that were simulated at the specification's supply, within `FRONTIER_WINDOW` of its frequency, and whose own metrics
     meet it. As the row was measured at its own frequency this favours the training data: retuned to the specification's
-    frequency (`retuned_circuits`) and simulated, many of them no longer meet it.
+    frequency (`training.baselines.retuned_circuits`) and simulated, many of them no longer meet it.
     """
     ratio = train.frequency_hz / spec.conditions.frequency_hz
     own = (train.circuit_class == spec.circuit_class) & (np.abs(train.supply_v - spec.conditions.supply_v) < 1e-6)
@@ -89,13 +85,3 @@ def row_metrics(
     """The objectives of training rows, as they were measured."""
     columns = [conditioning.metrics.index(name) for name in objectives]
     return [Metrics(dict(zip(objectives, row, strict=True))) for row in train.measured[index][:, columns]]
-
-
-def retuned_circuits(
-    spec: DesignSpec, train: Rows, index: NDArray[np.int64], technology: Technology
-) -> Iterator[Circuit]:
-    """Training rows with L and C rescaled to the specification's frequency, legal in the technology."""
-    for row in index:
-        topology = decode(Tokens(train.kinds[row], train.nets[row]), spec.circuit_class)
-        circuit = Circuit(topology, tuple(train.values_si[row, : len(topology.devices)]))
-        yield snap(retune(circuit, float(train.frequency_hz[row]), spec.conditions.frequency_hz), technology)

@@ -1,9 +1,10 @@
-"""The machine that a step ran on, in words, for the record of what was measured there."""
+"""The machine and the commit that something ran on, for the record of what was measured there."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,12 @@ def describe() -> str:
         names = Counter(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
         parts += [f"{count} x {name}" for name, count in names.items()]
     return ", ".join(parts)
+
+
+def commit() -> str:
+    """The commit of the working tree that this module stands in, empty outside a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=10", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -17,7 +17,8 @@ from genrf.metrics import Metrics
 from genrf.simulation.pool import Failure, Outcome, Simulation
 from genrf.spec import Conditions, Constraint, DesignSpec
 from training import trade_off_baselines, trade_off_trials
-from training.front_volume import reference_point, retuned_circuits, row_metrics, scaled, training_rows, volume
+from training.baselines import retuned_circuits
+from training.front_volume import reference_point, row_metrics, scaled, training_rows, volume
 from training.prepare import Rows
 from training.specifications import FRONTIER_WINDOW
 from training.trade_off_baselines import botorch, nsga2
