@@ -39,7 +39,7 @@ from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 
-VERSION = 2
+VERSION = 3
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 TopologySource = Callable[[DesignSpec, int, np.random.Generator], list[Topology]]
 """Gives legal, distinct topologies for a specification, at most as many as asked for, in canonical form."""
@@ -198,9 +198,13 @@ class Search:
         best = np.argsort(-self._likelihood(recalled), kind="stable")[: self._settings.parents]
         return [recalled, self._around([topologies[index] for index in best], rescaled[best])]
 
-    def _vary(self) -> Candidates:
-        """Variations of the best simulated circuits."""
-        parents = [design.circuit for design in ranked(self._record.designs, self._spec)[: self._settings.parents]]
+    def _vary(self, fresh: list[Candidates]) -> Candidates:
+        """Variations of the best simulated circuits or, while none has worked, of the likeliest candidates."""
+        count = self._settings.parents
+        parents = [design.circuit for design in ranked(self._record.designs, self._spec)[:count]]
+        if not parents:
+            likeliest = self._order(fresh)[:count]
+            parents = [self._circuit(own.topologies[index], own.values[index]) for own, index in likeliest]
         frequency = self._spec.conditions.frequency_hz
         varied = self._around(
             [parent.topology for parent in parents], np.stack([normalised_values(p, frequency) for p in parents])
@@ -252,35 +256,36 @@ class Search:
 
     def _likelihood(self, candidates: Candidates) -> NDArray[np.float32]:
         """Logarithm of the chance that each candidate meets the specification, by all that is known so far, (P,)."""
+        places = self._place(candidates.values, self._conditions)
         mean, deviation = self._posterior.correct(
-            candidates.fingerprints,
-            self._place(candidates.values, self._conditions),
-            candidates.mean,
-            candidates.deviation,
+            candidates.fingerprints, places, candidates.mean, candidates.deviation
         )
         return self._models.conditioning.log_probability_met(self._spec, mean, deviation)
+
+    def _order(self, pools: list[Candidates]) -> list[tuple[Candidates, int]]:
+        """All candidates, each by its pool and its place in it, the likeliest to meet the specification first."""
+        everything = [(candidates, index) for candidates in pools for index in range(len(candidates))]
+        likelihood = np.concatenate([self._likelihood(candidates) for candidates in pools])
+        return [everything[place] for place in np.argsort(-likelihood, kind="stable").tolist()]
 
     def _expects_success(self, pools: list[Candidates]) -> bool:
         """Whether one of the candidates will sooner meet the specification than not; then nothing need be generated first."""
         return any(self._likelihood(candidates).max(initial=-np.inf) > np.log(0.5) for candidates in pools)
 
     def _choose(self, fresh: list[Candidates], count: int) -> list[_Chosen]:
-        if not self._record.designs:
+        if not self._record.simulated or not (self._record.designs or any(map(len, fresh))):
             return self._best(fresh, count, self._settings.per_topology)
         reserved = min(sum(map(len, fresh)), round(self._settings.fresh_share * count))
-        chosen = self._best([self._vary()], count - reserved, count)
+        chosen = self._best([self._vary(fresh)], count - reserved, count)
         return chosen + self._best(fresh, count - len(chosen), count)
 
     def _best(self, pools: list[Candidates], count: int, per_topology: int) -> list[_Chosen]:
         """The candidates that most likely meet the specification and were not simulated yet."""
         chosen: list[_Chosen] = []
         used: Counter[str] = Counter()
-        everything = [(candidates, index) for candidates in pools for index in range(len(candidates))]
-        likelihood = np.concatenate([self._likelihood(candidates) for candidates in pools])
-        for place in np.argsort(-likelihood, kind="stable").tolist():
+        for candidates, index in self._order(pools):
             if len(chosen) == count:
                 break
-            candidates, index = everything[place]
             topology = candidates.topologies[index]
             circuit = self._circuit(topology, candidates.values[index])
             if circuit in self._seen or used[topology.fingerprint] >= per_topology:

@@ -50,7 +50,7 @@ def test_the_correction_fades_with_distance(posterior: Posterior) -> None:
 def test_the_error_follows_the_kernel(posterior: Posterior) -> None:
     """One observation at distance d: the mean moves by the correlation k(d), the variance shrinks by its square."""
     mean, deviation = corrected(posterior, "a", VALUES + np.array([0.7, 0.0, 0.0], dtype=np.float32))
-    reduced = np.sqrt(5.0) * 0.7 / 0.45
+    reduced = np.sqrt(5.0) * 0.7 / 0.5
     correlation = 0.5 * np.exp(-0.7 / 4.0) + 0.5 * (1 + reduced + reduced**2 / 3) * np.exp(-reduced)
     np.testing.assert_allclose(mean, MEAN + correlation * (MEASURED - MEAN), rtol=1e-4)
     np.testing.assert_allclose(deviation, DEVIATION * np.sqrt(1.0 - correlation**2), rtol=1e-4)
