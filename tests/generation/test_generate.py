@@ -14,7 +14,7 @@ from genrf.generation.generate import Designer
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search, SearchSettings
 from genrf.metrics import Metrics
-from genrf.simulation.pool import simulate
+from genrf.simulation.pool import Failure, Outcome, SimulatorPool, simulate
 from genrf.spec import Conditions, Constraint, DesignSpec
 
 CONDITIONS = Conditions(frequency_hz=10e9, supply_v=1.8)
@@ -117,6 +117,17 @@ def test_illegal_proposals_are_dropped_not_repaired(designer: Designer, monkeypa
     result = designer.design(EASY, calls=8)
     assert result.simulated == 0
     assert result.designs == ()
+
+
+def test_where_everything_fails_it_goes_on_past_its_first_candidates(
+    designer: Designer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are at most 12 topologies of 4 sizings."""
+    failure = Outcome(metrics=None, failure=Failure("device_limit", "Q1: too much"))
+    monkeypatch.setattr(SimulatorPool, "run_iter", lambda _, jobs: (failure for _ in jobs))
+    result = designer.design(IMPOSSIBLE, calls=80)
+    assert result.failed == {"device_limit": 80}
+    assert len(set(result.failed_circuits)) == 80
 
 
 def test_the_pareto_front_is_what_nothing_dominates() -> None:

@@ -80,3 +80,14 @@ def test_a_metric_that_was_not_measured_corrects_nothing() -> None:
     mean, _ = corrected(posterior, "a", VALUES)
     assert mean[0] == pytest.approx(MEAN[0])
     assert mean[1] < MEAN[1]
+
+
+def test_deviations_grow_where_the_surrogate_was_surer_than_it_should_be() -> None:
+    """Forty circuits of other topologies, whose first metric was four deviations off and whose second as predicted."""
+    rng = np.random.default_rng(1)
+    posterior = Posterior(common=0.0)
+    for number in range(40):
+        error = rng.standard_normal(2).astype(np.float32) * np.array([4.0, 1.0], dtype=np.float32)
+        posterior.observe(str(number), VALUES, MEAN, DEVIATION, MEAN + DEVIATION * error)
+    _, deviation = corrected(posterior, "new", VALUES)
+    np.testing.assert_allclose(deviation / DEVIATION, [4.0, 1.0], rtol=0.25)
