@@ -50,7 +50,7 @@ def test_the_correction_fades_with_distance(posterior: Posterior) -> None:
 def test_the_error_follows_the_kernel(posterior: Posterior) -> None:
     """One observation at distance d: the mean moves by the correlation k(d), the variance shrinks by its square."""
     mean, deviation = corrected(posterior, "a", VALUES + np.array([0.7, 0.0, 0.0], dtype=np.float32))
-    reduced = np.sqrt(5.0) * 0.7 / 0.5
+    reduced = np.sqrt(5.0) * 0.7 / 0.45
     correlation = 0.5 * np.exp(-0.7 / 4.0) + 0.5 * (1 + reduced + reduced**2 / 3) * np.exp(-reduced)
     np.testing.assert_allclose(mean, MEAN + correlation * (MEASURED - MEAN), rtol=1e-4)
     np.testing.assert_allclose(deviation, DEVIATION * np.sqrt(1.0 - correlation**2), rtol=1e-4)
@@ -80,14 +80,3 @@ def test_a_metric_that_was_not_measured_corrects_nothing() -> None:
     mean, _ = corrected(posterior, "a", VALUES)
     assert mean[0] == pytest.approx(MEAN[0])
     assert mean[1] < MEAN[1]
-
-
-def test_deviations_grow_where_the_surrogate_was_surer_than_it_should_be() -> None:
-    """Forty circuits of other topologies, whose first metric was four deviations off and whose second as predicted."""
-    rng = np.random.default_rng(1)
-    posterior = Posterior(common=0.0)
-    for number in range(40):
-        error = rng.standard_normal(2).astype(np.float32) * np.array([4.0, 1.0], dtype=np.float32)
-        posterior.observe(str(number), VALUES, MEAN, DEVIATION, MEAN + DEVIATION * error)
-    _, deviation = corrected(posterior, "new", VALUES)
-    np.testing.assert_allclose(deviation / DEVIATION, [4.0, 1.0], rtol=0.25)
