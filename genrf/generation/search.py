@@ -273,6 +273,7 @@ class Search:
         return any(self._likelihood(candidates).max(initial=-np.inf) > np.log(0.5) for candidates in pools)
 
     def _choose(self, fresh: list[Candidates], count: int) -> list[_Chosen]:
+        """The next batch: at first the likeliest of the fresh candidates, later variations and a few more of those."""
         if not self._record.simulated or not (self._record.designs or any(map(len, fresh))):
             return self._best(fresh, count, self._settings.per_topology)
         reserved = min(sum(map(len, fresh)), round(self._settings.fresh_share * count))
