@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from genrf.circuit.biasing import fits_supply
 from genrf.circuit.tokens import Tokens, decode
 from genrf.circuit.topology import Topology
 from genrf.conditioning import Conditioning
@@ -67,7 +68,7 @@ class Precedents:
         return Precedents(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
     def nearest(self, conditioning: Conditioning, spec: DesignSpec, count: int) -> Precedents:
-        """The circuits that most nearly meet a specification, nearest first.
+        """The circuits that most nearly meet a specification, nearest first, of topologies that fit its supply.
 
         Nearness is the worst slack of a circuit's own metrics, in standard deviations, less how far its conditions are
         from the specification's.
@@ -75,7 +76,18 @@ class Precedents:
         wanted = conditioning.encode_conditions(spec.circuit_class, spec.conditions)
         distance = np.abs(condition_place(self.conditions) - condition_place(wanted)).sum(axis=1)
         nearness = conditioning.predicted_margin(spec, self.metrics.astype(np.float32)) - distance
-        return self.take(np.argsort(-nearness, kind="stable")[:count])
+        fitting: dict[bytes, bool] = {}
+        chosen: list[int] = []
+        for index in np.argsort(-nearness, kind="stable").tolist():
+            if len(chosen) == count:
+                break
+            tokens = Tokens(self.kinds[index], self.nets[index])
+            key = tokens.kinds.tobytes() + tokens.nets.tobytes()
+            if key not in fitting:
+                fitting[key] = fits_supply(decode(tokens, spec.circuit_class), spec.conditions.supply_v)
+            if fitting[key]:
+                chosen.append(index)
+        return self.take(np.array(chosen, dtype=np.intp))
 
     def topologies(self, circuit_class: str) -> list[Topology]:
         """Of all the circuits, in order."""

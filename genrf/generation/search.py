@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genrf.circuit.biasing import fits_supply
 from genrf.circuit.tokens import MAX_DEVICES, Tokens
 from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
@@ -39,7 +40,7 @@ from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 
-VERSION = 4
+VERSION = 5
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 TopologySource = Callable[[DesignSpec, int, np.random.Generator], list[Topology]]
 """Gives legal, distinct topologies for a specification, at most as many as asked for, in canonical form."""
@@ -171,7 +172,9 @@ class Search:
             else:
                 drawn = self.topologies(self._settings.latents)
                 legal = {topology.fingerprint: topology for _, topology in drawn if topology is not None}
-                chosen = list(legal.values())[: self._settings.topologies]
+                supply = self._spec.conditions.supply_v
+                fitting = [topology for topology in legal.values() if fits_supply(topology, supply)]
+                chosen = (fitting or list(legal.values()))[: self._settings.topologies]
         sizings = self._settings.sizings if self._record.first_met is None else self._settings.sizings_when_met
         topologies = [topology for topology in chosen for _ in range(sizings)]
         kinds, nets = slots(topologies)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from genrf import classes
+from genrf.circuit.biasing import fits_supply
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning, fit
 from genrf.errors import CheckpointError
@@ -96,6 +98,16 @@ def test_of_equally_good_circuits_the_one_at_the_nearest_frequency_comes_first(c
     nearest = known.nearest(conditioning, spec_at(28e9, 5.0), 2)
     frequencies = 10e9 * 10 ** nearest.conditions[:, -4]
     np.testing.assert_allclose(frequencies, [27e9, 40e9], rtol=1e-5)
+
+
+def test_circuits_that_cannot_bear_the_supply_are_left_out(conditioning: Conditioning) -> None:
+    known = precedents_of(conditioning, MATCHED_28GHZ, [28e9])
+    assert fits_supply(MATCHED_28GHZ.topology, 1.5)
+    assert not fits_supply(MATCHED_28GHZ.topology, 0.4)
+    spec = spec_at(28e9, 5.0)
+    bearable, unbearable = (replace(spec, conditions=replace(spec.conditions, supply_v=v)) for v in (1.5, 0.4))
+    assert len(known.nearest(conditioning, bearable, 1)) == 1
+    assert len(known.nearest(conditioning, unbearable, 1)) == 0
 
 
 def test_the_first_call_goes_to_a_precedent_that_meets_the_specification(conditioning: Conditioning) -> None:
