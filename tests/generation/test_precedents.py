@@ -103,9 +103,9 @@ def test_of_equally_good_circuits_the_one_at_the_nearest_frequency_comes_first(c
 def test_circuits_that_cannot_bear_the_supply_are_left_out(conditioning: Conditioning) -> None:
     known = precedents_of(conditioning, MATCHED_28GHZ, [28e9])
     assert fits_supply(MATCHED_28GHZ.topology, 1.5)
-    assert not fits_supply(MATCHED_28GHZ.topology, 0.4)
+    assert not fits_supply(MATCHED_28GHZ.topology, 0.5)
     spec = spec_at(28e9, 5.0)
-    bearable, unbearable = (replace(spec, conditions=replace(spec.conditions, supply_v=v)) for v in (1.5, 0.4))
+    bearable, unbearable = (replace(spec, conditions=replace(spec.conditions, supply_v=v)) for v in (1.5, 0.5))
     assert len(known.nearest(conditioning, bearable, 1)) == 1
     assert len(known.nearest(conditioning, unbearable, 1)) == 0
 
