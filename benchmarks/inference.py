@@ -42,7 +42,7 @@ NAMES = {
     "sizing_denoiser": ("noisy_values", "sigma", "kinds", "nets", "specification"),
     "surrogate": ("values", "kinds", "nets", "conditions"),
 }
-OUTPUTS = {"sizing_denoiser": ("denoised",), "surrogate": ("mean", "log_variance")}
+OUTPUTS = {"sizing_denoiser": ("denoised",), "surrogate": ("mean", "log_variance", "works")}
 
 PYTORCH = (
     *((numbers, "eager") for numbers in ("fp32", "tf32", "bf16", "fp16")),

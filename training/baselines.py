@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes
+from genrf.circuit.biasing import fits_supply
 from genrf.circuit.tokens import Tokens, decode
 from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
@@ -46,7 +47,7 @@ class Listed:
 def retrieved_circuits(
     spec: DesignSpec, train: Rows, conditioning: Conditioning, technology: Technology
 ) -> Iterator[Circuit]:
-    """Training circuits, nearest first, with L and C rescaled to the specification's frequency.
+    """Training circuits of topologies that fit the supply, nearest first, with L and C rescaled to the specification's frequency.
 
     Nearness is the worst slack that the row's own metrics have, in standard deviations, less a cost for how far the row has to
     be moved in frequency and supply.
@@ -57,7 +58,8 @@ def retrieved_circuits(
     distance = COST_OF_RETUNING * np.abs(np.log(train.frequency_hz[own] / frequency))
     distance += COST_OF_SUPPLY * np.abs(train.supply_v[own] - spec.conditions.supply_v)
     nearest = own[np.argsort(distance - margin, kind="stable")]
-    return retuned_circuits(spec, train, nearest, technology)
+    rescaled = retuned_circuits(spec, train, nearest, technology)
+    return (circuit for circuit in rescaled if fits_supply(circuit.topology, spec.conditions.supply_v))
 
 
 def retuned_circuits(

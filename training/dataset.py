@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     values: Tensor
     """(B, M) normalised."""
     metrics: Tensor
-    """(B, n_metrics) standardised; NaN where the row's class has no such metric."""
+    """(B, n_metrics) standardised; NaN where the row's class has no such metric, and throughout if the circuit failed."""
     conditions: Tensor
     """(B, C)."""
 
@@ -63,18 +63,24 @@ class PreparedData:
             InvalidInputError: if the file is missing, damaged or empty.
         """
         names = ("kinds", "nets", "values", "metrics", "conditions", "weight", "balance")
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                data = cls(*(torch.from_numpy(archive[name]) for name in names))
-        except OSError as error:
-            raise InvalidInputError(
-                f"{path}: cannot be read ({error.strerror or error}); run prepare_data first"
-            ) from error
-        except Exception as error:  # zipfile and numpy raise several types for a damaged archive
-            raise InvalidInputError(f"{path}: not a prepared split ({error}); run prepare_data again") from error
+        data = cls(**_arrays(path, names))
         if len(data) == 0:
             raise InvalidInputError(f"{path}: no rows; simulate more circuits")
         return data
+
+    def with_failed(self, path: Path, weight: float) -> Self:
+        """The same rows and those of ``<split>-failed.npz``, whose metrics are all NaN, drawn by a weight.
+
+        Raises:
+            InvalidInputError: if the file is missing or damaged.
+        """
+        failed = _arrays(path, ("kinds", "nets", "values", "conditions", "balance"))
+        count = len(failed["kinds"])
+        failed |= {
+            "metrics": torch.full((count, self.metrics.shape[1]), torch.nan),
+            "weight": torch.full((count,), weight),
+        }
+        return type(self)(**{name: torch.cat([tensor, failed[name]]) for name, tensor in vars(self).items()})
 
     def to(self, device: torch.device) -> Self:
         """The same rows on a device."""
@@ -218,6 +224,19 @@ class ValidationBatches:
             # Too small a batch goes to every process whole: its share could be empty.
             share = index[rank::world] if len(index) >= world else index
             yield self._data.batch(share.to(self._data.kinds.device), int(self._lengths[index].max()))
+
+
+def _arrays(path: Path, names: Sequence[str]) -> dict[str, Tensor]:
+    """Arrays of an ``.npz`` file as tensors; nothing is unpickled."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: torch.from_numpy(archive[name]) for name in names}
+    except OSError as error:
+        raise InvalidInputError(
+            f"{path}: cannot be read ({error.strerror or error}); run prepare_data first"
+        ) from error
+    except Exception as error:  # zipfile and numpy raise several types for a damaged archive
+        raise InvalidInputError(f"{path}: not a prepared split ({error}); run prepare_data again") from error
 
 
 def draw_by_weight(weight: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -56,6 +56,9 @@ class Individual:
     """Of its topology."""
     conditions: Conditions
     metrics: dict[str, float]
+    """Empty if the simulation failed."""
+    failure: str | None = None
+    """The cause, if it did."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,7 +127,9 @@ def exported_models(backend: TorchBackend) -> tuple[Exported, ...]:
             ("noisy_values", "sigma", "kinds", "nets", "specification"),
             ("denoised",),
         ),
-        Exported(SURROGATE, backend.surrogate, ("values", "kinds", "nets", "conditions"), ("mean", "log_variance")),
+        Exported(
+            SURROGATE, backend.surrogate, ("values", "kinds", "nets", "conditions"), ("mean", "log_variance", "works")
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
+from torch.nn import functional
 
 from training.config import TrainingConfig
 from training.dataset import Batch, step_seed
@@ -143,7 +144,8 @@ class SizingDiffusionTraining(CircuitTraining):
 
 
 class SurrogateTraining(CircuitTraining):
-    """Likelihood of the measured metrics under Student's t distribution, weighted by a power of the predicted variance.
+    """Likelihood of whether a circuit works and, if so, of its metrics under Student's t distribution, the latter weighted by a
+    power of the predicted variance.
 
     A normal distribution's likelihood of the few circuits that the model is wrong and sure about outweighs that of all
     the others: on topologies that it has not seen it grew without bound while the errors still fell.
@@ -174,12 +176,13 @@ class SurrogateTraining(CircuitTraining):
         self.log("validation_loss", likelihood, on_epoch=True, sync_dist=True, batch_size=len(batch.kinds))
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.model(batch.values, batch.kinds, batch.nets, batch.conditions)
-        mean, log_variance = mean.float(), log_variance.float()
+        prediction = self.model(batch.values, batch.kinds, batch.nets, batch.conditions)
+        mean, log_variance, works = (tensor.float() for tensor in prediction)
         measured = ~batch.metrics.isnan()
         error = torch.where(measured, batch.metrics.nan_to_num() - mean, 0.0)
         square = error**2 * torch.exp(-log_variance) / FREEDOM
         likelihood = 0.5 * (log_variance + (FREEDOM + 1.0) * torch.log1p(square)) * measured
         weight = torch.exp(self._beta * log_variance.detach())
         total = measured.sum().clamp(min=1)
-        return (weight * likelihood).sum() / total, likelihood.sum() / total
+        failure = functional.binary_cross_entropy_with_logits(works, measured.any(dim=1).float())
+        return (weight * likelihood).sum() / total + failure, likelihood.sum() / total + failure

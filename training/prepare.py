@@ -3,20 +3,19 @@
 Splits are by topology: every row of a test fingerprint is test. A row that descends from a test row but has another topology
 is set aside, so that nothing derived from a held-out circuit is trained on.
 
-Folder layout: ``train.npz``, ``validation.npz``, ``test.npz`` (arrays of `Rows`), ``normalisation.json`` and
-``specifications.json``.
+Folder layout: ``train.npz``, ``validation.npz``, ``test.npz`` (arrays of `Rows`), for each of them ``<split>-failed.npz`` (arrays
+of `FailedRows`), ``normalisation.json`` and ``specifications.json``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -39,8 +38,9 @@ SPLITS = ("train", "validation", "test")
 WEIGHT_DECAY_PER_SHORTFALL = 5.0
 """Rows that miss usefulness by 2 dB are drawn 1/e as often as useful ones when the sizing model trains."""
 WEIGHT_FLOOR = 0.02
-FILE_NAME = re.compile(r"shard-\d+-round-(?P<round>\d+)-chunk-\d+\.parquet")
+FILE_NAME = re.compile(r"shard-\d+-round-\d+-chunk-\d+\.parquet")
 """Of the files of simulated rows."""
+RowsT = TypeVar("RowsT", "Rows", "FailedRows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +91,32 @@ class Rows:
             return cls(**{field.name: archive[field.name] for field in fields(cls)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailedRows:
+    """Circuits that failed to simulate, as arrays like those of `Rows`; N rows, M device slots."""
+
+    kinds: NDArray[np.int8]
+    """(N, M)."""
+    nets: NDArray[np.int8]
+    """(N, M, 3)."""
+    values: NDArray[np.float32]
+    """(N, M) normalised."""
+    conditions: NDArray[np.float32]
+    """(N, C)."""
+    balance: NDArray[np.float32]
+    """(N,)."""
+
+    def save(self, path: Path) -> None:
+        """Write as ``.npz``, whole or not at all."""
+        with written_whole(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+def failed_file(split: str) -> str:
+    """The file of a split's failed circuits."""
+    return f"{split}-failed.npz"
+
+
 def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[str, Any]:
     """Split the rows of all shards, fit the normalisation, and choose the held-out specifications.
 
@@ -102,10 +128,14 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
         InvalidInputError: if there are no rows of a class.
     """
     output.mkdir(parents=True, exist_ok=True)
-    tables, failed = {}, {}
+    tables, failed, split, failed_split = {}, {}, {}, {}
     for name in config.classes:
-        tables[name], failed[name] = _read(shards, name)
-    split = {name: _split(table, config) for name, table in tables.items()}
+        table = _read(shards, name)
+        works, own = table["failure"].is_null().to_numpy(), _split(table, config)
+        tables[name], split[name] = table.filter(pa.array(works)), own[works]
+        failed[name], failed_split[name] = table.filter(pa.array(~works)), own[~works]
+        if not works.any():
+            raise InvalidInputError(f"class {name}: none of {len(table)} circuits worked; simulate more")
     conditioning = fit(
         config.classes,
         {
@@ -118,13 +148,15 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
     )
     most = max(len(table) for table in tables.values())
     # Drawn as often as the square root of how many there are: neither by numbers alone, nor each class alike.
-    rows = _concatenate(
-        [_rows(table, name, conditioning, (most / len(table)) ** 0.5) for name, table in tables.items()]
-    )
+    balance = {name: (most / len(table)) ** 0.5 for name, table in tables.items()}
+    rows = _concatenate([_rows(table, name, conditioning, balance[name]) for name, table in tables.items()])
     assignment = np.concatenate([split[name] for name in config.classes])
     parts = {name: rows.take(assignment == name) for name in SPLITS}
     for name, part in parts.items():
         part.save(output / f"{name}.npz")
+        own = [table.filter(pa.array(failed_split[c] == name)) for c, table in failed.items()]
+        lost = [_failed_rows(table, c, conditioning, balance[c]) for c, table in zip(failed, own, strict=True)]
+        _concatenate(lost).save(output / failed_file(name))
     conditioning.save(output)
     _save_precedents(config, parts["train"], output)
     specifications = held_out_specifications(config, parts["train"], parts["test"], conditioning.metrics)
@@ -173,8 +205,8 @@ def _class_report(rows: Rows, assignment: NDArray[np.str_], circuit_class: str) 
     }
 
 
-def _read(shards: Sequence[Path], circuit_class: str) -> tuple[pa.Table, dict[int, Counter[str]]]:
-    """All rows of a class in order of birth, and for each round how many circuits failed of which cause."""
+def _read(shards: Sequence[Path], circuit_class: str) -> pa.Table:
+    """All rows of a class in order of birth."""
     paths = sorted(
         (path for shard in shards for path in (Path(shard) / circuit_class).glob("*.parquet")), key=lambda p: p.name
     )
@@ -183,17 +215,16 @@ def _read(shards: Sequence[Path], circuit_class: str) -> tuple[pa.Table, dict[in
             f"no simulated rows of class {circuit_class} below {', '.join(map(str, shards)) or 'nothing'}"
         )
     tables: list[pa.Table] = []
-    failed: dict[int, Counter[str]] = {}
     for path in paths:
-        name = FILE_NAME.fullmatch(path.name)
-        if name is None:
+        if not FILE_NAME.fullmatch(path.name):
             raise InvalidInputError(
                 f"{path}: not a file of simulated rows, whose names are shard-S-round-R-chunk-C.parquet"
             )
         table = pq.read_table(path)
-        failed.setdefault(int(name["round"]), Counter()).update(json.loads(table.schema.metadata[b"failed"]))
+        if "failure" not in table.column_names:
+            raise InvalidInputError(f"{path}: no column failure, so of an earlier version; simulate the dataset again")
         tables.append(table.replace_schema_metadata(None))
-    return pa.concat_tables(tables).sort_by("row"), failed
+    return pa.concat_tables(tables).sort_by("row")
 
 
 def _split(table: pa.Table, config: Config) -> NDArray[np.str_]:
@@ -232,17 +263,13 @@ def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balan
             scaled = _on_scale(definition.metrics[name], measured[:, index])
             mean, deviation = conditioning.mean[position][index], conditioning.deviation[position][index]
             standardised[:, index] = np.clip((scaled - mean) / deviation, -CLIP, CLIP)
-    conditions = conditioning.encode_condition_rows(
-        circuit_class,
-        *(table[name].to_numpy() for name in ("frequency_hz", "supply_v", "source_ohm", "load_ohm")),
-    )
     shortfall = _shortfall(table, circuit_class)
     return Rows(
         kinds=kinds,
         nets=nets,
         values=normalise(kinds, values, frequency).astype(np.float32),
         metrics=standardised.astype(np.float32),
-        conditions=conditions,
+        conditions=_conditions(table, circuit_class, conditioning),
         weight=np.maximum(np.exp(-WEIGHT_DECAY_PER_SHORTFALL * shortfall), WEIGHT_FLOOR).astype(np.float32),
         balance=np.full(count, balance, dtype=np.float32),
         values_si=values,
@@ -254,6 +281,22 @@ def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balan
         fingerprint=np.array(table["fingerprint"].to_pylist(), dtype="<U16"),
         row=table["row"].to_numpy(),
     )
+
+
+def _failed_rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balance: float) -> FailedRows:
+    kinds, nets, values = _slots(table)
+    return FailedRows(
+        kinds=kinds,
+        nets=nets,
+        values=normalise(kinds, values, table["frequency_hz"].to_numpy()).astype(np.float32),
+        conditions=_conditions(table, circuit_class, conditioning),
+        balance=np.full(len(table), balance, dtype=np.float32),
+    )
+
+
+def _conditions(table: pa.Table, circuit_class: str, conditioning: Conditioning) -> NDArray[np.float32]:
+    names = ("frequency_hz", "supply_v", "source_ohm", "load_ohm")
+    return conditioning.encode_condition_rows(circuit_class, *(table[name].to_numpy() for name in names))
 
 
 def _slots(table: pa.Table) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.float64]]:
@@ -291,8 +334,9 @@ def _on_scale(metric: Metric, values: NDArray[np.float64]) -> NDArray[np.float64
     return np.log10(np.maximum(values, 1e-30)) if metric.scale == "log" else values
 
 
-def _concatenate(parts: Sequence[Rows]) -> Rows:
-    return Rows(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Rows)})
+def _concatenate(parts: Sequence[RowsT]) -> RowsT:
+    kind = type(parts[0])
+    return kind(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(kind)})
 
 
 def _digest(shards: Sequence[Path], class_names: Sequence[str]) -> str:
@@ -308,17 +352,14 @@ def _digest(shards: Sequence[Path], class_names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _simulation_counts(
-    tables: Mapping[str, pa.Table], failed: Mapping[str, Mapping[int, Counter[str]]]
-) -> dict[str, Any]:
+def _simulation_counts(tables: Mapping[str, pa.Table], failed: Mapping[str, pa.Table]) -> dict[str, Any]:
     """How many circuits were simulated, how many failed of which cause, and how many of the last round were useful."""
     causes: Counter[str] = Counter()
     simulated: Counter[int] = Counter()
     useful: Counter[int] = Counter()
     for name, table in tables.items():
-        for number, lost in failed[name].items():
-            causes.update(lost)
-            simulated[number] += lost.total()
+        causes.update(failed[name]["failure"].to_pylist())
+        simulated.update(failed[name]["round"].to_pylist())
         for counter, chosen in ((simulated, slice(None)), (useful, _useful(table, name))):
             numbers, counts = np.unique(table["round"].to_numpy()[chosen], return_counts=True)
             counter.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))

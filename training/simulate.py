@@ -4,14 +4,14 @@ An island (shard) depends on nothing but the configuration, its number and the v
 order. Within an island a round breeds from the rounds before it. A chunk of a round is the unit of work: it is written whole
 or not at all, and a killed run continues with the first chunk that is missing.
 
-A dataset grows by further islands that start from what was simulated before instead of from nothing.
+A dataset grows by further islands that start from what was simulated before instead of from nothing. Circuits that failed are
+rows too, with the cause and without metrics: the surrogate learns from them which circuits work.
 
 Folder layout: ``<output>/<class>/shard-000-round-00-chunk-000.parquet`` and ``<output>/<class>/shard-000.json``.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -80,7 +80,7 @@ def useful_individuals(folder: Path, circuit_class: str) -> list[Individual]:
         individual
         for table in read_rows(folder, circuit_class)
         for individual in individuals(table, circuit_class)
-        if definition.is_useful(individual.metrics)
+        if individual.failure is None and definition.is_useful(individual.metrics)
     ]
 
 
@@ -125,8 +125,11 @@ class _Island:
                 if not path.exists():
                     self._simulate_chunk(path, number, chunk, start, count, breeder, progress, task)
                 table = pq.read_table(path)
-                failed.update(json.loads(table.schema.metadata[b"failed"]))
-                born.extend(individuals(table, self._class))
+                for individual in individuals(table, self._class):
+                    if individual.failure is None:
+                        born.append(individual)
+                    else:
+                        failed[individual.failure] += 1
                 progress.update(task, completed=number * self._circuits + start + count)
             definition = classes.get(self._class)
             rounds.append(
@@ -168,26 +171,22 @@ class _Island:
                 yield Simulation(candidate.circuit, candidate.conditions)
 
         born: list[Individual] = []
-        failed: Counter[str] = Counter()
         for index, outcome in enumerate(self._pool.run_iter(simulations())):
             candidate = candidates[index]
-            if outcome.metrics is None:
-                assert outcome.failure is not None
-                failed[outcome.failure.cause] += 1
-            else:
-                born.append(
-                    Individual(
-                        row=first_row + index,
-                        parents=candidate.parents,
-                        circuit=candidate.circuit,
-                        fingerprint=candidate.circuit.topology.fingerprint,
-                        conditions=candidate.conditions,
-                        metrics=dict(outcome.metrics),
-                    )
+            born.append(
+                Individual(
+                    row=first_row + index,
+                    parents=candidate.parents,
+                    circuit=candidate.circuit,
+                    fingerprint=candidate.circuit.topology.fingerprint,
+                    conditions=candidate.conditions,
+                    metrics=dict(outcome.metrics or {}),
+                    failure=outcome.failure.cause if outcome.failure is not None else None,
                 )
+            )
             if index % 200 == 0:
                 progress.update(task, completed=number * self._circuits + start + index)
-        write_chunk(path, born, failed, self._class, number, self._shard, self._stamp)
+        write_chunk(path, born, self._class, number, self._shard, self._stamp)
 
     def _rng(self, number: int, chunk: int) -> np.random.Generator:
         # A chunk of -1 is the round's own stream, from which parents are picked.
@@ -207,7 +206,6 @@ def stamp(process: Technology, seed: Sequence[int]) -> dict[str, str]:
 def write_chunk(
     path: Path,
     born: Sequence[Individual],
-    failed: Mapping[str, int],
     circuit_class: str,
     number: int,
     shard: int,
@@ -216,12 +214,11 @@ def write_chunk(
     """Write simulated circuits of one round as Parquet, whole or not at all.
 
     Args:
-        failed: how many further circuits failed, by cause; kept in the file's metadata.
         number: of the round.
-        made_with: see `stamp`.
+        made_with: see `stamp`; kept in the file's metadata.
     """
     table = _table(born, circuit_class, number, shard)
-    table = table.replace_schema_metadata({"failed": json.dumps(dict(sorted(failed.items()))), **made_with})
+    table = table.replace_schema_metadata(dict(made_with))
     with written_whole(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
@@ -246,7 +243,8 @@ def _table(born: Sequence[Individual], circuit_class: str, number: int, shard: i
         kind = pa.string() if name == "corner" else pa.float64()
         columns[name] = pa.array([getattr(i.conditions, name) for i in born], kind)
     for name in classes.get(circuit_class).label_metrics:
-        columns[name] = pa.array([i.metrics[name] for i in born], pa.float64())
+        columns[name] = pa.array([i.metrics.get(name) for i in born], pa.float64())
+    columns["failure"] = pa.array([i.failure for i in born], pa.string())
     return pa.table(columns)
 
 
@@ -266,7 +264,8 @@ def individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
                 circuit=Circuit(decode(tokens, circuit_class), tuple(row["values"])),
                 fingerprint=row["fingerprint"],
                 conditions=Conditions(**{name: row[name] for name in _CONDITIONS}),
-                metrics={name: row[name] for name in metric_names},
+                metrics={name: row[name] for name in metric_names} if row["failure"] is None else {},
+                failure=row["failure"],
             )
         )
     return read

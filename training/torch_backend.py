@@ -79,11 +79,11 @@ class TorchBackend:
 
     def predict(
         self, values: Array, kinds: NDArray[np.int64], nets: NDArray[np.int64], conditions: Array
-    ) -> tuple[Array, Array]:
-        """Mean and log-variance of the standardised metrics, (B, n_metrics) each."""
+    ) -> tuple[Array, Array, Array]:
+        """Mean and log-variance of the standardised metrics, (B, n_metrics) each, and logit that the circuit works, (B,)."""
         with torch.inference_mode():
-            mean, log_variance = self.surrogate(*map(self._tensor, (values, kinds, nets, conditions)))
-        return mean.float().cpu().numpy(), log_variance.float().cpu().numpy()
+            mean, log_variance, works = self.surrogate(*map(self._tensor, (values, kinds, nets, conditions)))
+        return mean.float().cpu().numpy(), log_variance.float().cpu().numpy(), works.float().cpu().numpy()
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)

@@ -16,6 +16,7 @@ from genrf.generation.bundle import sha256
 from genrf.generation.sampler import SamplerSettings
 from training.config import Config, TrainingConfig, TransformerConfig
 from training.dataset import PreparedData, TrainingBatches, ValidationBatches
+from training.prepare import failed_file
 
 if TYPE_CHECKING:
     from training.lightning_modules import CircuitTraining
@@ -26,7 +27,8 @@ SAMPLER = "sampler.json"
 GAN_VALIDATION_ROWS = 500
 """Topologies written at a validation of the GAN."""
 SURROGATE_LEAST_WEIGHT = 0.3
-"""Rows far from useful count at least so much for the surrogate: it must know a bad circuit when it sees one."""
+"""Rows far from useful count at least so much for the surrogate, and those that failed just so much: it must know a bad circuit
+when it sees one."""
 VALIDATION_ROWS = 2048
 """Rows on which a validation is done; more would cost training time and change nothing."""
 
@@ -93,7 +95,8 @@ def train_surrogate(
     report = _fit(training, config, "surrogate", prepared, output, initialise_from, "training the surrogate")
     if is_main_process():
         model = cast(Surrogate, training.module.model)
-        report |= accuracy(model, PreparedData.load(prepared / "test.npz"), training.conditioning)
+        test = PreparedData.load(prepared / "test.npz").with_failed(prepared / failed_file("test"), weight=1.0)
+        report |= accuracy(model, test, training.conditioning)
         write_json(output / "accuracy.json", report)
     return report
 
@@ -152,7 +155,8 @@ def sizing_diffusion_training(config: Config, prepared: Path) -> Training:
         condition=RowConditions(conditioning),
         conditions_size=conditioning.conditions_size,
     )
-    return Training(module, *_batches(section, prepared, config.seed), conditioning)
+    train, validation = (PreparedData.load(prepared / f"{split}.npz") for split in ("train", "validation"))
+    return Training(module, *_batches(section, train, validation, config.seed), conditioning)
 
 
 def surrogate_training(config: Config, prepared: Path) -> Training:
@@ -172,8 +176,13 @@ def surrogate_training(config: Config, prepared: Path) -> Training:
         )
     )
     module = SurrogateTraining(model, section, seed)
-    batches = _batches(section, prepared, seed, least_weight=SURROGATE_LEAST_WEIGHT)
-    return Training(module, *batches, conditioning)
+    train, validation = (
+        PreparedData.load(prepared / f"{split}.npz")
+        .with_least_weight(SURROGATE_LEAST_WEIGHT)
+        .with_failed(prepared / failed_file(split), SURROGATE_LEAST_WEIGHT)
+        for split in ("train", "validation")
+    )
+    return Training(module, *_batches(section, train, validation, seed), conditioning)
 
 
 def backbone_config(section: TransformerConfig) -> BackboneConfig:
@@ -209,7 +218,9 @@ def _fit(
 
 def dataset_identity(prepared: Path) -> str:
     """Digest of what the models train on."""
-    return "".join(sha256(prepared / name) for name in ("train.npz", "validation.npz", NORMALISATION))
+    splits = ("train", "validation")
+    names = [*(f"{split}.npz" for split in splits), *(failed_file(split) for split in splits), NORMALISATION]
+    return "".join(sha256(prepared / name) for name in names)
 
 
 def _initialise(model: BaseCircuitModel, source: Path | None, output: Path) -> str:
@@ -230,13 +241,11 @@ def _initialise(model: BaseCircuitModel, source: Path | None, output: Path) -> s
 
 
 def _batches(
-    section: TrainingConfig, prepared: Path, seed: int, *, least_weight: float = 0.0
+    section: TrainingConfig, train: PreparedData, validation: PreparedData, seed: int
 ) -> tuple[TrainingBatches, ValidationBatches]:
-    train, validation = (
-        PreparedData.load(prepared / f"{split}.npz").with_least_weight(least_weight).balanced()
-        for split in ("train", "validation")
-    )
     return (
-        TrainingBatches(train, batch_size=section.batch_size, batches=section.validate_every, seed=seed, weighted=True),
-        ValidationBatches(validation.sample(VALIDATION_ROWS, seed, weighted=True), batch_size=512),
+        TrainingBatches(
+            train.balanced(), batch_size=section.batch_size, batches=section.validate_every, seed=seed, weighted=True
+        ),
+        ValidationBatches(validation.balanced().sample(VALIDATION_ROWS, seed, weighted=True), batch_size=512),
     )

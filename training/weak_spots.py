@@ -77,28 +77,32 @@ def simulate_weak_spots(
                 first = chunk * TARGETS_PER_FILE
                 first_row = shard * ROWS_PER_SHARD + first * CALLS
                 born: list[Individual] = []
-                failed: Counter[str] = Counter()
                 for number, spec in enumerate(specs[first : first + TARGETS_PER_FILE], start=first):
                     result = designer.design(spec, calls=CALLS, seed=number, stop_when_met=True)
-                    failed.update(result.failed)
+                    totals.update({f"failed_{cause}": count for cause, count in result.failed.items()})
                     totals["met"] += result.first_met is not None
                     totals["targets"] += 1
                     totals["simulated"] += result.simulated
-                    for design in sorted(result.designs, key=lambda design: int(design.provenance["order"])):
+                    designs = sorted(result.designs, key=lambda design: int(design.provenance["order"]))
+                    simulated = [(design.circuit, dict(design.metrics), None) for design in designs]
+                    for circuit, metrics, failure in [
+                        *simulated,
+                        *((c, {}, cause) for c, cause in result.failed_circuits),
+                    ]:
                         born.append(
                             Individual(
                                 row=first_row + len(born),
                                 parents=(-1, -1),
-                                circuit=design.circuit,
-                                fingerprint=design.circuit.topology.fingerprint,
+                                circuit=circuit,
+                                fingerprint=circuit.topology.fingerprint,
                                 conditions=spec.conditions,
-                                metrics=dict(design.metrics),
+                                metrics=metrics,
+                                failure=failure,
                             )
                         )
                     progress.update(task, advance=1)
-                totals.update({f"failed_{cause}": count for cause, count in failed.items()})
                 seed = (config.seed, classes.names().index(name), shard)
-                write_chunk(path, born, failed, name, config.data.rounds, shard, stamp(process, seed))
+                write_chunk(path, born, name, config.data.rounds, shard, stamp(process, seed))
     return {**totals, "met": totals["met"] / max(1, totals["targets"])}
 
 

@@ -39,9 +39,9 @@ class Backend(Protocol):
         (B, M)."""
         ...
 
-    def predict(self, values: Array, kinds: Tokens, nets: Tokens, conditions: Array) -> tuple[Array, Array]:
+    def predict(self, values: Array, kinds: Tokens, nets: Tokens, conditions: Array) -> tuple[Array, Array, Array]:
         """Surrogate: values (B, M), kinds, nets, conditions (B, C) -> mean and log-variance (B, n_metrics),
-        standardised."""
+        standardised, and logit of the chance that the circuit works (B,)."""
         ...
 
 
@@ -92,10 +92,10 @@ class OnnxBackend:
         )
         return denoised
 
-    def predict(self, values: Array, kinds: Tokens, nets: Tokens, conditions: Array) -> tuple[Array, Array]:
+    def predict(self, values: Array, kinds: Tokens, nets: Tokens, conditions: Array) -> tuple[Array, Array, Array]:
         """See `Backend.predict`."""
-        mean, log_variance = self._run(SURROGATE, values=values, kinds=kinds, nets=nets, conditions=conditions)
-        return mean, log_variance
+        mean, log_variance, works = self._run(SURROGATE, values=values, kinds=kinds, nets=nets, conditions=conditions)
+        return mean, log_variance, works
 
     def _run(self, name: str, **inputs: NDArray[np.generic]) -> list[Array]:
         outputs: list[Array] = self._sessions[name].run(None, inputs)

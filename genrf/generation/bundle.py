@@ -19,7 +19,7 @@ from genrf.files import write_json
 from genrf.generation.sampler import SamplerSettings
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 _REMEDY = "export the models again"
 
 

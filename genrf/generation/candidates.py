@@ -27,6 +27,8 @@ class Candidates:
     """Standardised metrics that the surrogate predicts, (P, n)."""
     deviation: NDArray[np.float32]
     """Their predicted standard deviations, (P, n)."""
+    works: NDArray[np.float32]
+    """Logit of the predicted chance that each can be simulated within its devices' limits, (P,)."""
     source: str
     """Where they come from: the generator, precedents, or variations of simulated circuits."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,13 @@ class Design:
     """Where it came from: order of simulation, source, seed, model bundle, versions."""
 
 
+class FailedCircuit(NamedTuple):
+    """A circuit that gave no metrics."""
+
+    circuit: Circuit
+    cause: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class DesignResult:
     """All that one search simulated."""
@@ -46,8 +53,8 @@ class DesignResult:
     """How many calls it took to meet the specification; none if it was not met."""
     seconds: dict[str, float]
     """Wall time by stage."""
-    failed_circuits: tuple[Circuit, ...] = ()
-    """The circuits that gave no metrics."""
+    failed_circuits: tuple[FailedCircuit, ...] = ()
+    """The circuits that gave no metrics, in order."""
     objectives: tuple[str, ...] = ()
     """The metrics that the Pareto front is over; empty for all specification metrics of the class."""
     refined_from: int | None = None

@@ -15,6 +15,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+LEAST_CHANCE = 1e-6
+"""That a circuit works; smaller ones are not told apart."""
+
+
+@dataclass
+class Feasibility:
+    """Which of one specification's circuits work: what the surrogate expects, and what those nearby did.
+
+    A kernel estimate of a share (Rasmussen and Williams, section 2.6) with the surrogate's chance as so much prior evidence:
+    the surrogate takes all circuits of an unseen topology for as sound as each other.
+    """
+
+    length: float = 1.0
+    """Distance in normalised values at which a circuit of the same topology counts 1/e."""
+    prior: float = 1.0
+    """Circuits at the same place that the surrogate's opinion is worth."""
+    _topologies: list[str] = field(default_factory=list)
+    _values: list[Array] = field(default_factory=list)
+    _worked: list[bool] = field(default_factory=list)
+
+    def observe(self, topology: str, values: Array, worked: bool) -> None:
+        """Add a simulated circuit by its topology's fingerprint and its normalised values (M,)."""
+        self._topologies.append(topology)
+        self._values.append(values)
+        self._worked.append(worked)
+
+    def log_probability(self, topologies: list[str], values: Array, logit: Array) -> Array:
+        """Logarithm of the chance that candidates work, (P,), with values (P, M) and the surrogate's logit (P,)."""
+        expected = 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
+        if not self._worked:
+            return np.log(np.maximum(expected, LEAST_CHANCE)).astype(np.float32)
+        near = np.exp(-distances(values, np.stack(self._values)) / self.length)
+        near *= np.array(topologies)[:, None] == np.array(self._topologies)[None]
+        chance = (self.prior * expected + near @ np.array(self._worked, dtype=float)) / (self.prior + near.sum(axis=1))
+        return np.log(np.maximum(chance, LEAST_CHANCE)).astype(np.float32)
 
 
 @dataclass
@@ -64,13 +99,18 @@ class Posterior:
 
     def _correlation(self, topologies: list[str], values: Array) -> NDArray[np.float64]:
         """Of the errors of circuits (P) with those of the simulated ones (S), (P, S)."""
-        # In double precision: of values close together little is left of the squares.
-        values, others = values.astype(np.float64), np.stack(self._values).astype(np.float64)
-        squares = (values**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None] - 2.0 * values @ others.T
-        distance = np.sqrt(np.maximum(squares, 0.0))
+        distance = distances(values, np.stack(self._values))
         reduced = np.sqrt(5.0) * distance / self.smooth_length
         rough = np.exp(-distance / self.length)
         smooth = (1.0 + reduced + reduced**2 / 3.0) * np.exp(-reduced)
         near = (1.0 - self.smooth) * rough + self.smooth * smooth
         same = np.array(topologies)[:, None] == np.array(self._topologies)[None]
         return self.common + (1.0 - self.common) * np.where(same, near, 0.0)
+
+
+def distances(values: Array, others: Array) -> NDArray[np.float64]:
+    """Between each of (P, M) and each of (S, M), (P, S)."""
+    # In double precision: of values close together little is left of the squares.
+    values, others = values.astype(np.float64), others.astype(np.float64)
+    squares = (values**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None] - 2.0 * values @ others.T
+    return np.sqrt(np.maximum(squares, 0.0))

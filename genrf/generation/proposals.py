@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes
+from genrf.circuit.biasing import fits_supply
 from genrf.circuit.topology import Topology
 from genrf.errors import InvalidInputError
 from genrf.generation.candidates import normalised_values, on_grid, read_topology, slots, used_slots
@@ -89,7 +90,7 @@ class Proposer:
         topologies, rows = [], []
         for row, (kinds, nets) in enumerate(zip(kind_logits.argmax(axis=-1), net_logits.argmax(axis=-1), strict=True)):
             _, topology = read_topology(kinds, nets, self._spec.circuit_class)
-            if topology is not None:
+            if topology is not None and fits_supply(topology, self._spec.conditions.supply_v):
                 topologies.append(topology)
                 rows.append(row)
         kinds, nets = slots(topologies)

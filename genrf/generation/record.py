@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from genrf.circuit.topology import Circuit
-from genrf.generation.design import Design, DesignResult, ranked
+from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 
@@ -28,10 +28,9 @@ class Record:
     def __init__(self, spec: DesignSpec, earlier: DesignResult | None = None) -> None:
         self.spec = spec
         self.designs: list[Design] = list(earlier.designs) if earlier else []
-        self.failed_circuits: list[Circuit] = list(earlier.failed_circuits) if earlier else []
+        self.failed_circuits: list[FailedCircuit] = list(earlier.failed_circuits) if earlier else []
         self.simulated = earlier.simulated if earlier else 0
         self.first_met = earlier.first_met if earlier else None
-        self._failed = Counter(earlier.failed if earlier else {})
         self._seconds = dict(earlier.seconds) if earlier else {}
 
     def simulate(
@@ -59,8 +58,7 @@ class Record:
                 outcomes.append(outcome)
                 if outcome.metrics is None:
                     assert outcome.failure is not None
-                    self._failed[outcome.failure.cause] += 1
-                    self.failed_circuits.append(circuit)
+                    self.failed_circuits.append(FailedCircuit(circuit, outcome.failure.cause))
                 else:
                     met = self.spec.meets(outcome.metrics)
                     if met and self.first_met is None:
@@ -91,7 +89,7 @@ class Record:
             spec=self.spec,
             designs=ranked(self.designs, self.spec, objectives),
             simulated=self.simulated,
-            failed=dict(self._failed),
+            failed=dict(Counter(cause for _, cause in self.failed_circuits)),
             first_met=self.first_met,
             seconds=self._seconds,
             failed_circuits=tuple(self.failed_circuits),

@@ -102,7 +102,7 @@ class Refinement:
         self._spec = result.spec
         self._objectives = tuple(objectives)
         self._rng = rng
-        self._seen = {design.circuit for design in result.designs} | set(result.failed_circuits)
+        self._seen = {design.circuit for design in result.designs} | {circuit for circuit, _ in result.failed_circuits}
         self._numbers: dict[Topology, int] = {}
         self._predicted: dict[Circuit, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._conditions = models.conditioning.encode_conditions(self._spec.circuit_class, self._spec.conditions)
@@ -191,7 +191,8 @@ class Refinement:
         """The processes' opinion, after everything simulated so far, on what to simulate next."""
         from genrf.generation.acquisition import Processes
 
-        known = self._known([design.circuit for design in self._record.designs] + self._record.failed_circuits)
+        failed = [circuit for circuit, _ in self._record.failed_circuits]
+        known = self._known([design.circuit for design in self._record.designs] + failed)
         measured = np.full((len(known), len(self._outputs.names)), np.nan)
         measured[: len(self._record.designs)] = [
             self._outputs.standardised(design.metrics) for design in self._record.designs
@@ -273,7 +274,7 @@ class Refinement:
         with self._record.timed("ranking"):
             kinds, nets = slots(topologies)
             width = used_slots(kinds)
-            mean, log_variance = self._models.backend.predict(
+            mean, log_variance, _ = self._models.backend.predict(
                 values[:, :width],
                 kinds[:, :width],
                 nets[:, :width],

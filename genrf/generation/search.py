@@ -32,7 +32,7 @@ from genrf.generation.candidates import (
     used_slots,
 )
 from genrf.generation.design import DesignResult, ranked
-from genrf.generation.posterior import Posterior
+from genrf.generation.posterior import Feasibility, Posterior
 from genrf.generation.precedents import PrecedentSource, condition_place
 from genrf.generation.record import Progress, Record
 from genrf.generation.sampler import SamplerSettings, sample
@@ -40,7 +40,7 @@ from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 
-VERSION = 5
+VERSION = 6
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 TopologySource = Callable[[DesignSpec, int, np.random.Generator], list[Topology]]
 """Gives legal, distinct topologies for a specification, at most as many as asked for, in canonical form."""
@@ -117,6 +117,7 @@ class Search:
         self._conditions = models.conditioning.encode_conditions(spec.circuit_class, spec.conditions)
         self._specification = models.conditioning.encode_specification(spec)
         self._posterior = Posterior()
+        self._feasibility = Feasibility()
         self._record = Record(spec)
         self._seen: set[Circuit] = set()
 
@@ -191,11 +192,12 @@ class Search:
             topologies = near.topologies(name)
             kinds, nets = slots(topologies)
             values = near.values.astype(np.float32)
-            mean, deviation = self._predict(values, kinds, nets, near.conditions)
+            mean, deviation, _ = self._predict(values, kinds, nets, near.conditions)
             places = self._place(values, near.conditions)
             for index, topology in enumerate(topologies):
                 measured = near.metrics[index].astype(np.float32)
                 self._posterior.observe(topology.fingerprint, places[index], mean[index], deviation[index], measured)
+                self._feasibility.observe(topology.fingerprint, places[index], worked=True)
             rescaled = on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
         recalled = self._rated(topologies, kinds, nets, rescaled, "precedent")
         best = np.argsort(-self._likelihood(recalled), kind="stable")[: self._settings.parents]
@@ -239,6 +241,7 @@ class Search:
             values=np.concatenate([values, born.values]),
             mean=np.concatenate([pool.mean[order], born.mean]),
             deviation=np.concatenate([pool.deviation[order], born.deviation]),
+            works=np.concatenate([pool.works[order], born.works]),
             source="variation",
         )
 
@@ -258,12 +261,11 @@ class Search:
         return self._rated(topologies, kinds, nets, values, "variation")
 
     def _likelihood(self, candidates: Candidates) -> NDArray[np.float32]:
-        """Logarithm of the chance that each candidate meets the specification, by all that is known so far, (P,)."""
-        places = self._place(candidates.values, self._conditions)
-        mean, deviation = self._posterior.correct(
-            candidates.fingerprints, places, candidates.mean, candidates.deviation
-        )
-        return self._models.conditioning.log_probability_met(self._spec, mean, deviation)
+        """Logarithm of the chance that each candidate works and meets the specification, by all that is known so far, (P,)."""
+        fingerprints, places = candidates.fingerprints, self._place(candidates.values, self._conditions)
+        mean, deviation = self._posterior.correct(fingerprints, places, candidates.mean, candidates.deviation)
+        met = self._models.conditioning.log_probability_met(self._spec, mean, deviation)
+        return met + self._feasibility.log_probability(fingerprints, places, candidates.works)
 
     def _order(self, pools: list[Candidates]) -> list[tuple[Candidates, int]]:
         """All candidates, each by its pool and its place in it, the likeliest to meet the specification first."""
@@ -316,10 +318,12 @@ class Search:
             provenance=provenance,
         )
         for (own, index, circuit), outcome in zip(chosen, outcomes, strict=True):
+            place = self._place(own.values[index], self._conditions)
+            self._feasibility.observe(circuit.topology.fingerprint, place, worked=outcome.metrics is not None)
             if outcome.metrics is not None:
                 self._posterior.observe(
                     circuit.topology.fingerprint,
-                    self._place(own.values[index], self._conditions),
+                    place,
                     own.mean[index],
                     own.deviation[index],
                     self._models.conditioning.encode_metrics(self._spec.circuit_class, outcome.metrics),
@@ -360,8 +364,11 @@ class Search:
     ) -> Candidates:
         """Candidates with the surrogate's prediction."""
         with self._record.timed("ranking"):
-            mean, deviation = self._predict(values, kinds, nets, np.repeat(self._conditions[None], len(kinds), axis=0))
-        return Candidates(topologies=topologies, values=values, mean=mean, deviation=deviation, source=source)
+            conditions = np.repeat(self._conditions[None], len(kinds), axis=0)
+            mean, deviation, works = self._predict(values, kinds, nets, conditions)
+        return Candidates(
+            topologies=topologies, values=values, mean=mean, deviation=deviation, works=works, source=source
+        )
 
     def _predict(
         self,
@@ -369,16 +376,16 @@ class Search:
         kinds: NDArray[np.int64],
         nets: NDArray[np.int64],
         conditions: NDArray[np.float32],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The surrogate's mean and deviation of the standardised metrics, (P, n) each."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """The surrogate's mean and deviation of the standardised metrics, (P, n) each, and logit that a circuit works, (P,)."""
         if len(kinds) == 0:
             nothing = np.zeros((0, len(self._models.conditioning.metrics)), dtype=np.float32)
-            return nothing, nothing
+            return nothing, nothing, np.zeros(0, dtype=np.float32)
         width = used_slots(kinds)
-        mean, log_variance = self._models.backend.predict(
+        mean, log_variance, works = self._models.backend.predict(
             values[:, :width], kinds[:, :width], nets[:, :width], conditions
         )
-        return mean, np.exp(0.5 * log_variance)
+        return mean, np.exp(0.5 * log_variance), works
 
     def _place(self, values: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Where circuits (..., M) under conditions (C,) or (..., C) lie for the correction of predictions: (..., M + 4)."""

@@ -16,7 +16,7 @@ from genrf.circuit.tokens import encode
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning, fit
 from genrf.generation.candidates import normalised_values
-from genrf.generation.design import Design, DesignResult, ranked
+from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Models
 from genrf.metrics import Metrics
@@ -83,7 +83,8 @@ class IgnorantBackend:
         return (noisy_values * (kinds > 0)).astype(np.float32)
 
     def predict(self, values, kinds, nets, conditions):  # type: ignore[no-untyped-def]
-        return np.zeros((len(values), self._metrics), np.float32), np.zeros((len(values), self._metrics), np.float32)
+        ignorant = np.zeros((len(values), self._metrics), np.float32)
+        return ignorant, ignorant, np.zeros(len(values), np.float32)
 
 
 def conditioning() -> Conditioning:
@@ -123,7 +124,7 @@ def searched(spec: DesignSpec, count: int = 12, spread: float = 0.4, pool: Analy
         for order, circuit in enumerate(circuits, start=1)
         if pool.works(circuit)
     ]
-    failed = [circuit for circuit in circuits if not pool.works(circuit)]
+    failed = [FailedCircuit(circuit, "no_convergence") for circuit in circuits if not pool.works(circuit)]
     return DesignResult(
         spec=spec,
         designs=ranked(designs, spec),

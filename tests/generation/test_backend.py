@@ -23,7 +23,7 @@ INPUTS = {
     SIZING_DENOISER: ("noisy_values", "sigma", "kinds", "nets", "specification"),
     SURROGATE: ("values", "kinds", "nets", "conditions"),
 }
-OUTPUTS = {TOPOLOGY_GENERATOR: 2, SIZING_DENOISER: 1, SURROGATE: 2}
+OUTPUTS = {TOPOLOGY_GENERATOR: 2, SIZING_DENOISER: 1, SURROGATE: 3}
 RANKS = {"sigma": 1, "nets": 3}
 
 
@@ -93,7 +93,7 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}', '{"format": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}', '{"format": 1}', '{"format": 2}'])
 def test_a_manifest_of_another_kind_is_refused(folder: Path, content: str) -> None:
     (folder / MANIFEST).write_text(content)
     refusal(folder)
@@ -122,8 +122,9 @@ def test_each_model_gets_its_inputs_and_gives_its_outputs(original: Bundle) -> N
     np.testing.assert_array_equal(
         backend.denoise(values, np.ones(3, dtype=np.float32), kinds, nets, specification), values
     )
-    mean, log_variance = backend.predict(values, kinds, nets, specification)
+    mean, log_variance, works = backend.predict(values, kinds, nets, specification)
     np.testing.assert_array_equal(mean, log_variance)
+    np.testing.assert_array_equal(mean, works)
     assert set(backend.providers) == set(INPUTS)
     assert backend.providers[SURROGATE] == ["CPUExecutionProvider"]
 

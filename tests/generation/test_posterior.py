@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genrf.generation.posterior import Posterior
+from genrf.generation.posterior import Feasibility, Posterior
 
 VALUES = np.array([0.5, -1.0, 0.25], dtype=np.float32)
 MEAN, DEVIATION = np.array([1.0, 2.0], dtype=np.float32), np.array([0.5, 0.1], dtype=np.float32)
@@ -80,3 +80,23 @@ def test_a_metric_that_was_not_measured_corrects_nothing() -> None:
     mean, _ = corrected(posterior, "a", VALUES)
     assert mean[0] == pytest.approx(MEAN[0])
     assert mean[1] < MEAN[1]
+
+
+def chance(feasibility: Feasibility, topology: str, values: np.ndarray, logit: float = 0.0) -> float:
+    return float(np.exp(feasibility.log_probability([topology], values[None], np.array([logit], np.float32))[0]))
+
+
+def test_whether_a_circuit_works_is_the_surrogates_opinion_at_first() -> None:
+    assert chance(Feasibility(), "a", VALUES, logit=np.log(3.0)) == pytest.approx(0.75)
+
+
+def test_circuits_like_those_that_failed_are_less_likely_to_work() -> None:
+    feasibility = Feasibility()
+    for _ in range(3):
+        feasibility.observe("a", VALUES, worked=False)
+    # Even odds from the surrogate count as one circuit, beside three that failed.
+    assert chance(feasibility, "a", VALUES) == pytest.approx(0.5 / 4)
+    assert chance(feasibility, "a", VALUES) < chance(feasibility, "a", VALUES + 0.5) < 0.5
+    assert chance(feasibility, "b", VALUES) == pytest.approx(0.5)
+    feasibility.observe("b", VALUES, worked=True)
+    assert chance(feasibility, "b", VALUES) == pytest.approx(0.75)

@@ -41,7 +41,7 @@ class IgnorantBackend:
 
     def predict(self, values, kinds, nets, conditions):  # type: ignore[no-untyped-def]
         mean = np.zeros((len(values), self._n_metrics), dtype=np.float32)
-        return mean, mean + 2.0
+        return mean, mean + 2.0, np.full(len(values), 9.0, dtype=np.float32)
 
 
 @pytest.fixture(scope="module")

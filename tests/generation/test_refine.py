@@ -10,7 +10,7 @@ import pytest
 
 from genrf import technology
 from genrf.errors import InvalidInputError, MissingToolError
-from genrf.generation.design import DesignResult
+from genrf.generation.design import DesignResult, FailedCircuit
 from genrf.generation.objectives import MOST_OBJECTIVES, Outputs, choose_objectives, parse_objectives
 from genrf.generation.refine import Refinement, RefinementSettings, far_apart, require_botorch
 from genrf.spec import Constraint, DesignSpec
@@ -123,7 +123,8 @@ def test_failures_are_counted_and_are_no_points() -> None:
     assert before.failed_circuits
     failed = [circuit for circuit in pool.simulated if not pool.works(circuit)]
     assert after.failed == {"no_convergence": len(before.failed_circuits) + len(failed)}
-    assert set(after.failed_circuits) == {*before.failed_circuits, *failed}
+    expected = {*before.failed_circuits, *(FailedCircuit(circuit, "no_convergence") for circuit in failed)}
+    assert set(after.failed_circuits) == expected
     assert all(pool.works(design.circuit) for design in after.designs)
     assert len(pool.simulated) == 16
 

@@ -76,7 +76,7 @@ def test_another_class_is_refused(tmp_path: Path) -> None:
 
 def test_another_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Surrogate, "version", 99)
-    assert "version 1, this program reads version 99" in refusal(path)
+    assert "version 2, this program reads version 99" in refusal(path)
 
 
 def test_another_configuration_is_refused_naming_the_field(path: Path) -> None:

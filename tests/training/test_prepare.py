@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +17,7 @@ from genrf.conditioning import Conditioning
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.generation.precedents import precedents_in
 from training.config import Config, per_class
-from training.prepare import SPLITS, Rows, prepare_data
+from training.prepare import SPLITS, Rows, failed_file, prepare_data
 from training.specifications import SPECIFICATIONS_FILE, read_specifications
 
 
@@ -45,6 +47,31 @@ def test_nothing_that_is_trained_on_descends_from_a_test_row(splits: dict[str, R
                 ancestor = line.pop()
                 assert ancestor not in test
                 line += parents[ancestor]
+
+
+def test_circuits_that_failed_are_kept_apart_by_the_same_splits(
+    splits: dict[str, Rows], shards: list[Path], prepared: Path
+) -> None:
+    table = pa.concat_tables([pq.read_table(path) for folder in shards for path in folder.glob("lna/*.parquet")])
+    lost = table.filter(pc.is_valid(table["failure"]))
+    kept = 0
+    for name, rows in splits.items():
+        with np.load(prepared / failed_file(name)) as archive:
+            failed = {key: archive[key] for key in archive.files}
+        kept += len(failed["kinds"])
+        own = {k.tobytes() + n.tobytes() for k, n in zip(failed["kinds"], failed["nets"], strict=True)}
+        for others in (splits[other] for other in SPLITS if other != name):
+            assert not own & {k.tobytes() + n.tobytes() for k, n in zip(others.kinds, others.nets, strict=True)}
+        assert np.isfinite(rows.measured[:, 0]).all()
+    assert 0 < kept <= len(lost)
+
+
+def test_a_dataset_of_before_failures_were_rows_is_refused(config: Config, shards: list[Path], tmp_path: Path) -> None:
+    old = tmp_path / "lna" / "shard-000-round-00-chunk-000.parquet"
+    old.parent.mkdir()
+    pq.write_table(pq.read_table(sorted(shards[0].glob("lna/*.parquet"))[0]).drop_columns("failure"), old)
+    with pytest.raises(InvalidInputError, match="no column failure"):
+        prepare_data(config, [tmp_path], tmp_path / "prepared")
 
 
 def test_arrays_give_back_the_simulated_values(splits: dict[str, Rows]) -> None:

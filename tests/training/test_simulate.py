@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Conditions
 from training.config import Config
 from training.evolution import Breeder, Individual, SearchSpace, random_candidate, retune
-from training.simulate import simulate_shard, useful_individuals, write_chunk
+from training.simulate import individuals, simulate_shard, useful_individuals, write_chunk
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -37,12 +38,16 @@ def test_a_killed_island_continues_and_ends_in_the_same_bytes(
     assert files(tmp_path / "again") == files(shards[0])
 
 
-def test_every_circuit_is_a_row_or_a_failure_with_a_cause(config: Config, shards: list[Path]) -> None:
+def test_every_circuit_is_a_row_with_metrics_or_the_cause_of_its_failure(config: Config, shards: list[Path]) -> None:
     for number, folder in enumerate(shards):
         report = json.loads((folder / "lna" / f"shard-{number:03d}.json").read_text())
-        rows = sum(pq.read_metadata(path).num_rows for path in folder.glob("lna/*.parquet"))
-        assert report["simulated"] == config.data.rounds * config.data.circuits_per_round
-        assert rows + sum(report["failed"].values()) == report["simulated"]
+        causes: Counter[str] = Counter()
+        rows = [row for path in folder.glob("lna/*.parquet") for row in pq.read_table(path).to_pylist()]
+        for row in rows:
+            assert (row["failure"] is None) == (row["gain_db"] is not None)
+            causes.update([row["failure"]] if row["failure"] else [])
+        assert len(rows) == report["simulated"] == config.data.rounds * config.data.circuits_per_round
+        assert report["failed"] == dict(causes) != {}
 
 
 def test_a_row_simulated_again_has_the_metrics_that_were_recorded(shards: list[Path]) -> None:
@@ -158,7 +163,8 @@ def test_an_island_that_starts_from_a_dataset_breeds_from_its_useful_rows(
 def test_a_chunk_of_which_every_circuit_failed_reads_like_the_others(shards: list[Path], tmp_path: Path) -> None:
     full = pq.read_table(sorted(shards[0].glob("lna/*.parquet"))[0])
     path = tmp_path / "shard-000-round-00-chunk-000.parquet"
-    write_chunk(path, [], {"oscillation": 3}, "lna", 0, 0, {})
+    (one, *_) = individuals(full, "lna")
+    write_chunk(path, [replace(one, metrics={}, failure="oscillation")], "lna", 0, 0, {})
     empty = pq.read_table(path)
-    assert len(empty) == 0
+    assert [(i.failure, i.metrics) for i in individuals(empty, "lna")] == [("oscillation", {})]
     assert empty.schema.remove_metadata() == full.schema.remove_metadata()

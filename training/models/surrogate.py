@@ -1,4 +1,7 @@
-"""Predicted performance of a sized circuit, with an uncertainty. It ranks candidates; it never replaces simulation."""
+"""Predicted performance of a sized circuit, with an uncertainty, and whether it works at all.
+
+It ranks candidates; it never replaces simulation.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ class SurrogateConfig:
 
 
 class Surrogate(BaseCircuitModel):
-    """Mean and log-variance of each standardised metric."""
+    """Mean and log-variance of each standardised metric of a circuit that works, and whether it works."""
 
-    version = 1
+    version = 2
     config_class = SurrogateConfig
     config: SurrogateConfig
 
@@ -34,9 +37,9 @@ class Surrogate(BaseCircuitModel):
         super().__init__(config)
         width = config.backbone.width
         self.backbone = CircuitTransformer(config.backbone, config.conditions_size)
-        self.head = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 2 * len(config.metrics)))
+        self.head = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 2 * len(config.metrics) + 1))
 
-    def forward(self, values: Tensor, kinds: Tensor, nets: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, values: Tensor, kinds: Tensor, nets: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Predict metrics.
 
         Args:
@@ -46,14 +49,16 @@ class Surrogate(BaseCircuitModel):
             conditions: (B, C).
 
         Returns:
-            Mean and log-variance, (B, n_metrics) each, in standardised units.
+            Mean and log-variance, (B, n_metrics) each, in standardised units; logit of the chance that the circuit can be
+            simulated within its devices' limits, (B,).
         """
         whole, devices = self.backbone(values, kinds, nets, conditions)
         present = (kinds > 0).to(values.dtype).unsqueeze(-1)  # (B, M, 1)
         pooled = (devices * present).sum(dim=1) / present.sum(dim=1).clamp(min=1.0)
-        mean, log_variance = self.head(torch.cat([whole, pooled], dim=-1)).chunk(2, dim=-1)
+        count = len(self.config.metrics)
+        mean, log_variance, works = self.head(torch.cat([whole, pooled], dim=-1)).split([count, count, 1], dim=-1)
         # Between a thousandth of and about seven standard deviations.
-        return mean, log_variance.clamp(-14.0, 4.0)
+        return mean, log_variance.clamp(-14.0, 4.0), works.squeeze(-1)
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The matrices of the transformer's layers."""
@@ -78,6 +83,6 @@ class Surrogate(BaseCircuitModel):
 
         Takes conditions (B, C) first.
         """
-        mean, log_variance = self(values, kinds, nets, specification)
+        mean, log_variance, _ = self(values, kinds, nets, specification)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         return mean + noise * torch.exp(0.5 * log_variance)
