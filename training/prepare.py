@@ -32,6 +32,7 @@ from genrf.generation.precedents import Precedents
 from genrf.metrics import Metric
 from genrf.spec import RELATIVE_TO
 from training.config import Config, per_class
+from training.simulate import CONDITION_PREFIX
 from training.specifications import SPECIFICATIONS_FILE, held_out_specifications, write_specifications
 
 SPLITS = ("train", "validation", "test")
@@ -252,7 +253,7 @@ def _split(table: pa.Table, config: Config) -> NDArray[np.str_]:
 def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balance: float) -> Rows:
     count = len(table)
     kinds, nets, values = _slots(table)
-    frequency = table["frequency_hz"].to_numpy()
+    frequency = _condition(table, "frequency_hz")
     definition = classes.get(circuit_class)
     position = conditioning.classes.index(circuit_class)
     measured = np.full((count, len(conditioning.metrics)), np.nan)
@@ -275,7 +276,7 @@ def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balan
         values_si=values,
         measured=measured,
         frequency_hz=frequency,
-        supply_v=table["supply_v"].to_numpy(),
+        supply_v=_condition(table, "supply_v"),
         useful=shortfall == 0.0,
         circuit_class=np.full(count, circuit_class),
         fingerprint=np.array(table["fingerprint"].to_pylist(), dtype="<U16"),
@@ -288,7 +289,7 @@ def _failed_rows(table: pa.Table, circuit_class: str, conditioning: Conditioning
     return FailedRows(
         kinds=kinds,
         nets=nets,
-        values=normalise(kinds, values, table["frequency_hz"].to_numpy()).astype(np.float32),
+        values=normalise(kinds, values, _condition(table, "frequency_hz")).astype(np.float32),
         conditions=_conditions(table, circuit_class, conditioning),
         balance=np.full(len(table), balance, dtype=np.float32),
     )
@@ -296,7 +297,12 @@ def _failed_rows(table: pa.Table, circuit_class: str, conditioning: Conditioning
 
 def _conditions(table: pa.Table, circuit_class: str, conditioning: Conditioning) -> NDArray[np.float32]:
     names = ("frequency_hz", "supply_v", "source_ohm", "load_ohm")
-    return conditioning.encode_condition_rows(circuit_class, *(table[name].to_numpy() for name in names))
+    return conditioning.encode_condition_rows(circuit_class, *(_condition(table, name) for name in names))
+
+
+def _condition(table: pa.Table, name: str) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = table[CONDITION_PREFIX + name].to_numpy()
+    return values
 
 
 def _slots(table: pa.Table) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.float64]]:

@@ -35,6 +35,8 @@ from training.config import Config, per_class
 from training.evolution import Breeder, Candidate, Individual, SearchSpace, random_candidate
 from training.progress import progress_bar
 
+CONDITION_PREFIX = "condition_"
+"""Of the columns that say what a row was simulated under: an oscillator is asked for one ``frequency_hz`` and has another."""
 ROWS_PER_SHARD = 1_000_000_000
 """Row numbers of shard s start at s times this."""
 
@@ -241,7 +243,7 @@ def _table(born: Sequence[Individual], circuit_class: str, number: int, shard: i
     for name in _CONDITIONS:
         # Said, not inferred: a chunk in which everything failed has the same columns as the others.
         kind = pa.string() if name == "corner" else pa.float64()
-        columns[name] = pa.array([getattr(i.conditions, name) for i in born], kind)
+        columns[CONDITION_PREFIX + name] = pa.array([getattr(i.conditions, name) for i in born], kind)
     for name in classes.get(circuit_class).label_metrics:
         columns[name] = pa.array([i.metrics.get(name) for i in born], pa.float64())
     columns["failure"] = pa.array([i.failure for i in born], pa.string())
@@ -263,7 +265,7 @@ def individuals(table: pa.Table, circuit_class: str) -> list[Individual]:
                 parents=(parents[0], parents[1]),
                 circuit=Circuit(decode(tokens, circuit_class), tuple(row["values"])),
                 fingerprint=row["fingerprint"],
-                conditions=Conditions(**{name: row[name] for name in _CONDITIONS}),
+                conditions=Conditions(**{name: row[CONDITION_PREFIX + name] for name in _CONDITIONS}),
                 metrics={name: row[name] for name in metric_names} if row["failure"] is None else {},
                 failure=row["failure"],
             )

@@ -56,7 +56,8 @@ def test_a_row_simulated_again_has_the_metrics_that_were_recorded(shards: list[P
     for row in rows:
         tokens = Tokens(np.array(row["kinds"], np.int8), np.array(row["nets"], np.int8).reshape(-1, 3))
         circuit = Circuit(decode(tokens, "lna"), tuple(row["values"]))
-        jobs.append(Simulation(circuit, Conditions(frequency_hz=row["frequency_hz"], supply_v=row["supply_v"])))
+        conditions = Conditions(frequency_hz=row["condition_frequency_hz"], supply_v=row["condition_supply_v"])
+        jobs.append(Simulation(circuit, conditions))
     with SimulatorPool(workers=1) as pool:
         outcomes = pool.run(jobs)
     for row, outcome in zip(rows, outcomes, strict=True):
@@ -158,6 +159,24 @@ def test_an_island_that_starts_from_a_dataset_breeds_from_its_useful_rows(
         assert row["parents"]
         assert known.issuperset(row["parents"])
         assert row["row"] not in known
+
+
+def test_the_frequency_that_an_oscillator_is_asked_for_and_the_one_it_has_are_both_kept(tmp_path: Path) -> None:
+    definition, conditions = classes.get("vco"), Conditions(frequency_hz=10e9, supply_v=1.5)
+    topology = definition.sample_topology(np.random.default_rng(1))
+    circuit = Circuit(topology, tuple(definition.first_order_values(topology, conditions, np.random.default_rng(1))))
+    metrics = {**dict.fromkeys(definition.label_metrics, 1.0), "frequency_hz": 11e9, "frequency_error_percent": 10.0}
+    written = Individual(
+        row=1,
+        parents=(-1, -1),
+        circuit=circuit,
+        fingerprint=topology.fingerprint,
+        conditions=conditions,
+        metrics=metrics,
+    )
+    path = tmp_path / "chunk.parquet"
+    write_chunk(path, [written], "vco", 0, 0, {})
+    assert individuals(pq.read_table(path), "vco") == [written]
 
 
 def test_a_chunk_of_which_every_circuit_failed_reads_like_the_others(shards: list[Path], tmp_path: Path) -> None:
