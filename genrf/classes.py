@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from genrf.errors import InvalidInputError
 from genrf.metrics import Metric
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from genrf.circuit.topology import Topology
     from genrf.simulation.testbench import Testbench
     from genrf.spec import Conditions, Constraint
+
+
+class OwnFrequency(NamedTuple):
+    """The metrics that tell of a circuit's own frequency."""
+
+    metric: str
+    """That frequency, in Hz."""
+    error_percent: str
+    """Its distance from the frequency asked for, of the latter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +58,8 @@ class CircuitClass:
     """Draw values around first-order design equations, with wide spread."""
     testbench: Testbench
     """How the class is measured."""
+    own_frequency: OwnFrequency | None = None
+    """Of circuits that have a frequency of their own, instead of being measured at the one asked for."""
     rules: tuple[Rule, ...] = ()
     """Electrical rules of the class's own, checked after the general ones."""
 

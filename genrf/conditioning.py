@@ -10,7 +10,7 @@ amplifier. Sign-off metrics have no place: no training circuit has them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,11 @@ class Conditioning:
         return len(self.classes) + 4
 
     @property
+    def frequency_column(self) -> int:
+        """Where the frequency's logarithm stands in a conditions vector."""
+        return len(self.classes)
+
+    @property
     def specification_size(self) -> int:
         """D, the length of a specification vector."""
         return self.conditions_size + BOUND_FEATURES * len(self.metrics)
@@ -93,7 +98,7 @@ class Conditioning:
     def encode_specification(self, spec: DesignSpec) -> NDArray[np.float32]:
         """Specification vector, (D,)."""
         bounds = np.zeros((len(self.metrics), BOUND_FEATURES), dtype=np.float32)
-        for constraint in self._known(spec):
+        for constraint in self._known(spec.constraints):
             index = self.metrics.index(constraint.metric)
             column = 0 if constraint.sense == ">=" else 2
             bounds[index, column] = self.standardise(spec.circuit_class, constraint.metric, constraint.bound)
@@ -125,12 +130,15 @@ class Conditioning:
         Returns:
             (N,) margins; at least 0 where every constraint is met.
         """
-        return self._slacks(spec, mean).min(axis=1, initial=CLIP)
+        return self._slacks(spec.circuit_class, self._known(spec.constraints), mean).min(axis=1, initial=CLIP)
 
     def log_probability_met(
         self, spec: DesignSpec, mean: NDArray[np.float32], deviation: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Logarithm of the predicted chance that every constraint is met, with errors independent of each other.
+
+        A bound on how far a circuit's own frequency is from the one asked for counts as two on that frequency: the distance has
+        a corner where it is best, which no prediction of its mean shows.
 
         The normal distribution function is taken as a logistic one of slope 1.702, which is within 0.01 of it (Camilli 1994)
         and whose logarithm still tells candidates apart far from the bounds.
@@ -142,23 +150,25 @@ class Conditioning:
         Returns:
             (N,) logarithms, at most 0.
         """
-        index = [self.metrics.index(constraint.metric) for constraint in self._known(spec)]
-        score = self._slacks(spec, mean) / np.maximum(deviation[:, index], LEAST_DEVIATION)
+        constraints = self._known(_on_own_frequency(spec))
+        index = [self.metrics.index(constraint.metric) for constraint in constraints]
+        score = self._slacks(spec.circuit_class, constraints, mean) / np.maximum(deviation[:, index], LEAST_DEVIATION)
         return -np.logaddexp(0.0, -1.702 * score).sum(axis=1)
 
-    def _slacks(self, spec: DesignSpec, mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _slacks(
+        self, circuit_class: str, constraints: Sequence[Constraint], mean: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Slack of each constraint, (N, constraints), in standard deviations of the training data."""
-        known = self._known(spec)
-        slacks = np.empty((len(mean), len(known)), dtype=np.float32)
-        for column, constraint in enumerate(known):
+        slacks = np.empty((len(mean), len(constraints)), dtype=np.float32)
+        for column, constraint in enumerate(constraints):
             index = self.metrics.index(constraint.metric)
-            bound = self.standardise(spec.circuit_class, constraint.metric, constraint.bound)
+            bound = self.standardise(circuit_class, constraint.metric, constraint.bound)
             slacks[:, column] = mean[:, index] - bound if constraint.sense == ">=" else bound - mean[:, index]
         return slacks
 
-    def _known(self, spec: DesignSpec) -> list[Constraint]:
+    def _known(self, constraints: Iterable[Constraint]) -> list[Constraint]:
         """The constraints on metrics that the models know."""
-        return [constraint for constraint in spec.constraints if constraint.metric in self.metrics]
+        return [constraint for constraint in constraints if constraint.metric in self.metrics]
 
     def save(self, folder: Path) -> None:
         """Write ``normalisation.json`` into a folder, whole or not at all."""
@@ -194,6 +204,18 @@ class Conditioning:
             raise CheckpointError(f"{path}: cannot be read ({error.strerror}); run the pipeline again") from error
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path}: not a normalisation file; run the pipeline again") from error
+
+
+def _on_own_frequency(spec: DesignSpec) -> Iterator[Constraint]:
+    """The constraints, with those on the distance of a circuit's own frequency as bounds on that frequency."""
+    own = classes.get(spec.circuit_class).own_frequency
+    for constraint in spec.constraints:
+        if own is not None and constraint.metric == own.error_percent and constraint.sense == "<=":
+            wanted, share = spec.conditions.frequency_hz, constraint.bound / 100.0
+            yield Constraint(own.metric, ">=", wanted * (1.0 - share))
+            yield Constraint(own.metric, "<=", wanted * (1.0 + share))
+        else:
+            yield constraint
 
 
 def fit(class_names: Sequence[str], rows: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Conditioning:

@@ -17,7 +17,7 @@ from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 from training.evolution import fitting_topology, retune, snap
-from training.prepare import Rows
+from training.prepare import Rows, at_own_frequency
 
 RETRIEVAL = "retrieval"
 RANDOM = "random"
@@ -53,6 +53,8 @@ def retrieved_circuits(
     be moved in frequency and supply.
     """
     own = np.flatnonzero(train.circuit_class == spec.circuit_class)
+    if classes.get(spec.circuit_class).own_frequency is not None:
+        train, own = at_own_frequency(train.take(own), conditioning, spec.circuit_class), np.arange(len(own))
     margin = conditioning.predicted_margin(spec, train.metrics[own])
     frequency = spec.conditions.frequency_hz
     distance = COST_OF_RETUNING * np.abs(np.log(train.frequency_hz[own] / frequency))

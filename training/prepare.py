@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -159,7 +159,7 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
         lost = [_failed_rows(table, c, conditioning, balance[c]) for c, table in zip(failed, own, strict=True)]
         _concatenate(lost).save(output / failed_file(name))
     conditioning.save(output)
-    _save_precedents(config, parts["train"], output)
+    _save_precedents(config, parts["train"], conditioning, output)
     specifications = held_out_specifications(config, parts["train"], parts["test"], conditioning.metrics)
     write_specifications(specifications, output / SPECIFICATIONS_FILE)
     report: dict[str, Any] = {f"rows_{name}": len(part) for name, part in parts.items()}
@@ -177,18 +177,38 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
     return report
 
 
-def _save_precedents(config: Config, train: Rows, output: Path) -> None:
+def at_own_frequency(rows: Rows, conditioning: Conditioning, circuit_class: str) -> Rows:
+    """Rows of one class as what they would be had they been asked for the frequency that they have.
+
+    Rescaled to another frequency they then keep to that, so precedents and retrieval take them so.
+    """
+    own = classes.get(circuit_class).own_frequency
+    if own is None:
+        return rows
+    frequency = rows.measured[:, conditioning.metrics.index(own.metric)]
+    column = conditioning.metrics.index(own.error_percent)
+    metrics, measured, conditions = rows.metrics.copy(), rows.measured.copy(), rows.conditions.copy()
+    metrics[:, column], measured[:, column] = conditioning.standardise(circuit_class, own.error_percent, 0.0), 0.0
+    conditions[:, conditioning.frequency_column] = np.log10(frequency / 10e9)
+    values = normalise(rows.kinds, rows.values_si, frequency).astype(np.float32)
+    return replace(
+        rows, values=values, metrics=metrics, measured=measured, conditions=conditions, frequency_hz=frequency
+    )
+
+
+def _save_precedents(config: Config, train: Rows, conditioning: Conditioning, output: Path) -> None:
     """Useful training circuits of each class, at most as many as configured and those drawn at random."""
     rng = np.random.default_rng((config.seed, 29))
     for name in config.classes:
         own = np.flatnonzero(train.useful & (train.circuit_class == name))
         chosen = np.sort(rng.permutation(own)[: per_class(config.preparation.precedents, name)])
+        rows = at_own_frequency(train.take(chosen), conditioning, name)
         precedents = Precedents(
-            kinds=train.kinds[chosen],
-            nets=train.nets[chosen],
-            values=train.values[chosen].astype(np.float16),
-            metrics=train.metrics[chosen].astype(np.float16),
-            conditions=train.conditions[chosen],
+            kinds=rows.kinds,
+            nets=rows.nets,
+            values=rows.values.astype(np.float16),
+            metrics=rows.metrics.astype(np.float16),
+            conditions=rows.conditions,
         )
         precedents.save(output, name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genrf.classes import CircuitClass
+from genrf.classes import CircuitClass, OwnFrequency
 from genrf.spec import Conditions, Constraint
 from genrf.vco.metrics import METRICS
 from genrf.vco.rules import can_oscillate, is_tuned
@@ -44,6 +44,7 @@ CLASS = CircuitClass(
         "phase_noise_dbc_hz",
     ),
     trade_off=("tuning_range_percent", "power_w", "phase_noise_dbc_hz"),
+    own_frequency=OwnFrequency("frequency_hz", "frequency_error_percent"),
     requirements=(),
     useful=(
         Constraint("frequency_error_percent", "<=", 5.0),
