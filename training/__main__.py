@@ -174,6 +174,10 @@ def publish(
         str | None,
         typer.Option(help="fp32, fp16 or int8, in place of the smallest that passed.", show_default=False),
     ] = None,
+    remark: Annotated[
+        list[str] | None,
+        typer.Option(help="What else the model card must say of the training; may be repeated.", show_default=False),
+    ] = None,
 ) -> None:
     """Put a trained bundle into the package as the released weights, with card.json and a model card of its figures."""
     from training.publish import TRAINED_AS, Sources
@@ -187,6 +191,7 @@ def publish(
                 evaluation=evaluation,
                 data=data_report,
                 training=training or [METRICS / f"{name}.json" for name in TRAINED_AS],
+                remarks=remark or [],
             ),
             precision=precision,
         )

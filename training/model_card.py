@@ -89,9 +89,10 @@ def _data(card: Mapping[str, Any]) -> Iterator[str]:
     failed = sum(data["failed"].values())
     if failed:
         causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(data["failed"].items()))
-        yield f"{data['simulated']:,} circuits simulated, of which {failed:,} failed and were left out ({causes}); the others"
+        yield f"{data['simulated']:,} circuits simulated, of which {failed:,} failed ({causes}): from these the surrogate"
+        yield "learnt which circuits work. All of them together"
     else:
-        yield f"{data['simulated']:,} circuits; those that failed to simulate were left out and not counted. They"
+        yield f"{data['simulated']:,} circuits, none of which failed. They"
     yield f"have {data['topologies']:,} topologies. SHA-256 of the dataset: `{data['dataset_sha256']}`."
     split = data["split"]
     yield f"{100 * split['test_share']:g} % of the topologies, drawn by seed {split['seed']}, are held out."
@@ -113,6 +114,8 @@ def _training(card: Mapping[str, Any]) -> Iterator[str]:
     for name, model in card["models"].items():
         loss = f"{model['best_validation_loss']:.4g}"
         yield f"| {name} | {model['steps']:,} | {model['seconds'] / 60:.1f} | {loss} |"
+    for remark in card["remarks"]:
+        yield from ("", remark)
 
 
 def _evaluation(card: Mapping[str, Any]) -> Iterator[str]:

@@ -52,6 +52,8 @@ class Sources:
     """What the three training steps reported: ``step.json`` of each."""
     quantised: Path | None = None
     """Folder that `training.quantize` wrote; without it the bundle is released as it is."""
+    remarks: Sequence[str] = ()
+    """What else must be known of the training; each a paragraph of the model card."""
 
 
 def publish(sources: Sources, target: Path | None = None, *, precision: str | None = None) -> dict[str, Any]:
@@ -178,6 +180,7 @@ def _card(sources: Sources, bundle: Bundle, gate: Mapping[str, Any]) -> dict[str
             "hardware": _common(reports, "hardware"),
             "seconds": round(sum(report["seconds"] for report in reports.values()), 1),
         },
+        "remarks": list(sources.remarks),
         "models": {
             name: {
                 "seconds": round(reports[name]["seconds"], 1),

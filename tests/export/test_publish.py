@@ -90,6 +90,7 @@ def sources(tmp_path: Path) -> Sources:
         report = {"step": step, "seconds": 100.0, "recipe": "full", "commit": "c0ffee", "hardware": "an accelerator"}
         training.append(put_json(tmp_path / f"{step}.json", report | {"result": result}))
     return Sources(
+        remarks=["Begun from the weights of an earlier release."],
         bundle=tmp_path / "bundle",
         quantised=tmp_path / "quantised",
         evaluation=tmp_path / "evaluation.json",
@@ -179,7 +180,8 @@ def test_the_model_card_shows_the_figures_of_the_card(sources: Sources, target: 
     headings = re.findall(r"^## (.+)", text, re.MULTILINE)
     assert headings == ["Model details", "Uses", "Training data", "Training procedure", "Evaluation", "Limits"]
     assert "| lna | exact | 200 | 1 / 64 | 50 / 98 % (90 to 100) | 50 / 98 % (90 to 100) |" in text
-    assert "1,234 circuits simulated, of which 34 failed" in text
+    assert "1,234 circuits simulated, of which 34 failed (timeout 34)" in text
+    assert "\nBegun from the weights of an earlier release.\n" in text
     assert "fp32 80 %, fp16 80 % (passed), int8 75 % (passed)" in text
     assert "| lna | 1,000 | 99 % | 96 % | 91 % | 62 % |" in text
     assert "evaluated before their conversion" in text

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from genrf.conditioning import BOUND_FEATURES, Conditioning
+from genrf import classes
+from genrf.conditioning import BOUND_FEATURES, Conditioning, fit
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.spec import Conditions, Constraint, DesignSpec
 from training.conditioning import RowConditions
@@ -92,6 +93,27 @@ def test_bounds_that_are_all_likely_beat_one_that_is_not(conditioning: Condition
     metrics[:, noise] = conditioning.standardise("lna", "nf_db", 3.0) - np.array([0.2, -0.3])
     balanced, lopsided = conditioning.log_probability_met(spec, metrics, np.full_like(metrics, 0.2))
     assert lopsided < balanced < 0.0
+
+
+def test_a_bound_on_an_oscillators_frequency_error_is_judged_by_its_frequency() -> None:
+    """Within 3 % of 10 GHz means from 9.7 to 10.3 GHz; what is predicted of the error itself has no say."""
+    names = classes.get("vco").label_metrics
+    rows = {name: np.linspace(1.0, 20.0, 20) * (1e9 if name == "frequency_hz" else 1.0) for name in names}
+    conditioning = fit(("vco",), {"vco": rows})
+    spec = DesignSpec(
+        circuit_class="vco", conditions=CONDITIONS, constraints=(Constraint("frequency_error_percent", "<=", 3.0),)
+    )
+    frequencies = (9.0e9, 9.8e9, 10.0e9, 10.2e9, 11.0e9)
+    metrics = np.random.default_rng(0).normal(size=(len(frequencies), len(conditioning.metrics))).astype(np.float32)
+    column = conditioning.metrics.index("frequency_hz")
+    metrics[:, column] = [conditioning.standardise("vco", "frequency_hz", value) for value in frequencies]
+    deviation = 0.05
+    chance = np.exp(conditioning.log_probability_met(spec, metrics, np.full_like(metrics, deviation)))
+    low, high = (conditioning.standardise("vco", "frequency_hz", bound) for bound in (9.7e9, 10.3e9))
+    normal = NormalDist(sigma=deviation)
+    expected = [normal.cdf(value - low) * normal.cdf(high - value) for value in metrics[:, column].tolist()]
+    np.testing.assert_allclose(chance, expected, atol=0.02)
+    assert chance.argmax() == 2
 
 
 def test_saved_and_loaded_it_is_the_same(conditioning: Conditioning, tmp_path: Path) -> None:

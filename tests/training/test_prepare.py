@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from genrf import classes, technology
-from genrf.circuit.normalise import denormalise
-from genrf.conditioning import Conditioning
+from genrf.circuit.normalise import denormalise, normalise
+from genrf.conditioning import Conditioning, fit
 from genrf.errors import CheckpointError, InvalidInputError
+from genrf.generation.candidates import slots
 from genrf.generation.precedents import precedents_in
+from genrf.spec import Conditions
 from training.config import Config, per_class
-from training.prepare import SPLITS, Rows, failed_file, prepare_data
+from training.prepare import SPLITS, Rows, at_own_frequency, failed_file, prepare_data
 from training.specifications import SPECIFICATIONS_FILE, read_specifications
 
 
@@ -160,3 +163,49 @@ def test_the_report_tells_of_each_class_and_of_the_split(
     assert own["topologies"] == report["topologies"]
     assert config.data.frequency_min_hz <= own["frequency_hz"][0] < own["frequency_hz"][1]
     assert own["supply_v"] == [1.2, 3.3]
+
+
+def test_an_oscillator_rescaled_from_its_own_frequency_keeps_to_the_new_one() -> None:
+    """One that was asked for 10 GHz and has 12.5 GHz: at 20 GHz its L and C are 12.5/20 of what they were, not half."""
+    definition, process = classes.get("vco"), technology.get("sg13g2")
+    rng = np.random.default_rng(4)
+    asked = Conditions(frequency_hz=10e9, supply_v=1.5)
+    topology = definition.sample_topology(rng)
+    kinds, nets = slots([topology])
+    values_si = np.zeros(kinds.shape)
+    values_si[0, : len(topology.devices)] = definition.first_order_values(topology, asked, rng)
+    names = definition.label_metrics
+    conditioning = fit(("vco",), {"vco": {name: np.linspace(1.0, 20.0, 20) for name in names}})
+    measured = np.full((1, len(names)), 2.0)
+    measured[0, names.index("frequency_hz")], measured[0, names.index("frequency_error_percent")] = 12.5e9, 25.0
+    rows = Rows(
+        kinds=kinds.astype(np.int8),
+        nets=nets.astype(np.int8),
+        values=normalise(kinds, values_si, 10e9).astype(np.float32),
+        metrics=measured.astype(np.float32),
+        conditions=conditioning.encode_conditions("vco", asked)[None],
+        weight=np.ones(1, np.float32),
+        balance=np.ones(1, np.float32),
+        values_si=values_si,
+        measured=measured,
+        frequency_hz=np.array([10e9]),
+        supply_v=np.array([1.5]),
+        useful=np.array([False]),
+        circuit_class=np.array(["vco"]),
+        fingerprint=np.array([topology.fingerprint]),
+        row=np.array([1]),
+    )
+    own = at_own_frequency(rows, conditioning, "vco")
+    assert own.measured[0].tolist() == [
+        0.0 if name == "frequency_error_percent" else v for name, v in zip(names, measured[0], strict=True)
+    ]
+    twelve = conditioning.encode_conditions("vco", replace(asked, frequency_hz=12.5e9))
+    np.testing.assert_allclose(own.conditions[0], twelve, rtol=1e-6)
+    rescaled = denormalise(own.kinds, own.values.astype(float), np.array([20e9]), process)
+    reactive = [device.kind in ("inductor", "capacitor") for device in topology.devices]
+    ratio = rescaled[0, : len(reactive)] / values_si[0, : len(reactive)]
+    # A component's tolerance: values are on the process's grid.
+    np.testing.assert_allclose(ratio[reactive], 12.5 / 20.0, rtol=0.05)
+    np.testing.assert_allclose(ratio[~np.array(reactive)], 1.0, rtol=0.05)
+    amplifier = replace(rows, circuit_class=np.array(["lna"]))
+    assert at_own_frequency(amplifier, conditioning, "lna") is amplifier
