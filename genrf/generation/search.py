@@ -40,7 +40,7 @@ from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 
-VERSION = 7
+VERSION = 8
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 TopologySource = Callable[[DesignSpec, int, np.random.Generator], list[Topology]]
 """Gives legal, distinct topologies for a specification, at most as many as asked for, in canonical form."""
@@ -197,7 +197,6 @@ class Search:
             for index, topology in enumerate(topologies):
                 measured = near.metrics[index].astype(np.float32)
                 self._posterior.observe(topology.fingerprint, places[index], mean[index], deviation[index], measured)
-                self._feasibility.observe(topology.fingerprint, places[index], worked=True)
             rescaled = on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
         recalled = self._rated(topologies, kinds, nets, rescaled, "precedent")
         best = np.argsort(-self._likelihood(recalled), kind="stable")[: self._settings.parents]
