@@ -90,7 +90,7 @@ def _data(card: Mapping[str, Any]) -> Iterator[str]:
     if failed:
         causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(data["failed"].items()))
         yield f"{data['simulated']:,} circuits simulated, of which {failed:,} failed ({causes}): from these the surrogate"
-        yield "learnt which circuits work. All of them together"
+        yield "learnt which circuits work. The others"
     else:
         yield f"{data['simulated']:,} circuits, none of which failed. They"
     yield f"have {data['topologies']:,} topologies. SHA-256 of the dataset: `{data['dataset_sha256']}`."
