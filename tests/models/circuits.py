@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from training.config import Config, SizingDiffusionConfig
 from training.config_file import load_config
 from training.dataset import Batch
 from training.models.backbone import BackboneConfig
+from training.prepare import FailedRows, failed_file
 
 TINY = BackboneConfig(width=16, layers=2, heads=2, message_width=8)
 TERMINALS = np.array([0, 2, 2, 2, 3, 1, 2, 2])
@@ -66,6 +68,8 @@ def prepared_folder(folder: Path, rows: int = 400) -> Path:
     conditioning().save(folder)
     for seed, (name, count) in enumerate({"train": rows, "validation": 60, "test": 60}.items()):
         np.savez(folder / f"{name}.npz", **random_rows(count, seed))  # type: ignore[arg-type]
+        failed = random_rows(count // 10, seed + 10)
+        np.savez(folder / failed_file(name), **{field.name: failed[field.name] for field in fields(FailedRows)})  # type: ignore[arg-type]
     return folder
 
 
