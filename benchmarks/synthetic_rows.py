@@ -11,7 +11,7 @@ from genrf import classes
 from genrf.circuit.devices import KINDS
 from genrf.circuit.tokens import FIRST_PORT_TOKEN, MAX_DEVICES, MAX_NETS, TERMINAL_COUNTS
 from genrf.conditioning import Conditioning
-from training.prepare import FailedRows, Rows, failed_file
+from training.prepare import CircuitRows, Rows, failed_file
 
 
 def write_prepared(folder: Path, class_names: tuple[str, ...], rows: int) -> Path:
@@ -21,10 +21,10 @@ def write_prepared(folder: Path, class_names: tuple[str, ...], rows: int) -> Pat
     conditioning = Conditioning(classes=class_names, metrics=metrics, mean=per_class[0], deviation=per_class[1])
     conditioning.save(folder)
     for seed, (name, count) in enumerate({"train": rows, "validation": 2048, "test": 2048}.items()):
-        rows = _random_rows(conditioning, count, seed)
-        rows.save(folder / f"{name}.npz")
-        shared = {field.name: getattr(rows, field.name)[: count // 10] for field in fields(FailedRows)}
-        FailedRows(**shared).save(folder / failed_file(name))
+        split = _random_rows(conditioning, count, seed)
+        split.save(folder / f"{name}.npz")
+        failed = {field.name: getattr(split, field.name)[: count // 10] for field in fields(CircuitRows)}
+        CircuitRows(**failed).save(folder / failed_file(name))
     return folder
 
 

@@ -4,7 +4,7 @@ Splits are by topology: every row of a test fingerprint is test. A row that desc
 is set aside, so that nothing derived from a held-out circuit is trained on.
 
 Folder layout: ``train.npz``, ``validation.npz``, ``test.npz`` (arrays of `Rows`), for each of them ``<split>-failed.npz`` (arrays
-of `FailedRows`), ``normalisation.json`` and ``specifications.json``.
+of `CircuitRows`), ``normalisation.json`` and ``specifications.json``.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ WEIGHT_DECAY_PER_SHORTFALL = 5.0
 WEIGHT_FLOOR = 0.02
 FILE_NAME = re.compile(r"shard-\d+-round-\d+-chunk-\d+\.parquet")
 """Of the files of simulated rows."""
-RowsT = TypeVar("RowsT", "Rows", "FailedRows")
+RowsT = TypeVar("RowsT", bound="CircuitRows")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Simulated circuits as arrays; N rows, M device slots, n metrics."""
+class CircuitRows:
+    """Circuits as arrays, whether they worked or not; N rows, M device slots."""
 
     kinds: NDArray[np.int8]
     """(N, M) device kinds."""
@@ -54,14 +54,25 @@ class Rows:
     """(N, M, 3) nets at the terminals."""
     values: NDArray[np.float32]
     """(N, M) normalised values, see `genrf.circuit.normalise`."""
-    metrics: NDArray[np.float32]
-    """(N, n) standardised metrics; NaN where the row's class has no such metric."""
     conditions: NDArray[np.float32]
     """(N, C) conditions vectors."""
+    balance: NDArray[np.float32]
+    """(N,) factor on how often a row is drawn that brings classes with few circuits nearer to those with many."""
+
+    def save(self, path: Path) -> None:
+        """Write as ``.npz``, whole or not at all."""
+        with written_whole(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows(CircuitRows):
+    """Circuits that were simulated, with what was measured; n metrics."""
+
+    metrics: NDArray[np.float32]
+    """(N, n) standardised metrics; NaN where the row's class has no such metric."""
     weight: NDArray[np.float32]
     """(N,) how often a row is drawn when the sizing model trains."""
-    balance: NDArray[np.float32]
-    """(N,) factor on that which brings classes with few circuits nearer to those with many."""
     values_si: NDArray[np.float64]
     """(N, M) values in SI units."""
     measured: NDArray[np.float64]
@@ -80,37 +91,11 @@ class Rows:
         """The rows of an index or mask."""
         return Rows(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
-    def save(self, path: Path) -> None:
-        """Write as ``.npz``, whole or not at all."""
-        with written_whole(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-
     @classmethod
     def load(cls, path: Path) -> Rows:
         """Read what `save` wrote; nothing is unpickled."""
         with np.load(path, allow_pickle=False) as archive:
             return cls(**{field.name: archive[field.name] for field in fields(cls)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailedRows:
-    """Circuits that failed to simulate, as arrays like those of `Rows`; N rows, M device slots."""
-
-    kinds: NDArray[np.int8]
-    """(N, M)."""
-    nets: NDArray[np.int8]
-    """(N, M, 3)."""
-    values: NDArray[np.float32]
-    """(N, M) normalised."""
-    conditions: NDArray[np.float32]
-    """(N, C)."""
-    balance: NDArray[np.float32]
-    """(N,)."""
-
-    def save(self, path: Path) -> None:
-        """Write as ``.npz``, whole or not at all."""
-        with written_whole(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
 
 
 def failed_file(split: str) -> str:
@@ -304,9 +289,9 @@ def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balan
     )
 
 
-def _failed_rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balance: float) -> FailedRows:
+def _failed_rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balance: float) -> CircuitRows:
     kinds, nets, values = _slots(table)
-    return FailedRows(
+    return CircuitRows(
         kinds=kinds,
         nets=nets,
         values=normalise(kinds, values, _condition(table, "frequency_hz")).astype(np.float32),

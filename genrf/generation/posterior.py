@@ -43,12 +43,13 @@ class Feasibility:
 
     def log_probability(self, topologies: list[str], values: Array, logit: Array) -> Array:
         """Logarithm of the chance that candidates work, (P,), with values (P, M) and the surrogate's logit (P,)."""
-        expected = 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
-        if not self._worked:
-            return np.log(np.maximum(expected, LEAST_CHANCE)).astype(np.float32)
-        near = np.exp(-distances(values, np.stack(self._values)) / self.length)
-        near *= np.array(topologies)[:, None] == np.array(self._topologies)[None]
-        chance = (self.prior * expected + near @ np.array(self._worked, dtype=float)) / (self.prior + near.sum(axis=1))
+        chance = 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
+        if self._worked:
+            near = np.exp(-distances(values, np.stack(self._values)) / self.length)
+            near *= alike(topologies, self._topologies)
+            chance = (self.prior * chance + near @ np.array(self._worked, dtype=float)) / (
+                self.prior + near.sum(axis=1)
+            )
         return np.log(np.maximum(chance, LEAST_CHANCE)).astype(np.float32)
 
 
@@ -104,8 +105,13 @@ class Posterior:
         rough = np.exp(-distance / self.length)
         smooth = (1.0 + reduced + reduced**2 / 3.0) * np.exp(-reduced)
         near = (1.0 - self.smooth) * rough + self.smooth * smooth
-        same = np.array(topologies)[:, None] == np.array(self._topologies)[None]
-        return self.common + (1.0 - self.common) * np.where(same, near, 0.0)
+        return self.common + (1.0 - self.common) * np.where(alike(topologies, self._topologies), near, 0.0)
+
+
+def alike(topologies: list[str], others: list[str]) -> NDArray[np.bool_]:
+    """Which of P topologies are which of S, (P, S)."""
+    equal: NDArray[np.bool_] = np.array(topologies)[:, None] == np.array(others)[None]
+    return equal
 
 
 def distances(values: Array, others: Array) -> NDArray[np.float64]:

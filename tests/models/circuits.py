@@ -14,7 +14,7 @@ from training.config import Config, SizingDiffusionConfig
 from training.config_file import load_config
 from training.dataset import Batch
 from training.models.backbone import BackboneConfig
-from training.prepare import FailedRows, failed_file
+from training.prepare import CircuitRows, failed_file
 
 TINY = BackboneConfig(width=16, layers=2, heads=2, message_width=8)
 TERMINALS = np.array([0, 2, 2, 2, 3, 1, 2, 2])
@@ -69,7 +69,7 @@ def prepared_folder(folder: Path, rows: int = 400) -> Path:
     for seed, (name, count) in enumerate({"train": rows, "validation": 60, "test": 60}.items()):
         np.savez(folder / f"{name}.npz", **random_rows(count, seed))  # type: ignore[arg-type]
         failed = random_rows(count // 10, seed + 10)
-        np.savez(folder / failed_file(name), **{field.name: failed[field.name] for field in fields(FailedRows)})  # type: ignore[arg-type]
+        np.savez(folder / failed_file(name), **{field.name: failed[field.name] for field in fields(CircuitRows)})  # type: ignore[arg-type]
     return folder
 
 

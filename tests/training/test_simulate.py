@@ -184,6 +184,6 @@ def test_a_chunk_of_which_every_circuit_failed_reads_like_the_others(shards: lis
     path = tmp_path / "shard-000-round-00-chunk-000.parquet"
     (one, *_) = individuals(full, "lna")
     write_chunk(path, [replace(one, metrics={}, failure="oscillation")], "lna", 0, 0, {})
-    empty = pq.read_table(path)
-    assert [(i.failure, i.metrics) for i in individuals(empty, "lna")] == [("oscillation", {})]
-    assert empty.schema.remove_metadata() == full.schema.remove_metadata()
+    lost = pq.read_table(path)
+    assert [(i.failure, i.metrics) for i in individuals(lost, "lna")] == [("oscillation", {})]
+    assert lost.schema.remove_metadata() == full.schema.remove_metadata()
