@@ -1,10 +1,11 @@
 """The surrogate's predictions, corrected by what was simulated since.
 
-Gaussian process regression whose prior mean is the surrogate (Rasmussen and Williams, "Gaussian Processes for Machine
-Learning", 2006, section 2.7): the surrogate's error, in its own predicted deviations, is taken to be alike for circuits of one
-topology with near values, and a little alike for all circuits of one search. Within a topology the error has a rough part that
-fades slowly and a smooth one (Matern, 5/2) that fades fast; their shares and lengths are the likeliest for the errors that a
-surrogate of the recipe ``full`` makes on amplifiers of topologies that it has not seen.
+Student's t process whose prior mean is the surrogate (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006,
+section 2.7; Shah et al., "Student-t Processes as Alternatives to Gaussian Processes", 2014): the surrogate's error, in its own
+predicted deviations, is taken to be alike for circuits of one topology with near values (Matern, 5/2), and a little alike for
+all circuits of one search. How fast that fades and how large the errors are is learnt for each metric from the circuits at hand:
+a reflection turns within a few percent of a component's value, a supply current within tens of percent, and on classes with few
+training circuits the surrogate is surer than it should be.
 """
 
 from __future__ import annotations
@@ -53,23 +54,57 @@ class Feasibility:
         return np.log(np.maximum(chance, LEAST_CHANCE)).astype(np.float32)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """How alike the errors of two circuits are."""
+
+    length: float
+    """Length scale within a topology, in normalised values."""
+    common: float
+    """Correlation of errors between circuits of different topologies."""
+
+    def correlation(self, distance: NDArray[np.float64], same: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Of circuits at a distance that are of the same topology or not."""
+        reduced = np.sqrt(5.0) * distance / self.length
+        near = (1.0 + reduced + reduced**2 / 3.0) * np.exp(-reduced)
+        return self.common + (1.0 - self.common) * np.where(same, near, 0.0)
+
+
+KERNELS = tuple(
+    Kernel(length=length, common=common) for length in (0.15, 0.22, 0.32, 0.45, 0.65, 0.95) for common in (0.05, 0.2)
+)
+"""Those that are tried on each metric. Fitted one by one to candidates of 60 searches, lengths lay between 0.16 and 0.85."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """What the errors of some metrics say, when one kernel explains them best; S simulated circuits."""
+
+    kernel: Kernel
+    metrics: NDArray[np.intp]
+    """Which metrics, (k,)."""
+    precision: NDArray[np.float64]
+    """Inverse of the correlation of the simulated circuits' errors, (S, S)."""
+    errors: NDArray[np.float64]
+    """The same times these errors, (S, k)."""
+    scale: NDArray[np.float64]
+    """Expected size of the errors in predicted deviations, (k,)."""
+
+
 @dataclass
 class Posterior:
     """What is known of one specification's circuits; M device slots, n metrics."""
 
-    length: float = 4.0
-    """Distance in normalised values at which the rough part of errors within a topology is correlated by 1/e."""
-    smooth_length: float = 0.45
-    """Length scale of the smooth part."""
-    smooth: float = 0.5
-    """Share of the smooth part."""
-    common: float = 0.2
-    """Correlation of errors between circuits of different topologies."""
+    kernels: tuple[Kernel, ...] = KERNELS
+    """Of which each metric takes the likeliest."""
     noise: float = 0.001
     """Share of an error's variance that nearness does not explain."""
+    trust: float = 8.0
+    """Simulated circuits that the surrogate's own opinion of its deviations is worth."""
     _topologies: list[str] = field(default_factory=list)
     _values: list[Array] = field(default_factory=list)
     _errors: list[Array] = field(default_factory=list)
+    _fitted: list[_Fitted] = field(default_factory=list)
 
     def observe(self, topology: str, values: Array, mean: Array, deviation: Array, measured: Array) -> None:
         """Add a simulated circuit.
@@ -84,28 +119,51 @@ class Posterior:
         self._topologies.append(topology)
         self._values.append(values)
         self._errors.append(np.nan_to_num((measured - mean) / deviation))
+        self._fitted = []
 
     def correct(self, topologies: list[str], values: Array, mean: Array, deviation: Array) -> tuple[Array, Array]:
         """Corrected mean and deviation, (P, n) each, of candidates with values (P, M) and the surrogate's prediction (P, n)."""
         if not self._errors:
             return mean, deviation
-        known = self._correlation(self._topologies, np.stack(self._values))
-        known[np.diag_indices_from(known)] += self.noise
-        cross = self._correlation(topologies, values)  # (P, S)
-        weights = np.linalg.solve(known, cross.T).T
-        error = weights @ np.stack(self._errors)  # (P, n), in deviations
-        explained = np.clip((weights * cross).sum(axis=1, keepdims=True), 0.0, 1.0)
-        shrunk = deviation * np.sqrt(np.maximum(1.0 - explained, self.noise))
-        return (mean + deviation * error).astype(np.float32), shrunk.astype(np.float32)
+        self._fitted = self._fitted or self._fit()
+        distance, same = distances(values, np.stack(self._values)), alike(topologies, self._topologies)
+        error, share = np.empty(mean.shape), np.empty(mean.shape)  # both in the surrogate's deviations
+        for fitted in self._fitted:
+            cross = fitted.kernel.correlation(distance, same)  # (P, S)
+            explained = ((cross @ fitted.precision) * cross).sum(axis=1, keepdims=True)
+            error[:, fitted.metrics] = cross @ fitted.errors
+            share[:, fitted.metrics] = fitted.scale * np.sqrt(np.maximum(1.0 - explained, self.noise))
+        return (mean + deviation * error).astype(np.float32), (deviation * share).astype(np.float32)
 
-    def _correlation(self, topologies: list[str], values: Array) -> NDArray[np.float64]:
-        """Of the errors of circuits (P) with those of the simulated ones (S), (P, S)."""
-        distance = distances(values, np.stack(self._values))
-        reduced = np.sqrt(5.0) * distance / self.smooth_length
-        rough = np.exp(-distance / self.length)
-        smooth = (1.0 + reduced + reduced**2 / 3.0) * np.exp(-reduced)
-        near = (1.0 - self.smooth) * rough + self.smooth * smooth
-        return self.common + (1.0 - self.common) * np.where(alike(topologies, self._topologies), near, 0.0)
+    def _fit(self) -> list[_Fitted]:
+        """The likeliest kernel of each metric, with the errors' size integrated out."""
+        values, errors = np.stack(self._values), np.stack(self._errors).astype(np.float64)
+        distance, same = distances(values, values), alike(self._topologies, self._topologies)
+        precisions, squares, likelihoods = [], [], []
+        for kernel in self.kernels:
+            known = kernel.correlation(distance, same)
+            known[np.diag_indices_from(known)] += self.noise
+            precision = np.linalg.inv(known)
+            square = (errors * (precision @ errors)).sum(axis=0)  # (n,)
+            precisions.append(precision)
+            squares.append(square)
+            spread = np.linalg.slogdet(known).logabsdet
+            likelihoods.append(-0.5 * ((self.trust + len(errors)) * np.log(self.trust + square) + spread))
+        best = np.argmax(likelihoods, axis=0)  # (n,)
+        fitted = []
+        for place in np.unique(best):
+            metrics = np.flatnonzero(best == place)
+            scale = np.sqrt((self.trust + squares[place][metrics]) / (self.trust + len(errors)))
+            fitted.append(
+                _Fitted(
+                    kernel=self.kernels[place],
+                    metrics=metrics,
+                    precision=precisions[place],
+                    errors=precisions[place] @ errors[:, metrics],
+                    scale=scale,
+                )
+            )
+        return fitted
 
 
 def alike(topologies: list[str], others: list[str]) -> NDArray[np.bool_]:
