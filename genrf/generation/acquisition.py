@@ -264,7 +264,7 @@ class _ErrorKernel(gpytorch.kernels.Kernel):
     def __init__(self, columns: _Columns) -> None:
         super().__init__(
             active_dims=(0, *columns.values, columns.deviation),
-            # Half of all lengths within a factor of 2 of that which `Posterior` takes.
+            # Half of all lengths within a factor of 2 of where it starts.
             lengthscale_prior=LogNormalPrior(math.log(2.0), 1.0),
         )
         self.lengthscale = 2.0
