@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 COMMON = 0.2
-"""Correlation of errors between circuits of different topologies, as in `genrf.generation.posterior`."""
+"""Correlation of errors between circuits of different topologies, as the wider one of `genrf.generation.posterior`."""
 NOISE = 1e-3
 """Share of an error's variance that nearness does not explain; SPICE itself has no noise."""
 LEAST_DEVIATION = 0.05
