@@ -114,12 +114,15 @@ def held_against(ours: Array, theirs: Array, calls: int, index: NDArray[np.int64
     Returns:
         ``difference`` of success, with its paired interval; ``clear`` if ours is above by more than both intervals; and
         ``calls_to_match``: the calls at which the other method reaches our success at 1, 8, ... calls, with an interval,
-        each null where it does not within its limit.
+        each null where it does not within its limit, and all of them where ours is 0: to reach nothing is no match.
     """
     met, other = ours <= calls, np.isfinite(theirs)
     mine, its = met[index].mean(axis=1), other[index].mean(axis=1)
-    matches = {}
+    matches: dict[str, list[float | None]] = {}
     for k in (k for k in SUCCESS_AT if k <= calls):
+        if not (ours <= k).any():
+            matches[str(k)] = [None, None, None]
+            continue
         reached = float(calls_to_reach(theirs, (ours <= k).mean()))
         again = calls_to_reach(theirs[index], (ours <= k)[index].mean(axis=1))
         low, high = (np.quantile(again, p / 100, method="inverted_cdf") for p in PERCENTILES)

@@ -202,7 +202,8 @@ def test_methods_are_compared_on_the_same_resampled_specifications() -> None:
     same = held_against(theirs, theirs, 64, index)
     assert same["difference_interval"] == [0.0, 0.0]
     assert not same["clear"]
-    assert same["calls_to_match"] == {"1": [1.0] * 3, "8": [1.0] * 3, "16": [1.0] * 3, "64": [50.0] * 3}
+    none = [None] * 3  # that the method itself meets nothing within so few calls is nothing to match
+    assert same["calls_to_match"] == {"1": none, "8": none, "16": none, "64": [50.0] * 3}
 
 
 def test_a_result_has_a_line_an_entry_and_a_picture_a_class(tmp_path: Path) -> None:
