@@ -2,8 +2,8 @@
 
 Every metric has one Gaussian process a topology, independent of each other but for a small common part, over normalised device
 values. The surrogate's prediction m(x) is its prior mean and the surrogate's own deviation d(x) scales its covariance, as in
-`genrf.generation.posterior`, here with length and size fitted to what was simulated (Rasmussen and Williams, "Gaussian
-Processes for Machine Learning", 2006, section 2.7):
+`genrf.generation.posterior`, here with length and size at the maximum of their posterior density instead of chosen from a few
+and integrated out (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section 2.7):
 
     k(x, x') = a d(x) d(x') (c + (1 - c) [same topology] (1 + r) exp(-r)),  r = sqrt(3) |x - x'| / l
 
@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 COMMON = 0.2
-"""Correlation of errors between circuits of different topologies, as the wider one of `genrf.generation.posterior`."""
+"""Correlation of errors between circuits of different topologies."""
 NOISE = 1e-3
 """Share of an error's variance that nearness does not explain; SPICE itself has no noise."""
 LEAST_DEVIATION = 0.05

@@ -19,8 +19,8 @@ def corrected(posterior: Posterior, topology: str, values: np.ndarray) -> tuple[
     return mean[0], deviation[0]
 
 
-def of_length(length: float, *, common: float = 0.0, trust: float = SURE) -> Posterior:
-    return Posterior(kernels=(Kernel(length=length, common=common),), noise=1e-6, trust=trust)
+def of_length(length: float, *, common: float = 0.0) -> Posterior:
+    return Posterior(kernels=(Kernel(length=length, common=common),), noise=1e-6, trust=SURE)
 
 
 @pytest.fixture
