@@ -78,6 +78,20 @@ def simulate(
 
 
 @app.command()
+def recall(
+    bundle: Annotated[Path, typer.Option(help="Bundle with precedents, such as genrf/pretrained.")],
+    shard: Annotated[int, typer.Option(help="Number of the rows' shard; unused in the dataset so far.")],
+    output: Annotated[Path, typer.Option(help="Dataset folder to write into.")] = DATA,
+    recipe: Recipe = DEFAULT_RECIPE,
+) -> None:
+    """Write a bundle's precedents as rows, for `simulate --earlier` and for training on from its weights."""
+    from genrf.generation.bundle import Bundle
+    from training.recall import recall as write
+
+    _print(lambda: write(load_config(DEFAULT_PATH, recipe), Bundle.load(bundle), shard, output))
+
+
+@app.command()
 def weak_spots(
     bundle: Annotated[Path, typer.Option(help="Bundle of the generator that is to be improved.")],
     prepared: Annotated[Path, typer.Option(help="Prepared data, from whose training rows the targets come.")],
