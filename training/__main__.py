@@ -88,7 +88,7 @@ def recall(
     from genrf.generation.bundle import Bundle
     from training.recall import recall as write
 
-    _print(lambda: write(load_config(DEFAULT_PATH, recipe), Bundle.load(bundle), shard, output))
+    _print(lambda: write(load_config(DEFAULT_PATH, recipe), Bundle.load(bundle).folder, shard, output))
 
 
 @app.command()

@@ -17,7 +17,6 @@ from genrf.circuit.normalise import denormalise
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
 from genrf.errors import InvalidInputError
-from genrf.generation.bundle import Bundle
 from genrf.generation.precedents import Precedents, precedents_in
 from genrf.spec import Conditions
 from genrf.technology.base import Technology
@@ -27,11 +26,12 @@ from training.progress import progress_bar
 from training.simulate import ROWS_PER_SHARD, stamp, write_chunk
 
 
-def recall(config: Config, bundle: Bundle, shard: int, output: Path) -> dict[str, Any]:
-    """Write a bundle's precedents as the rows of a shard; chunks already there are kept.
+def recall(config: Config, folder: Path, shard: int, output: Path) -> dict[str, Any]:
+    """Write precedents as the rows of a shard; chunks already there are kept.
 
     Args:
         config: says which classes, which process and how many rows a file.
+        folder: of a bundle, with its precedents and their normalisation.
         shard: number of the rows' shard, unused in the dataset so far.
         output: dataset folder to write into.
 
@@ -39,17 +39,18 @@ def recall(config: Config, bundle: Bundle, shard: int, output: Path) -> dict[str
         How many rows each class has.
 
     Raises:
-        InvalidInputError: if the bundle has no precedents of a class.
+        InvalidInputError: if there are no precedents of a class.
+        CheckpointError: if a file is damaged or there is no normalisation.
     """
     process = technology.get(config.technology)
     made_with = stamp(process, (config.seed, shard))
-    source = precedents_in(bundle.folder)
+    conditioning, source = Conditioning.load(folder), precedents_in(folder)
     report: dict[str, Any] = {}
     with progress_bar() as progress:
         for name in config.classes:
             known = source(name)
             if known is None or len(known) == 0:
-                raise InvalidInputError(f"{bundle.folder}: no precedents of class {name}; choose another bundle")
+                raise InvalidInputError(f"{folder}: no precedents of class {name}; choose another bundle")
             report[name] = len(known)
             (output / name).mkdir(parents=True, exist_ok=True)
             task = progress.add_task(f"{name} precedents", total=len(known))
@@ -58,7 +59,7 @@ def recall(config: Config, bundle: Bundle, shard: int, output: Path) -> dict[str
                 own = np.arange(start, min(start + config.data.chunk, len(known)))
                 if not path.exists():
                     first_row = shard * ROWS_PER_SHARD + start
-                    rows = individuals(known.take(own), name, bundle.conditioning, process, first_row)
+                    rows = individuals(known.take(own), name, conditioning, process, first_row)
                     write_chunk(path, rows, name, 0, shard, made_with)
                 progress.advance(task, len(own))
     return report
