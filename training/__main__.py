@@ -26,7 +26,8 @@ from training.tracking import PIPELINE_RUN
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
 InitialiseFrom = Annotated[
-    Path | None, typer.Option(help="Checkpoint, or a folder with one, whose weights training starts from.")
+    Path | None,
+    typer.Option(help="Checkpoint, or the folder of one or of a bundle, whose weights training starts from."),
 ]
 Overrides = Annotated[str, typer.Option(help='JSON of values laid over the recipe, such as {"data.rounds": 2}.')]
 

@@ -27,6 +27,8 @@ from genrf.generation.precedents import file_name
 from training.config import Config
 from training.dataset import PreparedData
 from training.models.base import BaseCircuitModel
+from training.models.sizing_diffusion import SizingDiffusion
+from training.models.topology_gan import TopologyGAN
 from training.onnx_files import strip
 from training.torch_backend import TorchBackend
 
@@ -113,24 +115,19 @@ def export_onnx(
 
 def exported_models(backend: TorchBackend) -> tuple[Exported, ...]:
     """The three models that generation needs."""
-    return (
-        Exported(
-            TOPOLOGY_GENERATOR,
-            backend.topology_gan,
-            ("specification", "latent"),
-            ("kind_logits", "net_logits"),
-            discrete=True,
-        ),
-        Exported(
-            SIZING_DENOISER,
-            backend.sizing_diffusion,
-            ("noisy_values", "sigma", "kinds", "nets", "specification"),
-            ("denoised",),
-        ),
-        Exported(
-            SURROGATE, backend.surrogate, ("values", "kinds", "nets", "conditions"), ("mean", "log_variance", "works")
-        ),
-    )
+    return exported(backend.topology_gan), exported(backend.sizing_diffusion), exported(backend.surrogate)
+
+
+def exported(model: BaseCircuitModel) -> Exported:
+    """A model with the name and the interface that `genrf.generation.backend` knows it by."""
+    if isinstance(model, TopologyGAN):
+        inputs, outputs = ("specification", "latent"), ("kind_logits", "net_logits")
+        return Exported(TOPOLOGY_GENERATOR, model, inputs, outputs, discrete=True)
+    if isinstance(model, SizingDiffusion):
+        return Exported(
+            SIZING_DENOISER, model, ("noisy_values", "sigma", "kinds", "nets", "specification"), ("denoised",)
+        )
+    return Exported(SURROGATE, model, ("values", "kinds", "nets", "conditions"), ("mean", "log_variance", "works"))
 
 
 def model_inputs(item: Exported, backend: TorchBackend, data: PreparedData, batch: int, seed: int) -> dict[str, Tensor]:

@@ -160,6 +160,8 @@ def _dynamic(path: Path, target: Path, batches: list[Inputs]) -> None:
         op_types_to_quantize=["MatMul", "Gemm"],
         per_channel=True,
         weight_type=QuantType.QInt8,
+        # Processors without VNNI add two products in 16 bits, which full-range weights can overflow.
+        reduce_range=True,
         extra_options={"EnableSubgraph": True},
     )
 

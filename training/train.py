@@ -12,7 +12,7 @@ from genrf.conditioning import FILE as NORMALISATION
 from genrf.conditioning import Conditioning
 from genrf.errors import CheckpointError
 from genrf.files import write_json
-from genrf.generation.bundle import sha256
+from genrf.generation.bundle import MANIFEST, sha256
 from genrf.generation.sampler import SamplerSettings
 from training.config import Config, TrainingConfig, TransformerConfig
 from training.dataset import PreparedData, TrainingBatches, ValidationBatches
@@ -50,8 +50,8 @@ def train_topology_gan(
     Args:
         prepared: folder written by `training.prepare.prepare_data`.
         output: folder to write; a killed training goes on there.
-        initialise_from: checkpoint of a model of the same configuration, or the folder of one, whose weights training
-            starts from, such as the champion's; none for random weights.
+        initialise_from: checkpoint of a model of the same configuration, or the folder of one or of a bundle, whose weights
+            training starts from, such as the champion's; none for random weights.
     """
     training = topology_gan_training(config, prepared)
     return _fit(training, config, "topology_gan", prepared, output, initialise_from, "training the topology GAN")
@@ -224,7 +224,7 @@ def dataset_identity(prepared: Path) -> str:
 
 
 def _initialise(model: BaseCircuitModel, source: Path | None, output: Path) -> str:
-    """Start from the weights of a checkpoint; returns what identifies them.
+    """Start from the weights of a checkpoint or of a bundle; returns what identifies them.
 
     Raises:
         CheckpointError: if it is missing, damaged or of another class, version or configuration.
@@ -233,6 +233,10 @@ def _initialise(model: BaseCircuitModel, source: Path | None, output: Path) -> s
 
     if source is None:
         return ""
+    if (source / MANIFEST).is_file():
+        from training.restore import restore
+
+        return restore(model, source)
     path = source / MODEL if source.is_dir() else source
     if path.resolve().parent == output.resolve():
         raise CheckpointError(f"{path}: in the folder that is written; copy it elsewhere to start from it")

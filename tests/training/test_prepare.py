@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,15 @@ from genrf.generation.candidates import slots
 from genrf.generation.precedents import precedents_in
 from genrf.spec import Conditions
 from training.config import Config, per_class
-from training.prepare import SPLITS, Rows, at_own_frequency, failed_file, prepare_data
+from training.prepare import (
+    DOMINANCE_BAND_DECADES,
+    SPLITS,
+    Rows,
+    at_own_frequency,
+    dominators,
+    failed_file,
+    prepare_data,
+)
 from training.specifications import SPECIFICATIONS_FILE, read_specifications
 
 
@@ -89,6 +97,54 @@ def test_useful_rows_weigh_most(splits: dict[str, Rows]) -> None:
     assert (~rows.useful).any()
     assert (rows.weight[rows.useful] == 1.0).all()
     assert (rows.weight[~rows.useful] < 1.0).all()
+
+
+def test_the_precedents_kept_are_those_that_fewest_circuits_surpass(
+    splits: dict[str, Rows], prepared: Path, config: Config, shards: list[Path], tmp_path: Path
+) -> None:
+    train = splits["train"]
+    useful = train.take(train.useful)
+    counts = dominators(useful, Conditioning.load(prepared), "lna")
+    best = np.count_nonzero(counts == 0)
+    assert 0 < best < len(useful)
+    fewer = replace(config, preparation=replace(config.preparation, precedents=int(best)))
+    prepare_data(fewer, shards, tmp_path)
+    kept = precedents_in(tmp_path)("lna")
+    assert kept is not None
+    values = useful.values[counts == 0].astype(np.float16)
+    assert sorted(map(bytes, kept.values)) == sorted(map(bytes, values))
+
+
+def test_a_circuit_is_surpassed_by_those_of_its_conditions_alone(splits: dict[str, Rows], prepared: Path) -> None:
+    conditioning = Conditioning.load(prepared)
+    row = splits["train"].take(np.flatnonzero(splits["train"].useful)[:1])
+    names = classes.get("lna").specification_metrics
+    gain, noise = (conditioning.metrics.index(name) for name in ("gain_db", "nf_db"))
+    assert {"gain_db", "nf_db"} <= set(names)
+
+    def like(gain_more: float, noise_more: float, frequency: float = 1.0, supply_more: float = 0.0) -> Rows:
+        metrics, conditions = row.metrics.copy(), row.conditions.copy()
+        metrics[:, gain] += gain_more
+        metrics[:, noise] += noise_more
+        # The middle of the band, so that a step within it stays there.
+        column = conditioning.frequency_column
+        conditions[:, column] = DOMINANCE_BAND_DECADES * (
+            np.floor(conditions[:, column] / DOMINANCE_BAND_DECADES) + 0.5
+        )
+        conditions[:, column] += np.log10(frequency)
+        conditions[:, column + 1] += supply_more
+        return replace(row, metrics=metrics, conditions=conditions)
+
+    rows = [
+        like(0.0, 0.0),
+        like(0.5, 0.0),
+        like(0.5, -0.5, frequency=1.02),
+        like(0.5, 0.5),
+        like(1.0, -1.0, frequency=1.3),
+        like(1.0, -1.0, supply_more=0.3),
+    ]
+    together = Rows(**{field.name: np.concatenate([getattr(r, field.name) for r in rows]) for field in fields(Rows)})
+    assert dominators(together, conditioning, "lna").tolist() == [2, 1, 0, 2, 0, 0]
 
 
 def test_precedents_are_useful_training_circuits(splits: dict[str, Rows], prepared: Path, config: Config) -> None:

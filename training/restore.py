@@ -1,0 +1,121 @@
+"""Weights of a bundle back in PyTorch, so that training goes on from models of which no checkpoint is left.
+
+The exporter renames and transposes most matrices. Which of a file's tensors is which of a model's parameters is read off a twin:
+a model of the same configuration whose parameters are random, and so all different, exported the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genrf.circuit.tokens import KIND_TOKENS
+from genrf.errors import CheckpointError
+from genrf.generation.bundle import Bundle
+from training.export_onnx import EXAMPLE_BATCH, Exported, exported, relative_error, run_onnx, to_onnx
+from training.models.base import BaseCircuitModel
+from training.models.topology_gan import TopologyGAN
+
+TOLERANCE = 2e-3
+"""Relative error of the restored model against the file; half precision leaves 5e-4."""
+_SLOTS = 9
+"""Of the circuits that the models are compared on."""
+
+
+def restore(model: BaseCircuitModel, folder: Path) -> str:
+    """Give a model the weights that a bundle has for its kind.
+
+    Returns:
+        The bundle's identity.
+
+    Raises:
+        CheckpointError: if the bundle is damaged, or has no such model, one of another version or configuration, one in int8,
+            or only a part of it, as of the GAN.
+    """
+    bundle = Bundle.load(folder)
+    if isinstance(model, TopologyGAN):
+        raise CheckpointError(
+            f"{folder}: has the GAN's generator without the critics that train it; start from a checkpoint or from nothing"
+        )
+    item = exported(model)
+    entry = bundle.models[item.name]
+    _check_same(model, entry, folder)
+    stored = _tensors(Path(bundle.path(item.name)))
+    with tempfile.TemporaryDirectory(prefix="genrf-twin-") as work, torch.random.fork_rng(devices=[]):
+        twin = type(model)(model.config).eval().requires_grad_(False)
+        for parameter in twin.parameters():
+            parameter.normal_()
+        path = Path(work) / "twin.onnx"
+        to_onnx(exported(twin), _example(item, EXAMPLE_BATCH), path)
+        places = _places(_tensors(path))
+    weights = model.state_dict()
+    for name, parameter in twin.named_parameters():
+        tensor, transposed = places.get(parameter.numpy().tobytes(), ("", False))
+        if tensor not in stored:
+            raise CheckpointError(
+                f"{folder}: {item.name} has no {name} that could be read back, as in int8; start from a bundle in fp32 or fp16"
+            )
+        value = stored[tensor].T if transposed else stored[tensor]
+        weights[name] = torch.from_numpy(value.astype(np.float32).reshape(tuple(parameter.shape)).copy())
+    twin.load_state_dict(weights)
+    inputs = _example(item, 2 * EXAMPLE_BATCH)
+    error = relative_error(exported(twin), inputs, run_onnx(Path(bundle.path(item.name)), inputs))
+    # "not <=" so that NaN fails too.
+    if not error <= TOLERANCE:
+        raise CheckpointError(f"{folder}: {item.name} read back differs by {error:.2g}, more than {TOLERANCE:g}")
+    model.load_state_dict(weights)
+    return bundle.identity
+
+
+def _check_same(model: BaseCircuitModel, entry: dict[str, Any], folder: Path) -> None:
+    own = {"class": type(model).__name__, "version": model.version, **json.loads(json.dumps(asdict(model.config)))}
+    theirs = {"class": entry["class"], "version": entry["version"], **entry["config"]}
+    for key in own.keys() | theirs.keys():
+        if own.get(key) != theirs.get(key):
+            raise CheckpointError(
+                f"{folder}: {own['class']}: {key} is {theirs.get(key)}, expected {own.get(key)}; "
+                "choose another bundle or the recipe that it was trained with"
+            )
+
+
+def _tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """What a file stores, by name."""
+    import onnx
+
+    return {item.name: onnx.numpy_helper.to_array(item) for item in onnx.load(path).graph.initializer}
+
+
+def _places(tensors: dict[str, NDArray[Any]]) -> dict[bytes, tuple[str, bool]]:
+    """Content -> the tensor that has it, and whether transposed."""
+    places = {}
+    for name, tensor in tensors.items():
+        places[tensor.tobytes()] = (name, False)
+        if tensor.ndim == 2:
+            places[np.ascontiguousarray(tensor.T).tobytes()] = (name, True)
+    return places
+
+
+def _example(item: Exported, rows: int) -> dict[str, Tensor]:
+    """Inputs of a model: circuits without meaning, since only what becomes of them is compared."""
+    generator = torch.Generator().manual_seed(rows)
+    inputs = {}
+    for name in item.inputs:
+        if name == "kinds":
+            inputs[name] = torch.randint(1, max(KIND_TOKENS.values()) + 1, (rows, _SLOTS), generator=generator)
+        elif name == "nets":
+            inputs[name] = torch.randint(0, _SLOTS, (rows, _SLOTS, 3), generator=generator)
+        elif name == "sigma":
+            inputs[name] = torch.rand(rows, generator=generator) + 0.1
+        elif name in ("conditions", "specification"):
+            inputs[name] = torch.randn(rows, getattr(item.model.config, f"{name}_size"), generator=generator)
+        else:
+            inputs[name] = torch.randn(rows, _SLOTS, generator=generator)
+    return inputs
