@@ -54,6 +54,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     }
     with torch.no_grad():
         models["sizing_diffusion"].head.weight.normal_(std=0.3)
+        # Equal weights, such as those that normalisation starts with, would be one tensor of an exported file.
+        for parameter in (parameter for model in models.values() for parameter in model.parameters()):
+            parameter.add_(0.02 * torch.randn_like(parameter))
     for name, model in models.items():
         model.save_checkpoint(folder / name / "model.pt")
     sampler = SamplerSettings(steps=6, conditions_size=names.conditions_size)
