@@ -95,6 +95,13 @@ class Conditioning:
         one_hot = [np.full(own[0].shape, float(circuit_class == name)) for name in self.classes]
         return np.stack([*one_hot, *own], axis=-1).astype(np.float32)
 
+    def decode_condition_rows(self, conditions: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+        """Frequency, supply, source and load (...) in their own units, of conditions vectors (..., C)."""
+        frequency, supply, source, load = np.moveaxis(
+            conditions[..., self.frequency_column :].astype(np.float64), -1, 0
+        )
+        return 10e9 * 10.0**frequency, supply + 2.0, 50.0 * np.exp(source), 50.0 * np.exp(load)
+
     def encode_specification(self, spec: DesignSpec) -> NDArray[np.float32]:
         """Specification vector, (D,)."""
         bounds = np.zeros((len(self.metrics), BOUND_FEATURES), dtype=np.float32)
@@ -110,6 +117,15 @@ class Conditioning:
         position, index = self.classes.index(circuit_class), self.metrics.index(metric)
         scaled = classes.get(circuit_class).metrics[metric].normalise(value)
         return float(np.clip((scaled - self.mean[position][index]) / self.deviation[position][index], -CLIP, CLIP))
+
+    def in_own_units(self, circuit_class: str, metric: str, standardised: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Values of a metric from standardised ones: the inverse of `standardise`, but for what that clipped."""
+        position, index = self.classes.index(circuit_class), self.metrics.index(metric)
+        scaled = standardised.astype(np.float64) * self.deviation[position][index] + self.mean[position][index]
+        values: NDArray[np.float64] = (
+            10.0**scaled if classes.get(circuit_class).metrics[metric].scale == "log" else scaled
+        )
+        return values
 
     def encode_metrics(self, circuit_class: str, metrics: Mapping[str, float]) -> NDArray[np.float32]:
         """Standardised metrics, (n_metrics,); NaN for metrics that the class does not have."""

@@ -32,6 +32,7 @@ from genrf.generation.precedents import Precedents
 from genrf.metrics import Metric
 from genrf.spec import RELATIVE_TO
 from training.config import Config, per_class
+from training.dominance import dominators
 from training.simulate import CONDITION_PREFIX
 from training.specifications import SPECIFICATIONS_FILE, held_out_specifications, write_specifications
 
@@ -39,8 +40,6 @@ SPLITS = ("train", "validation", "test")
 WEIGHT_DECAY_PER_SHORTFALL = 5.0
 """Rows that miss usefulness by 2 dB are drawn 1/e as often as useful ones when the sizing model trains."""
 WEIGHT_FLOOR = 0.02
-DOMINANCE_BAND_DECADES = 1.0 / 30.0
-"""Circuits within 8 % in frequency are held against each other: further off, the lower one is better for its frequency alone."""
 FILE_NAME = re.compile(r"shard-\d+-round-\d+-chunk-\d+\.parquet")
 """Of the files of simulated rows."""
 RowsT = TypeVar("RowsT", bound="CircuitRows")
@@ -202,25 +201,6 @@ def _save_precedents(config: Config, train: Rows, conditioning: Conditioning, ou
             conditions=rows.conditions,
         )
         precedents.save(output, name)
-
-
-def dominators(rows: Rows, conditioning: Conditioning, circuit_class: str) -> NDArray[np.int64]:
-    """How many of the others, under about the same conditions, are as good as each circuit in every specification metric and
-    better in one, (N,)."""
-    metrics = classes.get(circuit_class).metrics
-    names = classes.get(circuit_class).specification_metrics
-    signs = np.array([1.0 if metrics[name].better == "higher" else -1.0 for name in names], dtype=np.float32)
-    goodness = rows.metrics[:, [conditioning.metrics.index(name) for name in names]] * signs  # (N, k)
-    column = conditioning.frequency_column
-    band = np.floor(rows.conditions[:, column] / DOMINANCE_BAND_DECADES)
-    _, group = np.unique(np.column_stack([band, rows.conditions[:, column + 1 :]]), axis=0, return_inverse=True)
-    counts = np.zeros(len(rows), dtype=np.int64)
-    for members in np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1]):
-        rivals = goodness[members]
-        for index in members:
-            own = goodness[index]
-            counts[index] = ((rivals >= own).all(axis=1) & (rivals > own).any(axis=1)).sum()
-    return counts
 
 
 def _class_report(rows: Rows, assignment: NDArray[np.str_], circuit_class: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from genrf.technology.base import Technology
 from training.config import Config
 from training.evolution import Individual
 from training.progress import progress_bar
-from training.simulate import ROWS_PER_SHARD, stamp, write_chunk
+from training.simulate import ROWS_PER_SHARD, chunk_file, stamp, write_chunk
 
 
 def recall(config: Config, folder: Path, shard: int, output: Path) -> dict[str, Any]:
@@ -55,38 +55,36 @@ def recall(config: Config, folder: Path, shard: int, output: Path) -> dict[str, 
             (output / name).mkdir(parents=True, exist_ok=True)
             task = progress.add_task(f"{name} precedents", total=len(known))
             for chunk, start in enumerate(range(0, len(known), config.data.chunk)):
-                path = output / name / f"shard-{shard:03d}-round-00-chunk-{chunk:03d}.parquet"
+                path = output / name / chunk_file(shard, 0, chunk)
                 own = np.arange(start, min(start + config.data.chunk, len(known)))
                 if not path.exists():
                     first_row = shard * ROWS_PER_SHARD + start
-                    rows = individuals(known.take(own), name, conditioning, process, first_row)
+                    rows = simulated_before(known.take(own), name, conditioning, process, first_row)
                     write_chunk(path, rows, name, 0, shard, made_with)
                 progress.advance(task, len(own))
     return report
 
 
-def individuals(
+def simulated_before(
     known: Precedents, circuit_class: str, conditioning: Conditioning, process: Technology, first_row: int
 ) -> list[Individual]:
     """Precedents as simulated circuits without parents, numbered from ``first_row``."""
     definition = classes.get(circuit_class)
-    position = conditioning.classes.index(circuit_class)
-    log_frequency, supply, log_source, log_load = known.conditions[:, -4:].T.astype(np.float64)
-    frequency = 10e9 * 10.0**log_frequency
+    frequency, supply, source, load = conditioning.decode_condition_rows(known.conditions)
     values = denormalise(known.kinds, known.values, frequency, process)
-    scaled = known.metrics.astype(np.float64) * conditioning.deviation[position] + conditioning.mean[position]  # (N, n)
+    measured = {
+        name: conditioning.in_own_units(circuit_class, name, known.metrics[:, conditioning.metrics.index(name)])
+        for name in definition.label_metrics
+    }
     rows = []
     for index, topology in enumerate(known.topologies(circuit_class)):
         conditions = Conditions(
             frequency_hz=float(frequency[index]),
-            supply_v=round(float(supply[index]) + 2.0, 6),
-            source_ohm=round(50.0 * float(np.exp(log_source[index])), 4),
-            load_ohm=round(50.0 * float(np.exp(log_load[index])), 4),
+            supply_v=round(float(supply[index]), 6),
+            source_ohm=round(float(source[index]), 4),
+            load_ohm=round(float(load[index]), 4),
         )
-        metrics = {}
-        for metric in definition.label_metrics:
-            value = float(scaled[index, conditioning.metrics.index(metric)])
-            metrics[metric] = 10.0**value if definition.metrics[metric].scale == "log" else value
+        metrics = {name: float(column[index]) for name, column in measured.items()}
         if definition.own_frequency is not None:
             metrics[definition.own_frequency.metric] = conditions.frequency_hz
             metrics[definition.own_frequency.error_percent] = 0.0

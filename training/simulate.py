@@ -123,7 +123,7 @@ class _Island:
             born: list[Individual] = []
             for chunk, start in enumerate(range(0, self._circuits, self._data.chunk)):
                 count = min(self._data.chunk, self._circuits - start)
-                path = self._folder / f"shard-{self._shard:03d}-round-{number:02d}-chunk-{chunk:03d}.parquet"
+                path = self._folder / chunk_file(self._shard, number, chunk)
                 if not path.exists():
                     self._simulate_chunk(path, number, chunk, start, count, breeder, progress, task)
                 table = pq.read_table(path)
@@ -193,6 +193,11 @@ class _Island:
     def _rng(self, number: int, chunk: int) -> np.random.Generator:
         # A chunk of -1 is the round's own stream, from which parents are picked.
         return np.random.default_rng((*self._seed, number, chunk + 1))
+
+
+def chunk_file(shard: int, number: int, chunk: int) -> str:
+    """The file of a chunk of a round."""
+    return f"shard-{shard:03d}-round-{number:02d}-chunk-{chunk:03d}.parquet"
 
 
 def stamp(process: Technology, seed: Sequence[int]) -> dict[str, str]:

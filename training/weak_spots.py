@@ -26,7 +26,7 @@ from training.config import Config
 from training.evolution import Individual
 from training.prepare import Rows
 from training.progress import progress_bar
-from training.simulate import ROWS_PER_SHARD, stamp, write_chunk
+from training.simulate import ROWS_PER_SHARD, chunk_file, stamp, write_chunk
 from training.specifications import FRONTIER_WINDOW, specification_of
 
 HARDEST = 0.15
@@ -71,7 +71,7 @@ def simulate_weak_spots(
             (output / name).mkdir(parents=True, exist_ok=True)
             task = progress.add_task(f"{name} targets", total=targets)
             for chunk in range(math.ceil(targets / TARGETS_PER_FILE)):
-                path = output / name / f"shard-{shard:03d}-round-{config.data.rounds:02d}-chunk-{chunk:03d}.parquet"
+                path = output / name / chunk_file(shard, config.data.rounds, chunk)
                 if path.exists():
                     continue
                 first = chunk * TARGETS_PER_FILE

@@ -20,15 +20,8 @@ from genrf.generation.candidates import slots
 from genrf.generation.precedents import precedents_in
 from genrf.spec import Conditions
 from training.config import Config, per_class
-from training.prepare import (
-    DOMINANCE_BAND_DECADES,
-    SPLITS,
-    Rows,
-    at_own_frequency,
-    dominators,
-    failed_file,
-    prepare_data,
-)
+from training.dominance import DOMINANCE_BAND_DECADES, dominators
+from training.prepare import SPLITS, Rows, at_own_frequency, failed_file, prepare_data
 from training.specifications import SPECIFICATIONS_FILE, read_specifications
 
 
