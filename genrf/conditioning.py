@@ -27,7 +27,7 @@ FILE = "normalisation.json"
 FORMAT = 2
 CLIP = 5.0
 """Standardised metrics are held within this many standard deviations, so that one odd row cannot dominate a loss."""
-LEAST_DEVIATION = 0.02
+LEAST_DEVIATION = 0.002
 """Predictions are taken to be no surer than this, in standard deviations of the training data."""
 BOUND_FEATURES = 4
 """Numbers that describe one metric's bounds in a specification vector."""

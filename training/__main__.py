@@ -69,13 +69,20 @@ def simulate(
     shard: Annotated[int, typer.Option(help="Number of the island; unused in the dataset so far.")],
     output: Annotated[Path, typer.Option(help="Dataset folder to write into.")] = DATA,
     earlier: Annotated[Path | None, typer.Option(help="Dataset whose best circuits the island starts from.")] = None,
+    training_only: Annotated[
+        bool, typer.Option(help="Simulate no held-out topology; the test set stays as it is.")
+    ] = False,
     recipe: Recipe = DEFAULT_RECIPE,
     overrides: Overrides = "{}",
 ) -> None:
     """Simulate one island; a dataset grows by further ones."""
     from training.simulate import simulate_shard
 
-    _print(lambda: simulate_shard(load_config(DEFAULT_PATH, recipe, read_overrides(overrides)), shard, output, earlier))
+    def run() -> dict[str, Any]:
+        config = load_config(DEFAULT_PATH, recipe, read_overrides(overrides))
+        return simulate_shard(config, shard, output, earlier, training_only=training_only)
+
+    _print(run)
 
 
 @app.command()

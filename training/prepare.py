@@ -35,6 +35,7 @@ from training.config import Config, per_class
 from training.dominance import dominators
 from training.simulate import CONDITION_PREFIX
 from training.specifications import SPECIFICATIONS_FILE, held_out_specifications, write_specifications
+from training.split import split_of
 
 SPLITS = ("train", "validation", "test")
 WEIGHT_DECAY_PER_SHORTFALL = 5.0
@@ -240,23 +241,16 @@ def _read(shards: Sequence[Path], circuit_class: str) -> pa.Table:
 
 def _split(table: pa.Table, config: Config) -> NDArray[np.str_]:
     """Split of each row: train, validation, test, or aside for what descends from a test row."""
-    shares = {
-        fingerprint: int(hashlib.sha256(f"{config.seed}:{fingerprint}".encode()).hexdigest()[:8], 16) / 2**32
-        for fingerprint in table["fingerprint"].unique().to_pylist()
-    }
-    share = np.array([shares[fingerprint] for fingerprint in table["fingerprint"].to_pylist()])
-    test = share < config.preparation.test_share
-    validation = ~test & (share < config.preparation.test_share + config.preparation.validation_share)
+    splits = {fingerprint: split_of(fingerprint, config) for fingerprint in table["fingerprint"].unique().to_pylist()}
+    split = np.array([splits[fingerprint] for fingerprint in table["fingerprint"].to_pylist()], dtype="<U10")
+    test = split == "test"
     position = {row: index for index, row in enumerate(table["row"].to_pylist())}
     tainted = test.copy()
     for index, parents in enumerate(table["parents"].to_pylist()):
         # Rows are in order of birth, so a parent's state is known before its children's.
         if not tainted[index] and any(tainted[position[parent]] for parent in parents):
             tainted[index] = True
-    split = np.full(len(share), "train", dtype="<U10")
-    split[validation] = "validation"
-    split[tainted] = "aside"
-    split[test] = "test"
+    split[tainted & ~test] = "aside"
     return split
 
 

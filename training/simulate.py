@@ -34,6 +34,7 @@ from genrf.technology.base import Technology
 from training.config import Config, per_class
 from training.evolution import Breeder, Candidate, Individual, SearchSpace, random_candidate
 from training.progress import progress_bar
+from training.split import split_of
 
 CONDITION_PREFIX = "condition_"
 """Of the columns that say what a row was simulated under: an oscillator is asked for one ``frequency_hz`` and has another."""
@@ -41,7 +42,9 @@ ROWS_PER_SHARD = 1_000_000_000
 """Row numbers of shard s start at s times this."""
 
 
-def simulate_shard(config: Config, shard: int, output: Path, earlier: Path | None = None) -> dict[str, Any]:
+def simulate_shard(
+    config: Config, shard: int, output: Path, earlier: Path | None = None, *, training_only: bool = False
+) -> dict[str, Any]:
     """Simulate one island of every circuit class of the configuration.
 
     Args:
@@ -49,6 +52,7 @@ def simulate_shard(config: Config, shard: int, output: Path, earlier: Path | Non
         output: folder to write into; chunks already there are kept.
         earlier: dataset whose useful circuits the first round breeds from; its rows must stay part of the dataset, since
             rows of this island descend from them.
+        training_only: simulate no held-out topology, so that what is tested on does not move with what is trained on.
 
     Returns:
         Counts over all classes: circuits simulated, failures by cause, and useful circuits by round.
@@ -58,7 +62,7 @@ def simulate_shard(config: Config, shard: int, output: Path, earlier: Path | Non
     useful: list[dict[str, int]] = []
     with SimulatorPool(workers=config.data.workers, technology=config.technology) as pool, progress_bar() as progress:
         for circuit_class in config.classes:
-            island = _Island(config, circuit_class, shard, output, process, pool)
+            island = _Island(config, circuit_class, shard, output, process, pool, training_only)
             report = island.run(progress, useful_individuals(earlier, circuit_class) if earlier else [])
             totals["simulated"] += report["simulated"]
             totals.update({f"failed_{cause}": count for cause, count in report["failed"].items()})
@@ -90,9 +94,18 @@ class _Island:
     """One class on one shard."""
 
     def __init__(
-        self, config: Config, circuit_class: str, shard: int, output: Path, process: Technology, pool: SimulatorPool
+        self,
+        config: Config,
+        circuit_class: str,
+        shard: int,
+        output: Path,
+        process: Technology,
+        pool: SimulatorPool,
+        training_only: bool,
     ) -> None:
+        self._config = config
         self._data = config.data
+        self._training_only = training_only
         self._circuits = per_class(config.data.circuits_per_round, circuit_class)
         self._seed = (config.seed, classes.names().index(circuit_class), shard)
         self._class = circuit_class
@@ -164,11 +177,7 @@ class _Island:
 
         def simulations() -> Iterator[Simulation]:
             for _ in range(count):
-                candidate = (
-                    random_candidate(self._class, self._space, self._technology, rng)
-                    if breeder.empty or rng.random() < self._data.random_share
-                    else breeder.offspring(rng)
-                )
+                candidate = self._draw(breeder, rng)
                 candidates.append(candidate)
                 yield Simulation(candidate.circuit, candidate.conditions)
 
@@ -189,6 +198,17 @@ class _Island:
             if index % 200 == 0:
                 progress.update(task, completed=number * self._circuits + start + index)
         write_chunk(path, born, self._class, number, self._shard, self._stamp)
+
+    def _draw(self, breeder: Breeder, rng: np.random.Generator) -> Candidate:
+        while True:
+            candidate = (
+                random_candidate(self._class, self._space, self._technology, rng)
+                if breeder.empty or rng.random() < self._data.random_share
+                else breeder.offspring(rng)
+            )
+            held_out = self._training_only and split_of(candidate.circuit.topology.fingerprint, self._config) == "test"
+            if not held_out:
+                return candidate
 
     def _rng(self, number: int, chunk: int) -> np.random.Generator:
         # A chunk of -1 is the round's own stream, from which parents are picked.

@@ -54,9 +54,10 @@ def held_out_specifications(
 
     The first three levels share their circuits. Each topology is used once before any is used again.
     """
-    rng = np.random.default_rng((config.seed, 7))
     chosen = []
     for name in config.classes:
+        # A stream for each class: its specifications do not depend on which others there are.
+        rng = np.random.default_rng((config.seed, 7, classes.names().index(name)))
         own = np.flatnonzero((test.circuit_class == name) & test.useful)
         order = _spread_over_topologies(test.fingerprint[own], rng)
         own = own[order]

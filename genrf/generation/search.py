@@ -40,7 +40,7 @@ from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 
-VERSION = 9
+VERSION = 10
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 TopologySource = Callable[[DesignSpec, int, np.random.Generator], list[Topology]]
 """Gives legal, distinct topologies for a specification, at most as many as asked for, in canonical form."""
