@@ -20,6 +20,7 @@ from genrf.errors import GenRFError
 from training.config import Config
 from training.config_file import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
 from training.plan import SECTIONS
+from training.split import Topologies
 from training.steps import REPORT, step
 from training.tracking import PIPELINE_RUN
 
@@ -69,9 +70,7 @@ def simulate(
     shard: Annotated[int, typer.Option(help="Number of the island; unused in the dataset so far.")],
     output: Annotated[Path, typer.Option(help="Dataset folder to write into.")] = DATA,
     earlier: Annotated[Path | None, typer.Option(help="Dataset whose best circuits the island starts from.")] = None,
-    training_only: Annotated[
-        bool, typer.Option(help="Simulate no held-out topology; the test set stays as it is.")
-    ] = False,
+    topologies: Annotated[Topologies, typer.Option(help="Which to simulate: all, or one side of the split.")] = "all",
     recipe: Recipe = DEFAULT_RECIPE,
     overrides: Overrides = "{}",
 ) -> None:
@@ -80,7 +79,7 @@ def simulate(
 
     def run() -> dict[str, Any]:
         config = load_config(DEFAULT_PATH, recipe, read_overrides(overrides))
-        return simulate_shard(config, shard, output, earlier, training_only=training_only)
+        return simulate_shard(config, shard, output, earlier, topologies=topologies)
 
     _print(run)
 

@@ -34,7 +34,7 @@ from genrf.technology.base import Technology
 from training.config import Config, per_class
 from training.evolution import Breeder, Candidate, Individual, SearchSpace, random_candidate
 from training.progress import progress_bar
-from training.split import split_of
+from training.split import Topologies, split_of
 
 CONDITION_PREFIX = "condition_"
 """Of the columns that say what a row was simulated under: an oscillator is asked for one ``frequency_hz`` and has another."""
@@ -43,7 +43,7 @@ ROWS_PER_SHARD = 1_000_000_000
 
 
 def simulate_shard(
-    config: Config, shard: int, output: Path, earlier: Path | None = None, *, training_only: bool = False
+    config: Config, shard: int, output: Path, earlier: Path | None = None, *, topologies: Topologies = "all"
 ) -> dict[str, Any]:
     """Simulate one island of every circuit class of the configuration.
 
@@ -52,7 +52,8 @@ def simulate_shard(
         output: folder to write into; chunks already there are kept.
         earlier: dataset whose useful circuits the first round breeds from; its rows must stay part of the dataset, since
             rows of this island descend from them.
-        training_only: simulate no held-out topology, so that what is tested on does not move with what is trained on.
+        topologies: which to simulate: all; those of ``training`` alone, so that a dataset grows and what is tested on stays;
+            or ``held-out`` ones alone, where that takes more circuits than the few that an island comes by.
 
     Returns:
         Counts over all classes: circuits simulated, failures by cause, and useful circuits by round.
@@ -62,7 +63,7 @@ def simulate_shard(
     useful: list[dict[str, int]] = []
     with SimulatorPool(workers=config.data.workers, technology=config.technology) as pool, progress_bar() as progress:
         for circuit_class in config.classes:
-            island = _Island(config, circuit_class, shard, output, process, pool, training_only)
+            island = _Island(config, circuit_class, shard, output, process, pool, topologies)
             report = island.run(progress, useful_individuals(earlier, circuit_class) if earlier else [])
             totals["simulated"] += report["simulated"]
             totals.update({f"failed_{cause}": count for cause, count in report["failed"].items()})
@@ -101,11 +102,11 @@ class _Island:
         output: Path,
         process: Technology,
         pool: SimulatorPool,
-        training_only: bool,
+        topologies: Topologies,
     ) -> None:
         self._config = config
         self._data = config.data
-        self._training_only = training_only
+        self._topologies = topologies
         self._circuits = per_class(config.data.circuits_per_round, circuit_class)
         self._seed = (config.seed, classes.names().index(circuit_class), shard)
         self._class = circuit_class
@@ -206,8 +207,10 @@ class _Island:
                 if breeder.empty or rng.random() < self._data.random_share
                 else breeder.offspring(rng)
             )
-            held_out = self._training_only and split_of(candidate.circuit.topology.fingerprint, self._config) == "test"
-            if not held_out:
+            if self._topologies == "all":
+                return candidate
+            held_out = split_of(candidate.circuit.topology.fingerprint, self._config) == "test"
+            if held_out == (self._topologies == "held-out"):
                 return candidate
 
     def _rng(self, number: int, chunk: int) -> np.random.Generator:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
 from training.config import Config
+
+Topologies = Literal["all", "training", "held-out"]
+"""Which topologies an island simulates."""
 
 
 def split_of(fingerprint: str, config: Config) -> str:

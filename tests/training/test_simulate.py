@@ -20,7 +20,7 @@ from genrf.spec import Conditions
 from training.config import Config
 from training.evolution import Breeder, Individual, SearchSpace, random_candidate, retune
 from training.simulate import individuals, simulate_shard, useful_individuals, write_chunk
-from training.split import split_of
+from training.split import Topologies, split_of
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -162,21 +162,22 @@ def test_an_island_that_starts_from_a_dataset_breeds_from_its_useful_rows(
         assert row["row"] not in known
 
 
-def test_an_island_for_training_only_simulates_no_held_out_topology(
-    config: Config, shards: list[Path], tmp_path: Path
-) -> None:
-    data = replace(config.data, rounds=1, circuits_per_round=60)
-    for name, training_only in (("all", False), ("training", True)):
-        simulate_shard(replace(config, data=data), 5, tmp_path / name, earlier=shards[0], training_only=training_only)
-    splits = {
-        name: {
+def test_an_island_can_keep_to_the_topologies_to_train_on_or_to_those_held_out(config: Config, tmp_path: Path) -> None:
+    data = replace(config.data, rounds=2, circuits_per_round=40)
+    wanted: tuple[Topologies, ...] = ("all", "training", "held-out")
+    splits: dict[str, set[str]] = {}
+    for topologies in wanted:
+        simulate_shard(replace(config, data=data), 5, tmp_path / topologies, topologies=topologies)
+        splits[topologies] = {
             split_of(fingerprint, config)
-            for path in tmp_path.glob(f"{name}/lna/*.parquet")
+            for path in tmp_path.glob(f"{topologies}/lna/*.parquet")
             for fingerprint in pq.read_table(path)["fingerprint"].to_pylist()
         }
-        for name in ("all", "training")
+    assert splits == {
+        "all": {"train", "validation", "test"},
+        "training": {"train", "validation"},
+        "held-out": {"test"},
     }
-    assert splits == {"all": {"train", "validation", "test"}, "training": {"train", "validation"}}
 
 
 def test_the_frequency_that_an_oscillator_is_asked_for_and_the_one_it_has_are_both_kept(tmp_path: Path) -> None:
