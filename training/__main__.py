@@ -122,11 +122,24 @@ def weak_spots(
 
 
 @app.command()
-def prepare(recipe: Recipe = DEFAULT_RECIPE) -> None:
+def prepare(
+    recipe: Recipe = DEFAULT_RECIPE,
+    normalisation: Annotated[
+        Path | None,
+        typer.Option(help="Bundle whose normalisation to keep, for training that goes on from its weights."),
+    ] = None,
+) -> None:
     """Split the rows and choose the held-out specifications."""
     from training.prepare import prepare_data
 
-    _run("prepare", recipe, "prepared", lambda config, output: prepare_data(config, [DATA], output), DATA)
+    inputs = (DATA,) if normalisation is None else (DATA, normalisation)
+    _run(
+        "prepare",
+        recipe,
+        "prepared",
+        lambda config, output: prepare_data(config, [DATA], output, normalisation),
+        *inputs,
+    )
 
 
 @app.command()

@@ -105,16 +105,22 @@ def failed_file(split: str) -> str:
     return f"{split}-failed.npz"
 
 
-def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[str, Any]:
+def prepare_data(
+    config: Config, shards: Sequence[Path], output: Path, normalisation: Path | None = None
+) -> dict[str, Any]:
     """Split the rows of all shards, fit the normalisation, and choose the held-out specifications.
 
     Args:
         shards: folders written by `training.simulate.simulate_shard`.
         output: folder to write.
+        normalisation: folder of a bundle or of prepared data whose normalisation is kept, as it must be for training that goes
+            on from weights; by default it is fitted to the training rows.
 
     Raises:
-        InvalidInputError: if there are no rows of a class.
+        InvalidInputError: if there are no rows of a class, or if the normalisation lacks one of the classes.
+        CheckpointError: if the normalisation cannot be read.
     """
+    kept = _kept_normalisation(config, normalisation) if normalisation is not None else None
     output.mkdir(parents=True, exist_ok=True)
     tables, failed, split, failed_split = {}, {}, {}, {}
     for name in config.classes:
@@ -124,7 +130,7 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
         failed[name], failed_split[name] = table.filter(pa.array(~works)), own[~works]
         if not works.any():
             raise InvalidInputError(f"class {name}: none of {len(table)} circuits worked; simulate more")
-    conditioning = fit(
+    conditioning = kept or fit(
         config.classes,
         {
             name: {
@@ -162,6 +168,17 @@ def prepare_data(config: Config, shards: Sequence[Path], output: Path) -> dict[s
     report["classes"] = {name: _class_report(rows, assignment, name) for name in config.classes}
     write_json(output / "report.json", report)
     return report
+
+
+def _kept_normalisation(config: Config, folder: Path) -> Conditioning:
+    kept = Conditioning.load(folder)
+    for name in config.classes:
+        if name not in kept.classes:
+            raise InvalidInputError(
+                f"{folder}: no normalisation for class {name}, only for {', '.join(kept.classes)}; prepare without it and "
+                "train from the start"
+            )
+    return kept
 
 
 def at_own_frequency(rows: Rows, conditioning: Conditioning, circuit_class: str) -> Rows:

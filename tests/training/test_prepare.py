@@ -53,6 +53,22 @@ def test_nothing_that_is_trained_on_descends_from_a_test_row(splits: dict[str, R
                 line += parents[ancestor]
 
 
+def test_an_earlier_normalisation_can_be_kept(
+    config: Config, shards: list[Path], prepared: Path, tmp_path: Path
+) -> None:
+    earlier = Conditioning.load(prepared)
+    replace(earlier, mean=tuple(tuple(m + 1.0 for m in means) for means in earlier.mean)).save(tmp_path)
+    prepare_data(config, shards, tmp_path / "again", normalisation=tmp_path)
+    assert Conditioning.load(tmp_path / "again") == Conditioning.load(tmp_path)
+    before, after = Rows.load(prepared / "test.npz"), Rows.load(tmp_path / "again" / "test.npz")
+    column = earlier.metrics.index("gain_db")
+    shift = np.median(before.metrics[:, column] - after.metrics[:, column])
+    assert shift == pytest.approx(1.0 / earlier.deviation[0][column], rel=1e-5)
+    assert (after.measured == before.measured).all()
+    with pytest.raises(InvalidInputError, match="no normalisation for class vco, only for lna"):
+        prepare_data(replace(config, classes=("lna", "vco")), [], tmp_path / "none", normalisation=tmp_path)
+
+
 def test_circuits_that_failed_are_kept_apart_by_the_same_splits(
     splits: dict[str, Rows], shards: list[Path], prepared: Path
 ) -> None:
