@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -56,7 +57,8 @@ class OnnxBackend:
     Args:
         bundle: a verified bundle.
         threads: threads within one operator; by default ONNX Runtime chooses, one a core.
-        device: where to run; ``cuda`` fails rather than fall back to the CPU without saying so.
+        device: where to run; ``cuda`` fails rather than fall back to the CPU without saying so, and warns of a bundle in int8,
+            whose products ONNX Runtime computes on the CPU all the same.
 
     Raises:
         MissingToolError: if ONNX Runtime or its CUDA provider cannot be loaded.
@@ -65,6 +67,11 @@ class OnnxBackend:
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu") -> None:
         self._bundle = bundle
+        if device == "cuda" and bundle.precision == "int8":
+            warnings.warn(
+                f"{bundle.folder}: is in int8, which ONNX Runtime computes on the CPU; for device cuda choose a bundle in fp16",
+                stacklevel=2,
+            )
         self._sessions = {
             name: _session(bundle.path(name), threads, device)
             for name in (TOPOLOGY_GENERATOR, SIZING_DENOISER, SURROGATE)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,12 @@ def test_a_gpu_that_is_not_there_is_an_error_not_a_slow_run(original: Bundle) ->
         pytest.skip("there is a GPU here")
     with pytest.raises(MissingToolError, match="could not load its CUDA provider; use device cpu"):
         OnnxBackend(original, device="cuda")
+
+
+def test_int8_on_a_gpu_is_said_to_run_on_the_cpu(original: Bundle) -> None:
+    # Where there is no GPU, it is refused after that.
+    with pytest.warns(UserWarning, match="is in int8, which ONNX Runtime"), contextlib.suppress(MissingToolError):
+        OnnxBackend(replace(original, precision="int8"), device="cuda")
 
 
 def test_a_file_that_is_no_model_is_refused(original: Bundle, folder: Path) -> None:
