@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 RUN_HOW = {"eager": " eager", "compiled": " compiled", "bound": "", "graphs": " with CUDA graphs"}
 METHOD_NAMES = {"cma-es": "CMA-ES", "botorch": "BoTorch"}
+LEAST_TRIED = 5
+"""Specifications that a share is shown of."""
 BEGIN, END = "<!-- results: made by benchmarks/readme.py -->", "<!-- end of results -->"
 
 
@@ -87,9 +89,9 @@ def design_quality(result: dict[str, Any]) -> list[str]:
 
 
 def _share(entry: dict[str, Any] | None, specifications: int) -> str:
-    """Success at the end of a budget; how many specifications it was tried on, where that is not as many as ours."""
-    if entry is None:
-        return "not tried"
+    """Success at the end of a budget; how many specifications it was tried on, where that is few or not as many as ours."""
+    if entry is None or entry["specifications"] < LEAST_TRIED:
+        return "not tried" if entry is None else f"too few tried ({entry['specifications']})"
     key = f"success_at_{entry['calls']}"
     low, high = entry[f"{key}_interval"]
     of = "" if entry["specifications"] == specifications else f", of {entry['specifications']}"
@@ -100,7 +102,8 @@ def _matched(comparisons: list[dict[str, Any]], name: str, level: str, calls: st
     """Methods that reach the generator's success, with the fewest calls that any of their budgets took."""
     fewest: dict[str, float] = {}
     for entry in comparisons:
-        if (entry["class"], entry["level"]) == (name, level) and calls in entry["calls_to_match"]:
+        enough = entry["specifications"] >= LEAST_TRIED
+        if enough and (entry["class"], entry["level"]) == (name, level) and calls in entry["calls_to_match"]:
             reached = entry["calls_to_match"][calls][0]
             if reached is not None and entry["method"] not in NEEDS_BUNDLE:
                 fewest[entry["method"]] = min(reached, fewest.get(entry["method"], reached))
