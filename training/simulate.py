@@ -26,6 +26,7 @@ from genrf import __version__, classes, technology
 from genrf.circuit.devices import MAX_TERMINALS
 from genrf.circuit.tokens import Tokens, decode, encode
 from genrf.circuit.topology import Circuit
+from genrf.errors import InvalidInputError
 from genrf.files import write_json, written_whole
 from genrf.simulation.library import simulator_version
 from genrf.simulation.pool import Simulation, SimulatorPool
@@ -57,7 +58,12 @@ def simulate_shard(
 
     Returns:
         Counts over all classes: circuits simulated, failures by cause, and useful circuits by round.
+
+    Raises:
+        InvalidInputError: if no topology is held out and such were asked for.
     """
+    if topologies == "held-out" and config.preparation.test_share == 0.0:
+        raise InvalidInputError("preparation.test_share: is 0, so that no topology is held out; set a share above 0")
     process = technology.get(config.technology)
     totals: Counter[str] = Counter()
     useful: list[dict[str, int]] = []

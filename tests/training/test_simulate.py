@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from genrf import classes, technology
 from genrf.circuit.canonical import canonical_circuit
 from genrf.circuit.tokens import Tokens, decode
 from genrf.circuit.topology import Circuit
+from genrf.errors import InvalidInputError
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Conditions
 from training.config import Config
@@ -178,6 +180,9 @@ def test_an_island_can_keep_to_the_topologies_to_train_on_or_to_those_held_out(c
         "training": {"train", "validation"},
         "held-out": {"test"},
     }
+    nothing_held_out = replace(config, preparation=replace(config.preparation, test_share=0.0))
+    with pytest.raises(InvalidInputError, match="test_share: is 0"):
+        simulate_shard(nothing_held_out, 5, tmp_path / "none", topologies="held-out")
 
 
 def test_the_frequency_that_an_oscillator_is_asked_for_and_the_one_it_has_are_both_kept(tmp_path: Path) -> None:
