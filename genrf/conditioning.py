@@ -29,6 +29,8 @@ CLIP = 5.0
 """Standardised metrics are held within this many standard deviations, so that one odd row cannot dominate a loss."""
 LEAST_DEVIATION = 0.002
 """Predictions are taken to be no surer than this, in standard deviations of the training data."""
+REFERENCE_SUPPLY_V = 2.0
+"""A conditions vector holds the supply less this."""
 BOUND_FEATURES = 4
 """Numbers that describe one metric's bounds in a specification vector."""
 
@@ -88,7 +90,7 @@ class Conditioning:
         """Conditions vectors (..., C) of a class that the models know, from arrays (...) of the same shape."""
         own = [
             np.log10(np.asarray(frequency_hz) / 10e9),
-            np.asarray(supply_v) - 2.0,
+            np.asarray(supply_v) - REFERENCE_SUPPLY_V,
             np.log(np.asarray(source_ohm) / 50.0),
             np.log(np.asarray(load_ohm) / 50.0),
         ]
@@ -100,7 +102,7 @@ class Conditioning:
         frequency, supply, source, load = np.moveaxis(
             conditions[..., self.frequency_column :].astype(np.float64), -1, 0
         )
-        return 10e9 * 10.0**frequency, supply + 2.0, 50.0 * np.exp(source), 50.0 * np.exp(load)
+        return 10e9 * 10.0**frequency, supply + REFERENCE_SUPPLY_V, 50.0 * np.exp(source), 50.0 * np.exp(load)
 
     def encode_specification(self, spec: DesignSpec) -> NDArray[np.float32]:
         """Specification vector, (D,)."""

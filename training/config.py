@@ -9,9 +9,9 @@ import dataclasses
 import hashlib
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, overload
 
 from genrf import classes
 from genrf.errors import InvalidInputError
@@ -19,11 +19,17 @@ from training.plain_data import Absent, build
 
 PerClass = int | dict[str, int]
 """A count for every circuit class, or ``default`` and the classes that differ: some take 100 times as long to simulate."""
+PerClassNumber = float | dict[str, float]
+"""The same of numbers that are no counts."""
 
 
-def per_class(counts: PerClass, circuit_class: str) -> int:
-    """The count of one class."""
-    return counts if isinstance(counts, int) else counts.get(circuit_class, counts["default"])
+@overload
+def per_class(values: PerClass, circuit_class: str) -> int: ...
+@overload
+def per_class(values: PerClassNumber, circuit_class: str) -> float: ...
+def per_class(values: PerClass | PerClassNumber, circuit_class: str) -> int | float:
+    """The count or number of one class."""
+    return values.get(circuit_class, values["default"]) if isinstance(values, dict) else values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,14 +150,14 @@ class TopologyGANConfig(TrainingConfig):
     """Width of the critics; the encoder has twice that."""
     style_size: int
     """Length of the part of the latent that the cycle carries."""
-    temperature: float
+    temperature: PerClassNumber
     """Of the distribution that a topology's parts are drawn from; lower is more often legal and less varied."""
 
     def __post_init__(self) -> None:
         # A dataclass with slots is a new class, which super() without arguments does not know.
         TrainingConfig.__post_init__(self)
         _at_least(self.section, self, 1, "critic_width", "style_size")
-        _positive(self.section, self, "temperature")
+        _numbers(self.section, self, "temperature")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -359,13 +365,25 @@ def _at_least(section: str, config: Any, least: float, *names: str) -> None:
 
 def _counts(section: str, config: Any, *names: str) -> None:
     for name in names:
-        counts = getattr(config, name)
-        if isinstance(counts, int):
+        if isinstance(getattr(config, name), int):
             _at_least(section, config, 1, name)
-            continue
-        known = {"default", *classes.names()}
-        if "default" not in counts or not counts.keys() <= known or min(counts.values()) < 1:
-            _refuse(section, config, name, f"a number, or numbers for default and any of {', '.join(sorted(known))}")
+        else:
+            _by_class(section, config, name, lambda count: count >= 1)
+
+
+def _numbers(section: str, config: Any, *names: str) -> None:
+    for name in names:
+        if isinstance(getattr(config, name), dict):
+            _by_class(section, config, name, lambda number: number > 0)
+        else:
+            _positive(section, config, name)
+
+
+def _by_class(section: str, config: Any, name: str, allowed: Callable[[float], bool]) -> None:
+    values = getattr(config, name)
+    known = {"default", *classes.names()}
+    if "default" not in values or not values.keys() <= known or not all(map(allowed, values.values())):
+        _refuse(section, config, name, f"a number, or numbers for default and any of {', '.join(sorted(known))}")
 
 
 def _positive(section: str, config: Any, *names: str) -> None:

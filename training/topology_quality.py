@@ -16,6 +16,8 @@ from training.specifications import HeldOutSpecification
 
 SIZINGS = 4
 """Sets of values that a topology is given to show that it can be simulated."""
+DRAWS = 16
+"""Of so many, the surrogate chooses each set."""
 
 
 def topology_quality(
@@ -67,7 +69,7 @@ def _simulating(
             jobs = [
                 Simulation(circuit, spec.conditions)
                 for spec, topologies in failing
-                for circuit in (designer.size(spec, topologies, rng) if topologies else [])
+                for circuit in (designer.size(spec, topologies, rng, DRAWS) if topologies else [])
             ]
             outcomes = iter(pool.run(jobs))
             remaining = [

@@ -14,7 +14,7 @@ from genrf.errors import CheckpointError
 from genrf.files import write_json
 from genrf.generation.bundle import MANIFEST, sha256
 from genrf.generation.sampler import SamplerSettings
-from training.config import Config, TrainingConfig, TransformerConfig
+from training.config import Config, TrainingConfig, TransformerConfig, per_class
 from training.dataset import PreparedData, TrainingBatches, ValidationBatches
 from training.prepare import failed_file
 
@@ -115,7 +115,8 @@ def topology_gan_training(config: Config, prepared: Path) -> Training:
         TopologyGANConfig(
             specification_size=conditioning.specification_size,
             style_size=section.style_size,
-            temperature=section.temperature,
+            temperatures=tuple(per_class(section.temperature, name) for name in conditioning.classes),
+            circuit_classes=conditioning.classes,
             width=section.width,
             critic_width=section.critic_width,
         )

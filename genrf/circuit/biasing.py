@@ -25,7 +25,9 @@ _V_BE = np.array([0.74, 0.76, 0.78, 0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.92, 0.
 _LOG_DENSITY = np.log(
     np.array([0.0165, 0.0346, 0.0711, 0.141, 0.264, 0.460, 0.736, 1.092, 1.520, 2.009, 2.551, 3.139]) * 1e-3
 )
-_LARGEST_V_CE = 1.5
+LARGEST_V_CE = 1.5
+STACK_TOLERANCE_V = 0.05
+"""What a transistor between supply and ground bears beyond that, in V: supplies come in steps that are larger."""
 _SMALLEST_V_CE = 0.45
 _LARGEST_DENSITY_A = 2.4e-3
 _FEED_DROP_V = 0.15
@@ -86,7 +88,7 @@ def fits_supply(topology: Topology, supply_v: float) -> bool:
         top, bottom = nodes.transistors[stack[-1]][0], nodes.transistors[stack[0]][2]
         if supply_v < _SMALLEST_V_CE * len(stack) + 0.1:
             return False
-        if top == SUPPLY_NET and bottom in nodes.grounded and supply_v > (_LARGEST_V_CE + 0.05) * len(stack):
+        if top == SUPPLY_NET and bottom in nodes.grounded and supply_v > (LARGEST_V_CE + STACK_TOLERANCE_V) * len(stack):
             return False
     return True
 
@@ -158,7 +160,7 @@ class Biasing:
         known = self._known_base(base)
         # Potential of the lowest emitter.
         if low is None:
-            least = max(0.03, (top if top is not None else 0.0) - _LARGEST_V_CE * height)
+            least = max(0.03, (top if top is not None else 0.0) - LARGEST_V_CE * height)
             most = max(least, min(0.3 * supply, (top if top is not None else supply) - _SMALLEST_V_CE * height))
             low = self._log_uniform(least, most) if most > least else least
             if known is not None:
@@ -168,7 +170,7 @@ class Biasing:
             density = self._density_for(known - low, density, emitters, fixed=base in self.potential)
         # Potential of the highest collector: given by an inductive load, chosen for a resistive one.
         if top is None:
-            most = min(low + _LARGEST_V_CE * height, supply - 0.03)
+            most = min(low + LARGEST_V_CE * height, supply - 0.03)
             top = self._uniform(min(low + (_SMALLEST_V_CE + 0.1) * height, most), most)
             self.potential.setdefault(top_collector, top)
         current = density * emitters
@@ -218,7 +220,7 @@ class Biasing:
         else:
             span = top - low
             share = span / remaining * self._uniform(0.75, 1.25)
-            middle = low + min(max(share, span - (remaining - 1) * _LARGEST_V_CE), _LARGEST_V_CE)
+            middle = low + min(max(share, span - (remaining - 1) * LARGEST_V_CE), LARGEST_V_CE)
         self.potential.setdefault(emitter, middle)
         if collector != emitter:
             self.potential.setdefault(collector, self.potential[emitter] - 0.03)

@@ -144,9 +144,11 @@ class Designer:
         """Draw ``count`` token sequences from the generator, each with its topology or none if it is not legal."""
         return self._search(spec, rng).topologies(count)
 
-    def size(self, spec: DesignSpec, topologies: list[Topology], rng: np.random.Generator) -> list[Circuit]:
-        """Draw one set of values for each topology."""
-        return self._search(spec, rng).sized(topologies)
+    def size(
+        self, spec: DesignSpec, topologies: list[Topology], rng: np.random.Generator, draws: int = 1
+    ) -> list[Circuit]:
+        """Values for each topology: of so many draws, those that the surrogate gives the best chance to work."""
+        return self._search(spec, rng).sized(topologies, draws)
 
     def _search(self, spec: DesignSpec, rng: np.random.Generator) -> Search:
         return Search(self._models, self._settings, spec, rng)

@@ -40,7 +40,7 @@ from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 
-VERSION = 10
+VERSION = 11
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 TopologySource = Callable[[DesignSpec, int, np.random.Generator], list[Topology]]
 """Gives legal, distinct topologies for a specification, at most as many as asked for, in canonical form."""
@@ -52,7 +52,7 @@ _Chosen = tuple[Candidates, int, Circuit]
 class SearchSettings:
     """How the search divides its effort."""
 
-    latents: int = 128
+    latents: int = 64
     """Topologies drawn from the generator."""
     topologies: int = 32
     """Legal, distinct topologies that are sized."""
@@ -159,11 +159,13 @@ class Search:
         nets = net_logits.argmax(axis=-1)  # (count, M, 3)
         return [read_topology(k, n, self._spec.circuit_class) for k, n in zip(kinds, nets, strict=True)]
 
-    def sized(self, topologies: list[Topology]) -> list[Circuit]:
-        """One set of values for each topology, drawn by the sizing model from pure noise."""
-        kinds, nets = slots(topologies)
-        values = self._draw(kinds, nets)
-        return [self._circuit(topology, row) for topology, row in zip(topologies, values, strict=True)]
+    def sized(self, topologies: list[Topology], draws: int) -> list[Circuit]:
+        """Values for each topology: of so many that the sizing model draws from pure noise, those likeliest to work."""
+        repeated = [topology for topology in topologies for _ in range(draws)]
+        kinds, nets = slots(repeated)
+        drawn = self._rated(repeated, kinds, nets, self._draw(kinds, nets), "generator")
+        rows = drawn.works.reshape(len(topologies), draws).argmax(axis=1) + draws * np.arange(len(topologies))
+        return [self._circuit(topology, drawn.values[row]) for topology, row in zip(topologies, rows, strict=True)]
 
     def _propose(self) -> Candidates:
         """Topologies from the generator, sized and rated by the surrogate."""

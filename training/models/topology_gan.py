@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from genrf.circuit.devices import KINDS, MAX_TERMINALS
 from genrf.circuit.tokens import FIRST_INTERNAL_TOKEN, MAX_DEVICES, MAX_NETS
 from training.models.base import BaseCircuitModel
+from training.models.legal_moves import LegalMoves, Surroundings, Wiring
 
 N_KINDS = len(KINDS) + 1
 SLOT_FEATURES = N_KINDS + MAX_TERMINALS * MAX_NETS
@@ -28,9 +29,22 @@ N_ROLES = sum(1 if kind.interchangeable else len(kind.terminals) for kind in KIN
 TOPOLOGY_FEATURES = MAX_DEVICES * SLOT_FEATURES
 FORBIDDEN = -1e4
 """Logit of what canonical tokens never hold."""
+WRONG = 0.5 * FORBIDDEN
+"""Logit of what breaks an electrical rule: less, because tokens must be readable above all."""
 
-Carry = tuple[Tensor, Tensor, Tensor]
-"""What the generator knows after a slot: memory (B, W), the slot (B, K + 3 N), connections to each net (B, N, roles)."""
+Carry = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+"""What the generator knows after a slot: memory (B, W), the slot (B, K + 3 N), connections to each net (B, N, roles), and
+its `Wiring`."""
+
+
+class Given(NamedTuple):
+    """What all slots of a circuit share."""
+
+    context: Tensor
+    """Of specification and style, (B, W)."""
+    around: Surroundings
+    temperature: Tensor
+    """Of the circuit's class, (B, 1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +55,6 @@ class TopologyGANConfig:
     """D, from the dataset."""
     style_size: int = 32
     """Z, the part of the latent that the cycle carries."""
-    temperature: float = 0.5
-    """Of the distribution that choices are drawn from; lower is likelier and less varied."""
     width: int = 128
     """Hidden width of the generator's recurrent cell and of the encoder."""
     embedding: int = 48
@@ -51,6 +63,10 @@ class TopologyGANConfig:
     """Width of what a net looks like to those heads; there are B M N of them."""
     critic_width: int = 128
     """Hidden width of encoder and critics."""
+    circuit_classes: tuple[str, ...] = ("lna",)
+    """In the order of their one-hot, with which a specification starts."""
+    temperatures: tuple[float, ...] = (0.5,)
+    """For each class, of the distribution that choices are drawn from; lower is likelier and less varied."""
 
     @property
     def latent_size(self) -> int:
@@ -72,7 +88,6 @@ class Generator(nn.Module):
         super().__init__()
         width, embedding = config.width, config.embedding
         self.style_size = config.style_size
-        self.temperature = config.temperature
         self.context = nn.Sequential(
             nn.Linear(config.specification_size + config.style_size, width),
             nn.GELU(),
@@ -92,6 +107,8 @@ class Generator(nn.Module):
         self.chosen = nn.ModuleList(
             nn.Linear(config.net_embedding, embedding, bias=False) for _ in range(MAX_TERMINALS)
         )
+        self.moves = LegalMoves(config.circuit_classes)
+        self.register_buffer("temperatures", torch.tensor(config.temperatures), persistent=False)
         self.register_buffer("roles", _roles(), persistent=False)
         self.register_buffer("end", F.one_hot(torch.tensor(0), N_KINDS).float(), persistent=False)
         self.register_buffer("always", (torch.arange(MAX_NETS) <= FIRST_INTERNAL_TOKEN).float(), persistent=False)
@@ -117,34 +134,41 @@ class Generator(nn.Module):
             self.start(context),
             empty.expand(-1, SLOT_FEATURES),
             empty.unsqueeze(2).expand(-1, MAX_NETS, N_ROLES),
+            *self.moves.start(specification),
         )
+        own_class = specification.detach()[:, : len(self.temperatures)]
+        given = Given(context, self.moves.surroundings(specification), (own_class @ self.temperatures).unsqueeze(1))
         if torch.compiler.is_exporting():
             with torch.no_grad():
-                return self._write_as_loop(context, carry, uniform)
+                return self._write_as_loop(given, carry, uniform)
         written = []
         for quantiles in uniform.unbind():
-            carry = self._write_slot(context, carry, quantiles)
+            carry = self._write_slot(given, carry, quantiles)
             written.append(carry[1])
         return torch.stack(written, dim=1)
 
-    def _write_as_loop(self, context: Tensor, carry: Carry, uniform: Tensor) -> Tensor:
+    def _write_as_loop(self, given: Given, carry: Carry, uniform: Tensor) -> Tensor:
         """The same as one loop of the exported graph: unrolled, it takes minutes to export."""
         from torch._higher_order_ops.scan import scan
 
         def body(before: list[Tensor], turn: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
             # What a loop runs over must not have the batch's size, so the quantiles are picked by a one-hot (M,).
             quantiles = (uniform * turn[0].view(MAX_DEVICES, 1, 1)).sum(dim=0)
-            after = self._write_slot(context, (before[0], before[1], before[2]), quantiles)
+            memory, slot, state, groups, downward, neighbours, transistors = before
+            carry = (memory, slot, state, groups, downward, neighbours, transistors)
+            after = self._write_slot(given, carry, quantiles)
             # An output must not be a view of another.
             return [tensor.clone() for tensor in after], [after[1].clone()]
 
-        turns = torch.eye(MAX_DEVICES, device=context.device)
+        turns = torch.eye(MAX_DEVICES, device=uniform.device)
         _, (written,) = scan(body, [tensor.clone() for tensor in carry], [turns], dim=0)
         return written.transpose(0, 1)
 
-    def _write_slot(self, context: Tensor, carry: Carry, quantiles: Tensor) -> Carry:
+    def _write_slot(self, given: Given, carry: Carry, quantiles: Tensor) -> Carry:
         """What is carried to the next slot, given the quantiles (B, 4) of this one's choices."""
-        memory, slot, state = carry
+        memory, slot, state = carry[:3]
+        wiring: Wiring = carry[3:]
+        context, around, temperature = given
         cell = self.cell  # one step of it, with the same weights
         memory = torch.gru_cell(
             self._features(slot, state, context),
@@ -155,16 +179,25 @@ class Generator(nn.Module):
             cell.bias_hh_l0,
         )  # (B, W)
         degree = state.sum(dim=-1)
-        kind = self._choose(self._kind_logits(memory, slot, degree), quantiles[:, 0])
+        kind_logits = self._kind_logits(memory, slot, degree)
+        kind = self._choose(kind_logits, quantiles[:, 0], temperature)
+        outlook = self.moves.outlook(wiring, state, around)
+        ending = torch.maximum(kind.detach()[:, :1] * outlook.incomplete(), outlook.urgent())
+        mending = ending * (1.0 - slot.detach()[:, :1])
+        mender = self._choose(kind_logits + (1.0 - outlook.menders) * WRONG, quantiles[:, 0], temperature)
+        kind = kind + mending * (mender - kind)
         hidden = self.hidden(memory) + self.kind_embedding(kind)
         candidates = self._candidates(state)
         nets: list[Tensor] = []
         for terminal in range(MAX_TERMINALS):
-            net = self._choose(self._net_logits(hidden, candidates, kind, degree, nets), quantiles[:, 1 + terminal])
+            wrong = outlook.wrong(kind, nets) + mending * outlook.useless(nets)
+            logits = self._net_logits(hidden, candidates, kind, degree, nets) + wrong.clamp(max=1.0) * WRONG
+            net = self._choose(logits, quantiles[:, 1 + terminal], temperature)
             hidden = hidden + self._chosen(net, candidates, terminal)
             degree = degree + net
             nets.append(net)
-        return memory, torch.cat([kind, *nets], dim=1), state + self._connections(kind, nets)
+        after = self.moves.after(wiring, kind, nets)
+        return memory, torch.cat([kind, *nets], dim=1), state + self._connections(kind, nets), *after
 
     def follow(self, specification: Tensor, style: Tensor, topology: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of each slot given the slots before it in a known topology (B, M, K + 3 N), all slots at once."""
@@ -231,9 +264,9 @@ class Generator(nn.Module):
             net.unsqueeze(-1) * (kind @ self.roles[:, terminal]).unsqueeze(-2) for terminal, net in enumerate(nets)
         )
 
-    def _choose(self, logits: Tensor, uniform: Tensor) -> Tensor:
+    def _choose(self, logits: Tensor, uniform: Tensor, temperature: Tensor) -> Tensor:
         """One-hot of the choice at a quantile (B,) of the tempered distribution, with the gradient of its probabilities."""
-        probability = (logits / self.temperature).softmax(dim=-1)
+        probability = (logits / temperature).softmax(dim=-1)
         passed = (probability.cumsum(dim=-1) < uniform.unsqueeze(-1).clamp(max=1.0 - 1e-6)).sum(dim=-1)
         hard = F.one_hot(passed.clamp(max=logits.shape[-1] - 1), logits.shape[-1]).to(logits.dtype)
         if not torch.is_grad_enabled():
@@ -280,7 +313,7 @@ class Critic(nn.Module):
 class TopologyGAN(BaseCircuitModel):
     """Generator, encoder and the two critics."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     config_class: ClassVar[type] = TopologyGANConfig
     config: TopologyGANConfig
 
