@@ -88,7 +88,11 @@ def fits_supply(topology: Topology, supply_v: float) -> bool:
         top, bottom = nodes.transistors[stack[-1]][0], nodes.transistors[stack[0]][2]
         if supply_v < _SMALLEST_V_CE * len(stack) + 0.1:
             return False
-        if top == SUPPLY_NET and bottom in nodes.grounded and supply_v > (LARGEST_V_CE + STACK_TOLERANCE_V) * len(stack):
+        if (
+            top == SUPPLY_NET
+            and bottom in nodes.grounded
+            and supply_v > (LARGEST_V_CE + STACK_TOLERANCE_V) * len(stack)
+        ):
             return False
     return True
 

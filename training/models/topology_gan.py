@@ -191,7 +191,8 @@ class Generator(nn.Module):
         nets: list[Tensor] = []
         for terminal in range(MAX_TERMINALS):
             wrong = outlook.wrong(kind, nets) + mending * outlook.useless(nets)
-            logits = self._net_logits(hidden, candidates, kind, degree, nets) + wrong.clamp(max=1.0) * WRONG
+            logits = self._net_logits(hidden, candidates, kind, degree, nets)
+            logits = logits + wrong.clamp(max=1.0) * WRONG + around.absent * FORBIDDEN
             net = self._choose(logits, quantiles[:, 1 + terminal], temperature)
             hidden = hidden + self._chosen(net, candidates, terminal)
             degree = degree + net
