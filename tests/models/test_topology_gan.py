@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from genrf import classes
 from genrf.circuit.tokens import FIRST_INTERNAL_TOKEN, TERMINAL_COUNTS, encode
+from training.models.legal_moves import LegalMoves, Outlook, Surroundings
 from training.models.topology_gan import (
     FORBIDDEN,
     N_KINDS,
@@ -19,6 +22,16 @@ from training.models.topology_gan import (
 )
 
 SIZE = 9
+
+
+class NoRules(LegalMoves):
+    """Nothing is wrong and nothing lacking, and every class has all ports."""
+
+    def surroundings(self, specification: torch.Tensor) -> Surroundings:
+        return Surroundings(*map(torch.zeros_like, super().surroundings(specification)))
+
+    def outlook(self, *so_far: Any) -> Outlook:
+        return Outlook(*map(torch.zeros_like, super().outlook(*so_far)))
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +48,13 @@ def circuits() -> tuple[torch.Tensor, torch.Tensor]:
     return kinds, torch.from_numpy(np.stack([t.nets for t in tokens])).long()
 
 
+def specifications(count: int) -> torch.Tensor:
+    """Of the only class, whose one-hot comes first, and otherwise of zeros."""
+    return torch.eye(1, SIZE).repeat(count, 1)
+
+
 def written(model: TopologyGAN, count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    return model.generate(torch.zeros(count, SIZE), generator=torch.Generator().manual_seed(seed))
+    return model.generate(specifications(count), generator=torch.Generator().manual_seed(seed))
 
 
 def test_the_same_latent_writes_the_same_topologies_and_another_others(model: TopologyGAN) -> None:
@@ -68,19 +86,22 @@ def test_an_untrained_generator_writes_only_what_canonical_tokens_can_hold(model
 def test_no_real_circuit_is_ruled_out(model: TopologyGAN, circuits: tuple[torch.Tensor, torch.Tensor]) -> None:
     kinds, nets = circuits
     kind_logits, net_logits = model.generator.follow(
-        torch.zeros(len(kinds), SIZE), torch.zeros(len(kinds), 6), one_hot(kinds, nets)
+        specifications(len(kinds)), torch.zeros(len(kinds), 6), one_hot(kinds, nets)
     )
     assert (kind_logits.gather(-1, kinds.unsqueeze(-1)) > FORBIDDEN / 2).all()
     assert (net_logits.gather(-1, nets.unsqueeze(-1)) > FORBIDDEN / 2).all()
 
 
 def test_following_what_was_written_finds_each_choice_where_it_was_drawn(model: TopologyGAN) -> None:
-    # At a low temperature a choice is the likeliest one, so following must rank it first.
+    # At a low temperature a choice is the likeliest one, so following must rank it first, where no rule speaks against it.
     cold = TopologyGAN(
-        TopologyGANConfig(specification_size=SIZE, style_size=6, width=32, embedding=16, temperature=1e-4)
+        TopologyGANConfig(specification_size=SIZE, style_size=6, width=32, embedding=16, temperatures=(1e-6,))
     )
     cold.load_state_dict(model.state_dict())
-    specification, latent = torch.randn(20, SIZE), torch.randn(20, cold.config.latent_size)
+    cold.generator.moves = NoRules(cold.config.circuit_classes)
+    generator = torch.Generator().manual_seed(2)
+    specification, latent = specifications(20), torch.randn(20, cold.config.latent_size, generator=generator)
+    specification[:, 1:] = torch.randn(20, SIZE - 1, generator=generator)
     with torch.no_grad():
         kinds, nets = (logits.argmax(-1) for logits in cold(specification, latent))
         kind_logits, net_logits = cold.generator.follow(specification, latent[:, :6], one_hot(kinds, nets))
@@ -90,7 +111,7 @@ def test_following_what_was_written_finds_each_choice_where_it_was_drawn(model: 
 
 def test_gradients_reach_the_latent_through_every_choice(model: TopologyGAN) -> None:
     latent = torch.randn(4, model.config.latent_size, requires_grad=True)
-    written_slots = model.generator.write(torch.zeros(4, SIZE), latent)
+    written_slots = model.generator.write(specifications(4), latent)
     (gradient,) = torch.autograd.grad(written_slots[:, -1].square().sum() + written_slots[:, 0].square().sum(), latent)
     assert gradient[:, :6].abs().sum() > 0
 

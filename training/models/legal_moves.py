@@ -4,8 +4,8 @@ Most illegal topologies break a rule by one choice that nothing later can mend, 
 inductors, or by ending while something is missing, such as the feed of a collector. Both follow from which nets are joined, so
 that is carried along from device to device: such choices are left out, and a circuit that would end too early gets resistors,
 inductors or capacitors for what it lacks, where the generator likes them best. The rules are those of
-`genrf.circuit.rules` and that an amplifier amplifies. What else is asked of a class (feedback, tuning) and what a later bias
-source cuts off is left to be learnt.
+`genrf.circuit.rules` and that an amplifier amplifies. What else a class asks for (feedback, tuning), and what a later bias source
+cuts off, is left to be learnt.
 
 B circuits, K kinds including the empty one, N net categories. All values are 0 or 1 and pass no gradient.
 """
