@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from genrf.errors import InvalidInputError
-from training.config import Config
+from training.config import Config, per_class
 from training.config_file import load_config, read_recipes
 from training.plan import SECTIONS, step_configs
 
@@ -70,6 +70,15 @@ def test_a_recipe_lies_over_the_base_and_overrides_over_both(params: Path) -> No
         (lambda c: c["surrogate"].update(heads=5), "surrogate.heads: expected a divisor of width"),
         (lambda c: c["surrogate"].update(dropout=1.0), "surrogate.dropout: expected at least 0 and below 1"),
         (lambda c: c["topology_gan"].update(precision="fp8"), "topology_gan.precision: expected one of auto, fp32"),
+        (lambda c: c["topology_gan"].update(temperature=0.0), "topology_gan.temperature: expected a number above 0"),
+        (
+            lambda c: c["topology_gan"].update(temperature={"default": 0.5, "lna": -1.0}),
+            "topology_gan.temperature: expected a number, or numbers for default and any of default, filter, lna",
+        ),
+        (
+            lambda c: c["topology_gan"].update(temperature={"lna": 0.5}),
+            "topology_gan.temperature: expected a number, or numbers for default",
+        ),
         (lambda c: c["tracking"].update(wandb="maybe"), "tracking.wandb: expected one of off, offline, online"),
         (lambda c: c.update(seed=-1), "seed: expected at least 0, got -1"),
         (lambda c: c.update(classes=[]), "classes: expected at least one circuit class"),
@@ -84,6 +93,13 @@ def test_a_mistake_is_one_line_that_names_file_key_and_remedy(params: Path, edit
     assert text.startswith(f"{params}: ")
     assert re.search("|".join(re.escape(part) for part in message.split("|")), text)
     assert "\n" not in text
+
+
+def test_a_temperature_for_each_class_or_one_for_all(params: Path) -> None:
+    one = load_config(params, overrides={"topology_gan.temperature": 0.4}).topology_gan.temperature
+    some = load_config(params, overrides={"topology_gan.temperature": {"default": 0.4, "vco": 0.9}})
+    assert (per_class(one, "lna"), per_class(one, "vco")) == (0.4, 0.4)
+    assert [per_class(some.topology_gan.temperature, name) for name in ("lna", "vco")] == [0.4, 0.9]
 
 
 @pytest.mark.parametrize("content", ["data: [1,", "- a\n- b\n", ""])
