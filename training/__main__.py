@@ -35,6 +35,7 @@ Overrides = Annotated[str, typer.Option(help='JSON of values laid over the recip
 DATA = Path("data")
 ARTIFACTS = Path("artifacts")
 METRICS = ARTIFACTS / "metrics"
+RESULTS = Path("benchmarks") / "results"
 
 
 @app.command()
@@ -230,6 +231,24 @@ def publish(
             precision=precision,
         )
         return {name: card[name] for name in ("identity", "precision", "bytes")}
+
+    _print(run)
+
+
+@app.command()
+def renew_card(
+    design_quality: Annotated[Path, typer.Option(help="Result of benchmarks/design_quality.py.")] = RESULTS
+    / "design_quality.json",
+    topologies: Annotated[
+        Path | None, typer.Option(help="Result of benchmarks/topologies.py; the empty path to keep what the card says.")
+    ] = RESULTS / "topologies.json",
+) -> None:
+    """Put what benchmarks say of the released weights into their card."""
+    from training.renew_card import renew_card as renew
+
+    def run() -> dict[str, Any]:
+        card = renew(design_quality, topologies if topologies and topologies.name else None)
+        return {"identity": card["identity"], "entries": len(card["evaluation"]["methods"])}
 
     _print(run)
 

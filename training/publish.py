@@ -35,7 +35,6 @@ TRAINED_AS = {"topology_gan": TOPOLOGY_GENERATOR, "sizing_diffusion": SIZING_DEN
 """Step that trained a model, without the verb, and the model's name in a bundle."""
 FULL = "fp32"
 _KEPT = re.compile(r"class|level|method|specifications|median_\w+|success_at_\d+(_interval)?")
-"""What the card repeats of an entry of an evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +73,7 @@ def publish(sources: Sources, target: Path | None = None, *, precision: str | No
     """
     target = target or released_folder()
     original = Bundle.load(sources.bundle)
-    gate = _read(sources.quantised / "quantisation.json", "quantise") if sources.quantised else {}
+    gate = read_report(sources.quantised / "quantisation.json", "quantise") if sources.quantised else {}
     variants = _variants(original, sources.quantised, gate)
     if precision is not None and precision not in variants:
         raise InvalidInputError(
@@ -153,13 +152,10 @@ def _put_models(work: Path, variants: Mapping[str, Bundle]) -> dict[str, dict[st
 
 def _card(sources: Sources, bundle: Bundle, gate: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that is known of the models but the sizes of their files."""
-    data = _read(sources.data, "prepare the data")
+    data = read_report(sources.data, "prepare the data")
     reports = _training_reports(sources.training)
-    evaluation = _read(sources.evaluation, "evaluate")
-    methods = [
-        {key: value for key, value in entry.items() if _KEPT.fullmatch(key)}
-        for entry in _value(evaluation, "methods", sources.evaluation)
-    ]
+    evaluation = read_report(sources.evaluation, "evaluate")
+    methods = [kept_of(entry) for entry in value_of(evaluation, "methods", sources.evaluation)]
     judged = {entry["class"] for entry in methods if entry["method"] == GENERATOR}
     missing = [name for name in bundle.conditioning.classes if name not in judged]
     if missing:
@@ -171,7 +167,7 @@ def _card(sources: Sources, bundle: Bundle, gate: Mapping[str, Any]) -> dict[str
         "commit": _common(reports, "commit"),
         "data": {
             **{
-                key: _value(data, key, sources.data)
+                key: value_of(data, key, sources.data)
                 for key in ("dataset_sha256", "simulated", "topologies", "split", "classes")
             },
             "failed": failed,
@@ -207,14 +203,14 @@ def _training_reports(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """What the training steps reported, by the model's name in a bundle."""
     reports: dict[str, dict[str, Any]] = {}
     for path in paths:
-        report = _read(path, "train")
-        name = TRAINED_AS.get(str(_value(report, "step", path)).removeprefix("train_"))
+        report = read_report(path, "train")
+        name = TRAINED_AS.get(str(value_of(report, "step", path)).removeprefix("train_"))
         if name is None:
             raise InvalidInputError(f"{path}: step: expected one of {', '.join(TRAINED_AS)}, got {report['step']!r}")
         for key in ("seconds", "recipe", "commit", "hardware", "result"):
-            _value(report, key, path)
+            value_of(report, key, path)
         for key in ("steps", "parameters", "best_validation_loss"):
-            _value(report["result"], key, path)
+            value_of(report["result"], key, path)
         reports[name] = report
     missing = [step for step, name in TRAINED_AS.items() if name not in reports]
     if missing:
@@ -227,7 +223,20 @@ def _common(reports: Mapping[str, Mapping[str, Any]], key: str) -> str:
     return "; ".join(dict.fromkeys(str(reports[name][key]) for name in MODELS))
 
 
-def _read(path: Path, verb: str) -> dict[str, Any]:
+def kept_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card repeats of an entry of an evaluation."""
+    return {key: value for key, value in entry.items() if _KEPT.fullmatch(key)}
+
+
+def read_report(path: Path, verb: str) -> dict[str, Any]:
+    """The JSON object of a file that a step wrote.
+
+    Args:
+        verb: how to get the file, for the error.
+
+    Raises:
+        InvalidInputError: if the file is missing or malformed.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -239,7 +248,12 @@ def _read(path: Path, verb: str) -> dict[str, Any]:
     return content
 
 
-def _value(content: Mapping[str, Any], key: str, path: Path) -> Any:
+def value_of(content: Mapping[str, Any], key: str, path: Path) -> Any:
+    """One value of a report.
+
+    Raises:
+        InvalidInputError: if it is missing.
+    """
     if key not in content:
         raise InvalidInputError(f"{path}: {key}: missing; run the step that wrote it again")
     return content[key]

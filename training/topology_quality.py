@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,10 +20,22 @@ DRAWS = 16
 """Of so many, the surrogate chooses each set."""
 
 
+TopologyDraw = Callable[[DesignSpec, int, np.random.Generator], Sequence[Topology | None]]
+"""Draws so many topologies for a specification; none for one that breaks a rule."""
+
+
 def topology_quality(
-    designer: Designer, config: Config, specifications: Sequence[HeldOutSpecification], train: Rows
+    designer: Designer,
+    config: Config,
+    specifications: Sequence[HeldOutSpecification],
+    train: Rows,
+    draw: TopologyDraw | None = None,
 ) -> dict[str, dict[str, float]]:
     """Quality of topologies drawn for the held-out specifications, a class.
+
+    Args:
+        designer: sizes them.
+        draw: where they come from; by default the designer's generator.
 
     Returns:
         For each class: ``drawn``, how many; of those, the shares that are ``valid`` (pass the electrical rules), that
@@ -40,7 +52,9 @@ def topology_quality(
         for index, spec in enumerate(specs):
             # As even a share of the whole number for each specification as integers allow.
             share = count * (index + 1) // len(specs) - count * index // len(specs)
-            if share:
+            if share and draw is not None:
+                drawn += [(spec, topology) for topology in draw(spec, share, rng)]
+            elif share:
                 drawn += [(spec, topology) for _, topology in designer.topologies(spec, share, rng)]
         valid = [(spec, topology) for spec, topology in drawn if topology is not None]
         fingerprints = {topology.fingerprint for _, topology in valid}

@@ -23,6 +23,7 @@ from training.model_card import FILE as MODEL_CARD
 from training.model_card import render
 from training.publish import LIMIT_BYTES, Sources
 from training.quantize import CONVERTED, MODELS
+from training.renew_card import renew_card
 
 
 def put_model(path: Path, numbers: int) -> None:
@@ -276,3 +277,44 @@ def test_the_packages_weights_are_whole_and_its_model_card_is_that_of_its_card()
     assert set(bundle.conditioning.classes) == set(card["data"]["classes"])
     for name in MODELS:
         assert b"stack_trace" not in Path(bundle.path(name)).read_bytes()
+
+
+def measured_on(card: dict[str, Any], folder: Path) -> tuple[Path, Path]:
+    """Results of the two benchmarks of released weights."""
+    bundle = {"identity": card["identity"][:16], "precision": card["precision"]}
+    entries = [
+        {"class": "lna", "level": "exact", "method": method, "calls": calls, "specifications": 150}
+        | {"success_at_1": 0.25, f"success_at_{calls}": share, f"success_at_{calls}_interval": [0.1, 1.0], "curve": []}
+        for method, calls, share in (("generator", 64, 0.75), ("cma-es", 640, 0.5), ("cma-es", 64, 0.125))
+    ]
+    result = {"bundle": bundle, "commit": "beef", "machines": ["2 cores", "16 cores"], "entries": entries}
+    quality = {"drawn": 100, "valid": 0.98, "simulates": 0.97, "unique": 0.93, "novel": 0.5}
+    topologies = {"bundle": bundle, "classes": {"lna": quality}}
+    return put_json(folder / "design_quality.json", result), put_json(folder / "topologies.json", topologies)
+
+
+def test_figures_of_the_released_files_take_the_place_of_earlier_ones(
+    sources: Sources, target: Path, tmp_path: Path
+) -> None:
+    before = publish.publish(sources, target)
+    design_quality, topologies = measured_on(before, tmp_path)
+    card = renew_card(design_quality, topologies, target)
+    assert read_card(target) == card
+    changed = {key for key in card if card[key] != before[key]}
+    assert changed == {"evaluation", "topologies"}
+    text = (target / MODEL_CARD).read_text()
+    assert "These very files were evaluated." in text
+    assert "| lna | exact | 150 | 1 / 64 | 25 / 75 % (10 to 100) | 25 / 12 % (10 to 100) |" in text
+    assert "| lna | 100 | 98 % | 97 % | 93 % | 50 % |" in text
+    assert renew_card(design_quality, None, target)["topologies"] == card["topologies"]
+
+
+def test_figures_of_other_weights_are_refused(sources: Sources, target: Path, tmp_path: Path) -> None:
+    card = publish.publish(sources, target)
+    first = contents(target)
+    design_quality, topologies = measured_on(card | {"identity": "0" * 64}, tmp_path)
+    with pytest.raises(InvalidInputError, match=r"bundle.identity: is 0000000000000000, the released weights are"):
+        renew_card(design_quality, topologies, target)
+    with pytest.raises(InvalidInputError, match=r"missing\.json: cannot be read"):
+        renew_card(tmp_path / "missing.json", None, target)
+    assert contents(target) == first

@@ -1,0 +1,93 @@
+"""How good the topologies are that a bundle's generator writes, as written, before any choice or repair.
+
+    python benchmarks/topologies.py --prepared artifacts/prepared
+    python benchmarks/topologies.py --prepared artifacts/prepared --bundle artifacts/bundle --classes lna --count 100
+
+Draws so many of each class, spread over its held-out specifications: how many pass the electrical rules, how many of those
+give metrics in ngspice with one of a few sizings, how many are distinct, and how many of these no training circuit has. Beside
+them stands the grammar that random circuits come from, sized in the same way. Writes the result and prints it as one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genrf import classes
+from genrf.circuit.topology import Topology
+from genrf.errors import GenRFError
+from genrf.files import write_json
+from genrf.generation.bundle import Bundle
+from genrf.generation.released import choose_bundle
+from genrf.simulation.library import simulator_version
+from genrf.spec import DesignSpec
+from training.config_file import DEFAULT_PATH, load_config
+from training.evolution import fitting_topology
+from training.machine import commit, describe
+from training.prepare import Rows
+from training.specifications import SPECIFICATIONS_FILE, read_specifications
+from training.topology_quality import topology_quality
+from training.trials import bundle_designer
+
+ROOT = Path(__file__).parents[1]
+OF_GRAMMAR = 200
+"""Topologies of each class that are drawn from the grammar, at most."""
+
+
+def main() -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prepared", type=Path, required=True, help="folder of specifications.json and train.npz")
+    parser.add_argument("--bundle", type=Path, help="folder of a bundle (the released weights)")
+    parser.add_argument("--classes", nargs="+", default=list(classes.names()), choices=classes.names())
+    parser.add_argument("--count", type=int, default=1000, metavar="N", help="topologies of each class (1000)")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "topologies.json")
+    given = parser.parse_args()
+    try:
+        result = measure(given)
+    except GenRFError as error:
+        print(f"topologies: {error}", file=sys.stderr)
+        return error.exit_code
+    write_json(given.output, result)
+    print(json.dumps(result))
+    return 0
+
+
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    """Judge the topologies of each class."""
+    config = load_config(ROOT / DEFAULT_PATH)
+    config = replace(
+        config, classes=tuple(given.classes), evaluation=replace(config.evaluation, topologies=given.count)
+    )
+    fewer = replace(config, evaluation=replace(config.evaluation, topologies=min(OF_GRAMMAR, given.count)))
+    folder, _ = choose_bundle(given.bundle)
+    bundle = Bundle.load(folder)
+    specifications = read_specifications(given.prepared / SPECIFICATIONS_FILE)
+    train = Rows.load(given.prepared / "train.npz")
+    with bundle_designer(config, bundle) as designer:
+        quality = topology_quality(designer, config, specifications, train)
+        baseline = topology_quality(designer, fewer, specifications, train, from_grammar)
+    return {
+        "benchmark": "topologies",
+        "commit": commit(),
+        "machine": describe(),
+        "simulator": simulator_version(),
+        "bundle": {"identity": bundle.identity[:16], "precision": bundle.precision},
+        "classes": quality,
+        "grammar": baseline,
+    }
+
+
+def from_grammar(spec: DesignSpec, count: int, rng: np.random.Generator) -> list[Topology]:
+    """Random topologies of a specification's class, legal by construction, that bear its supply."""
+    return [fitting_topology(spec.circuit_class, spec.conditions.supply_v, rng) for _ in range(count)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
