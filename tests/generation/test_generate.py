@@ -9,6 +9,7 @@ from genrf import classes
 from genrf.circuit.tokens import Tokens, encode
 from genrf.circuit.topology import Topology
 from genrf.conditioning import Conditioning, fit
+from genrf.generation.candidates import normalised_values
 from genrf.generation.design import pareto_front
 from genrf.generation.generate import Designer
 from genrf.generation.sampler import SamplerSettings
@@ -108,6 +109,28 @@ def test_progress_counts_up_to_the_calls(designer: Designer) -> None:
     seen: list[tuple[int, int]] = []
     designer.design(IMPOSSIBLE, calls=12, progress=lambda spent, allowed: seen.append((spent, allowed)))
     assert seen == [(spent, 12) for spent in range(1, 13)]
+
+
+def test_a_topology_gets_the_values_of_several_draws_that_likeliest_work(conditioning: Conditioning) -> None:
+    class FirstValueCounts(GrammarBackend):
+        """Works the likelier the larger the first device's value is; remembers what it was asked."""
+
+        def predict(self, values, kinds, nets, conditions):  # type: ignore[no-untyped-def]
+            self.rated = values[:, 0]
+            mean, deviation, _ = super().predict(values, kinds, nets, conditions)
+            return mean, deviation, values[:, 0]
+
+    backend = FirstValueCounts(len(conditioning.metrics))
+    rng = np.random.default_rng(4)
+    topologies = [classes.get("lna").sample_topology(rng) for _ in range(3)]
+    sampler = SamplerSettings(steps=3, conditions_size=conditioning.conditions_size)
+    with Designer(backend, conditioning, sampler, settings=SETTINGS, workers=1, seed=3) as designer:
+        circuits = designer.size(EASY, topologies, rng, draws=8)
+    assert [circuit.topology for circuit in circuits] == topologies
+    chosen = [normalised_values(circuit, CONDITIONS.frequency_hz)[0] for circuit in circuits]
+    rated = backend.rated.reshape(3, 8)
+    assert (rated.max(axis=1) > rated.min(axis=1)).all()
+    np.testing.assert_allclose(chosen, rated.max(axis=1), atol=1e-5)
 
 
 def test_illegal_proposals_are_dropped_not_repaired(designer: Designer, monkeypatch: pytest.MonkeyPatch) -> None:
