@@ -5,7 +5,8 @@
 
 Results are files in ``benchmarks/results/``: ``smoke.json`` is the ``runs/latest/summary.json`` of a run of ``make run``,
 ``simulation.json`` the last line of ``benchmarks/simulation.py``, ``generate.json`` that of ``benchmarks/generate.py``,
-``classes.json`` that of ``benchmarks/classes.py``, ``inference.json`` that of ``benchmarks/inference.py``,
+``topologies.json`` that of ``benchmarks/topologies.py``, ``classes.json`` that of ``benchmarks/classes.py``,
+``inference.json`` that of ``benchmarks/inference.py``,
 ``design_quality.json`` what ``benchmarks/design_quality.py`` writes, with a picture of each class.
 """
 
@@ -30,12 +31,14 @@ BEGIN, END = "<!-- results: made by benchmarks/readme.py -->", "<!-- end of resu
 def table() -> str:
     """The measured results as Markdown."""
     smoke, simulation, generate, speed = (_read(name) for name in ("smoke", "simulation", "generate", "classes"))
+    topologies = _read("topologies")
     commits = [f"`make run` at commit `{smoke['commit'][:10]}`"]
     commits += [f"`make bench` at commit `{simulation['commit']}`"] if simulation else []
+    commits += [f"`benchmarks/topologies.py` at commit `{topologies['commit']}`"] if topologies else []
     commits += [f"`benchmarks/classes.py` at commit `{speed['commit']}`"] if speed else []
     lines = [f"Two cores of an AMD EPYC, no GPU, recipe `smoke`, where nothing else is said. {', '.join(commits)}.", ""]
     lines += ["| what | measured | how |", "|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in _facts(smoke, simulation, generate, _read("inference"))]
+    lines += [f"| {' | '.join(row)} |" for row in _facts(smoke, topologies, simulation, generate, _read("inference"))]
     if speed:
         lines += ["", *_speed(speed)]
     lines += [
@@ -127,7 +130,11 @@ def _gpu(inference: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _facts(
-    smoke: dict[str, Any], simulation: dict[str, Any], generate: dict[str, Any], inference: dict[str, Any]
+    smoke: dict[str, Any],
+    topologies: dict[str, Any],
+    simulation: dict[str, Any],
+    generate: dict[str, Any],
+    inference: dict[str, Any],
 ) -> list[tuple[str, str, str]]:
     circuits = smoke["circuits"]
     failed = sum(circuits["failed"].values())
@@ -135,10 +142,11 @@ def _facts(
         ("circuits simulated", f"{circuits['simulated']:,}, of which {failed:,} failed", "`make run`"),
         ("useful in the last round", _percent(circuits["useful_share_last_round"]), "`make run`"),
     ]
-    for name, quality in smoke["topologies"].items():
-        shares = ("valid", "simulates", "unique", "novel")
-        text = ", ".join(f"{_percent(quality[key])} {key}" for key in shares)
-        rows.append((f"GAN topologies, {name}, of {quality['drawn']:,}", text, "`make run`"))
+    rows += _topologies("GAN topologies", smoke["topologies"], "`make run`")
+    if topologies:
+        how = "`python benchmarks/topologies.py`"
+        rows += _topologies("released GAN's topologies", topologies["classes"], how)
+        rows += _topologies("the grammar's topologies", topologies["grammar"], how)
     if "wall_s" in smoke:
         rows.append(("whole pipeline, wall time", f"{smoke['wall_s']:.0f} s", "`make run`"))
         rows.append(("the same again, from the cache", f"{smoke['cached_wall_s']:.0f} s", "`make run`"))
@@ -161,6 +169,15 @@ def _facts(
     if inference:
         rows += _gpu(inference)
     return rows
+
+
+def _topologies(what: str, quality: dict[str, Any], how: str) -> list[tuple[str, str, str]]:
+    """Of each class, how good topologies are as they are written."""
+    shares = ("valid", "simulates", "unique", "novel")
+    return [
+        (f"{what}, {name}, of {own['drawn']:,}", ", ".join(f"{_percent(own[key])} {key}" for key in shares), how)
+        for name, own in quality.items()
+    ]
 
 
 def _speed(speed: dict[str, Any]) -> list[str]:
