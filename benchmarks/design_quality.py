@@ -1,5 +1,6 @@
 """The generator against looking it up and against searching, on held-out specifications, in SPICE.
 
+    python benchmarks/design_quality.py --bundle genrf/pretrained    # on the specifications kept in the repository
     python benchmarks/design_quality.py --prepared artifacts/prepared --bundle artifacts/bundle
     python benchmarks/design_quality.py ... --classes lna filter --specifications 20 --minutes 9
     python benchmarks/design_quality.py ... --minutes 0              # only count what was tried so far
@@ -7,6 +8,8 @@
 Every trial gives one method so many SPICE calls for one specification and stops once that is met. Methods are the
 generator; the generator with topologies drawn from the training data instead of by the GAN, without precedents, and with
 neither; retrieval, rescaled; random circuits; and CMA-ES and BoTorch from scratch, which also get 10 and 100 times the calls.
+What looks things up in training data needs the prepared folder and is left out without it. Specifications are the folder's, or
+those of ``benchmarks/held_out.json``, whose topologies are held out in every dataset of the repository's seed.
 
 Finished trials are appended to ``trials.jsonl`` in the work folder, and interrupted searches are kept beside it: the same
 command goes on where a killed one or one with ``--minutes`` ended. Trials of another bundle, dataset or seed do not count.
@@ -39,17 +42,19 @@ from training.quality.plots import plot_success
 from training.quality.report import comparisons, decided, hypervolumes, summary, write_result
 from training.quality.rows import mapped_rows, split_rows
 from training.quality.run import run_trials
-from training.quality.tasks import METHODS, NEEDS_BUNDLE, Task, plan
+from training.quality.tasks import METHODS, NEEDS_BUNDLE, NEEDS_ROWS, Task, plan
 from training.quality.worker import Setup
 from training.specifications import LEVELS, SPECIFICATIONS_FILE, read_specifications, specifications_hash
 
 ROOT = Path(__file__).parents[1]
+HELD_OUT = ROOT / "benchmarks" / "held_out.json"
 
 
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prepared", type=Path, required=True, help="folder of specifications.json and train.npz")
+    parser.add_argument("--prepared", type=Path, help="folder of train.npz, for methods that look things up in it")
+    parser.add_argument("--held-out", type=Path, metavar="FILE", help="specifications (those of --prepared, else ours)")
     parser.add_argument("--bundle", type=Path, help="folder of the generator's bundle; without it only baselines")
     parser.add_argument("--classes", nargs="+", default=list(classes.names()), choices=classes.names())
     parser.add_argument("--levels", nargs="+", default=list(LEVELS), choices=LEVELS)
@@ -101,15 +106,18 @@ def measure(given: argparse.Namespace) -> int:
     bundle = Bundle.load(given.bundle) if given.bundle else None
     if bundle is None:
         methods = [method for method in methods if method not in NEEDS_BUNDLE]
-    dataset = _dataset(given.prepared)
+    if given.prepared is None:
+        methods = [method for method in methods if method not in NEEDS_ROWS]
+    dataset = _dataset(given.prepared) if given.prepared else ""
+    held_out = given.held_out or (given.prepared / SPECIFICATIONS_FILE if given.prepared else HELD_OUT)
     wanted = [
         item
-        for item in read_specifications(given.prepared / SPECIFICATIONS_FILE)
+        for item in read_specifications(held_out)
         if item.spec.circuit_class in given.classes and item.level in given.levels
     ]
     class_names = list(dict.fromkeys(item.spec.circuit_class for item in wanted))
     if not wanted:
-        raise InvalidInputError(f"{given.prepared}: no held-out specifications of these classes and levels")
+        raise InvalidInputError(f"{held_out}: no held-out specifications of these classes and levels")
     if bundle is not None:
         # Said here once, rather than by every trial.
         for name in class_names:
@@ -129,12 +137,13 @@ def measure(given: argparse.Namespace) -> int:
     journal = Journal(given.work / "trials.jsonl")
     with tempfile.TemporaryDirectory(prefix="design-quality-") as folder:
         rows = Path(folder)
-        split_rows(given.prepared / "train.npz", rows, class_names)
+        if given.prepared:
+            split_rows(given.prepared / "train.npz", rows, class_names)
         setup = Setup(
             config=config,
             bundle=given.bundle,
             prepared=given.prepared,
-            rows=rows,
+            rows=rows if given.prepared else None,
             unfinished=given.work / "unfinished",
             deadline=deadline,
             machine=describe(),
@@ -154,17 +163,17 @@ def measure(given: argparse.Namespace) -> int:
             "technology": process.version,
             "simulator": simulator_version(),
             "bundle": {"identity": bundle.identity[:16], "precision": bundle.precision} if bundle else {},
-            "specifications": specifications_hash(given.prepared / SPECIFICATIONS_FILE),
+            "specifications": specifications_hash(held_out),
             "dataset": dataset,
             "seed": config.seed,
             "trials": sum(task.key in journal.entries for task in tasks),
             "planned": len(tasks),
             "entries": summary(groups, samples, config.seed),
             "comparisons": comparisons(groups, samples, config.seed),
-            "hypervolume": hypervolumes(
-                groups, {name: mapped_rows(rows, name) for name in class_names}, Conditioning.load(given.prepared)
-            ),
         }
+        if given.prepared:
+            by_class = {name: mapped_rows(rows, name) for name in class_names}
+            result["hypervolume"] = hypervolumes(groups, by_class, Conditioning.load(given.prepared))
     write_result(result, given.output)
     plot_success(result, given.output.parent, given.output.stem)
     print_table(result)

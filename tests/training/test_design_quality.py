@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from genrf import classes
 from training.quality.journal import Journal
+from training.specifications import read_specifications
 
 ROOT = Path(__file__).parents[2]
+HELD_OUT = ROOT / "benchmarks" / "held_out.json"
 
 
 def command(prepared: Path, folder: Path, *more: str) -> list[str]:
@@ -66,6 +70,21 @@ def test_killed_and_continued_it_makes_the_same_trials(prepared: Path, tmp_path:
     subprocess.run(command(prepared, parts), capture_output=True, timeout=200, check=True)
     assert trials(parts) == trials(whole)
     assert not list((parts / "work" / "unfinished").glob("*"))
+
+
+def test_the_repository_keeps_specifications_that_need_no_dataset(tmp_path: Path) -> None:
+    kept = Counter((item.spec.circuit_class, item.level) for item in read_specifications(HELD_OUT))
+    assert {kept[name, level] for name in classes.names() for level in ("exact", "tightened")} == {200}
+    assert all(kept[name, "frontier"] >= 50 for name in classes.names())
+    alone = [
+        *(sys.executable, str(ROOT / "benchmarks" / "design_quality.py"), "--work", str(tmp_path / "work")),
+        *("--output", str(tmp_path / "result.json"), "--classes", "filter", "--levels", "exact"),
+        *("--specifications", "2", "--calls", "8", "--factors", "1", "--methods", "retrieval", "random"),
+    ]
+    subprocess.run(alone, capture_output=True, timeout=100, check=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert [(entry["method"], entry["specifications"]) for entry in result["entries"]] == [("random", 2)]
+    assert "hypervolume" not in result
 
 
 def test_a_wrong_number_of_calls_is_refused(prepared: Path, tmp_path: Path) -> None:

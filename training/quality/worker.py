@@ -46,8 +46,8 @@ class Setup:
     config: Config
     bundle: Path | None
     """Folder of the generator's bundle, if a method needs it."""
-    prepared: Path
-    """Folder of the prepared data."""
+    prepared: Path | None
+    """Folder of the prepared data, if a method needs it."""
     rows: Path | None
     """Folder that `training.quality.rows.split_rows` wrote, if a method needs it."""
     unfinished: Path
@@ -124,6 +124,7 @@ class _Worker:
 
     @cached_property
     def _conditioning(self) -> Conditioning:
+        assert self._setup.prepared is not None
         return Conditioning.load(self._setup.prepared)
 
     @cached_property
