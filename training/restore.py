@@ -31,25 +31,22 @@ TOLERANCE_INT8 = 0.1
 """The same for int8, where the file also rounds what flows between its layers; 3 % was seen."""
 _INT8 = "_quantized"
 _NUMBERED = re.compile(r"val_(\d+)")
+_GENERATOR = "generator."
+"""What the names of the part of the GAN start with that a bundle has."""
 _SLOTS = 9
 """Of the circuits that the models are compared on."""
 
 
 def restore(model: BaseCircuitModel, folder: Path) -> str:
-    """Give a model the weights that a bundle has for its kind.
+    """Give a model the weights that a bundle has for its kind: of the GAN the generator, whose encoder and critics start anew.
 
     Returns:
         The bundle's identity.
 
     Raises:
-        CheckpointError: if the bundle is damaged, or has no such model, one of another version or configuration, or only a part
-            of it, as of the GAN.
+        CheckpointError: if the bundle is damaged, or has no such model or one of another version or configuration.
     """
     bundle = Bundle.load(folder)
-    if isinstance(model, TopologyGAN):
-        raise CheckpointError(
-            f"{folder}: has the GAN's generator without the critics that train it; start from a checkpoint or from nothing"
-        )
     item = exported(model)
     entry = bundle.models[item.name]
     _check_same(model, entry, folder)
@@ -64,6 +61,8 @@ def restore(model: BaseCircuitModel, folder: Path) -> str:
         stored, in_int8 = _dequantised(file, path)
     weights = model.state_dict()
     for name, parameter in twin.named_parameters():
+        if isinstance(model, TopologyGAN) and not name.startswith(_GENERATOR):
+            continue
         tensor, transposed = places.get(parameter.numpy().tobytes(), ("", False))
         if tensor not in stored:
             raise CheckpointError(
@@ -155,8 +154,12 @@ def _example(item: Exported, rows: int) -> dict[str, Tensor]:
             inputs[name] = torch.randint(0, _SLOTS, (rows, _SLOTS, 3), generator=generator)
         elif name == "sigma":
             inputs[name] = torch.rand(rows, generator=generator) + 0.1
-        elif name in ("conditions", "specification"):
+        elif name in ("conditions", "specification", "latent"):
             inputs[name] = torch.randn(rows, getattr(item.model.config, f"{name}_size"), generator=generator)
         else:
             inputs[name] = torch.randn(rows, _SLOTS, generator=generator)
+    if isinstance(item.model, TopologyGAN):
+        # It keeps the rules of a class.
+        count = len(item.model.config.circuit_classes)
+        inputs["specification"][:, :count] = torch.eye(count).repeat(rows, 1)[:rows]
     return inputs

@@ -105,7 +105,7 @@ class Generator(nn.Module):
         self.queries = nn.ModuleList(nn.Linear(embedding, config.net_embedding) for _ in range(MAX_TERMINALS))
         self.net_bias = nn.ModuleList(nn.Linear(embedding, MAX_NETS) for _ in range(MAX_TERMINALS))
         self.chosen = nn.ModuleList(
-            nn.Linear(config.net_embedding, embedding, bias=False) for _ in range(MAX_TERMINALS)
+            nn.Linear(config.net_embedding, embedding, bias=False) for _ in range(MAX_TERMINALS - 1)
         )
         self.moves = LegalMoves(config.circuit_classes)
         self.register_buffer("temperatures", torch.tensor(config.temperatures), persistent=False)
@@ -190,11 +190,12 @@ class Generator(nn.Module):
         candidates = self._candidates(state)
         nets: list[Tensor] = []
         for terminal in range(MAX_TERMINALS):
+            if nets:
+                hidden = hidden + self._chosen(nets[-1], candidates, terminal - 1)
             wrong = outlook.wrong(kind, nets) + mending * outlook.useless(nets)
             logits = self._net_logits(hidden, candidates, kind, degree, nets)
             logits = logits + wrong.clamp(max=1.0) * WRONG + around.absent * FORBIDDEN
             net = self._choose(logits, quantiles[:, 1 + terminal], temperature)
-            hidden = hidden + self._chosen(net, candidates, terminal)
             degree = degree + net
             nets.append(net)
         after = self.moves.after(wiring, kind, nets)
@@ -214,8 +215,9 @@ class Generator(nn.Module):
         degree = state.sum(dim=-1)
         logits = []
         for terminal, net in enumerate(nets):
+            if terminal:
+                hidden = hidden + self._chosen(nets[terminal - 1], candidates, terminal - 1)
             logits.append(self._net_logits(hidden, candidates, kind, degree, nets[:terminal]))
-            hidden = hidden + self._chosen(net, candidates, terminal)
             degree = degree + net
         return self._kind_logits(output, before, state.sum(dim=-1)), torch.stack(logits, dim=2)
 
