@@ -38,6 +38,7 @@ from training.config_file import DEFAULT_PATH, load_config
 from training.machine import commit, describe
 from training.processes import cores
 from training.quality.journal import Journal
+from training.quality.options import numbers_by_class
 from training.quality.plots import plot_success
 from training.quality.report import comparisons, decided, hypervolumes, summary, write_result
 from training.quality.rows import mapped_rows, split_rows
@@ -71,21 +72,6 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def calls_by_class(given: list[str]) -> dict[str, int]:
-    """SPICE calls of every class, from a number for all and ``class=number`` for some.
-
-    Raises:
-        InvalidInputError: for anything else.
-    """
-    calls = dict.fromkeys(classes.names(), 64)
-    for text in sorted(given, key=lambda text: "=" in text):
-        name, _, number = text.rpartition("=")
-        if not number.isdecimal() or int(number) < 1 or (name and name not in calls):
-            raise InvalidInputError(f"--calls: expected a number above 0 or class=number, got {text!r}")
-        calls.update(dict.fromkeys([name] if name else calls, int(number)))
-    return calls
-
-
 def main() -> int:
     """Run the benchmark; returns the exit code."""
     given = options()
@@ -101,7 +87,7 @@ def measure(given: argparse.Namespace) -> int:
     """Make the trials and write what they say."""
     deadline = time.monotonic() + 60 * given.minutes
     config = load_config(ROOT / DEFAULT_PATH)
-    calls = calls_by_class(given.calls)
+    calls = numbers_by_class("--calls", given.calls, 64)
     methods = [method for method in METHODS if method in given.methods]
     bundle = Bundle.load(given.bundle) if given.bundle else None
     if bundle is None:

@@ -35,6 +35,28 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.topologies)
 
+    def take(self, index: NDArray[np.intp]) -> Candidates:
+        """The candidates of an index."""
+        return Candidates(
+            topologies=[self.topologies[place] for place in index],
+            values=self.values[index],
+            mean=self.mean[index],
+            deviation=self.deviation[index],
+            works=self.works[index],
+            source=self.source,
+        )
+
+    def joined(self, others: Candidates) -> Candidates:
+        """These and others of the same source."""
+        return Candidates(
+            topologies=self.topologies + others.topologies,
+            values=np.concatenate([self.values, others.values]),
+            mean=np.concatenate([self.mean, others.mean]),
+            deviation=np.concatenate([self.deviation, others.deviation]),
+            works=np.concatenate([self.works, others.works]),
+            source=self.source,
+        )
+
     @property
     def fingerprints(self) -> list[str]:
         """Of the topologies."""

@@ -161,9 +161,7 @@ class Search:
 
     def sized(self, topologies: list[Topology], draws: int) -> list[Circuit]:
         """Values for each topology: of so many that the sizing model draws from pure noise, those likeliest to work."""
-        repeated = [topology for topology in topologies for _ in range(draws)]
-        kinds, nets = slots(repeated)
-        drawn = self._rated(repeated, kinds, nets, self._draw(kinds, nets), "generator")
+        drawn = self._sized([topology for topology in topologies for _ in range(draws)], "generator")
         rows = drawn.works.reshape(len(topologies), draws).argmax(axis=1) + draws * np.arange(len(topologies))
         return [self._circuit(topology, drawn.values[row]) for topology, row in zip(topologies, rows, strict=True)]
 
@@ -179,9 +177,12 @@ class Search:
                 fitting = [topology for topology in legal.values() if fits_supply(topology, supply)]
                 chosen = (fitting or list(legal.values()))[: self._settings.topologies]
         sizings = self._settings.sizings if self._record.first_met is None else self._settings.sizings_when_met
-        topologies = [topology for topology in chosen for _ in range(sizings)]
+        return self._sized([topology for topology in chosen for _ in range(sizings)], "generator")
+
+    def _sized(self, topologies: list[Topology], source: str) -> Candidates:
+        """Topologies with values drawn from pure noise."""
         kinds, nets = slots(topologies)
-        return self._rated(topologies, kinds, nets, self._draw(kinds, nets), "generator")
+        return self._rated(topologies, kinds, nets, self._draw(kinds, nets), source)
 
     def _recall(self) -> list[Candidates]:
         """The nearest precedents, rescaled to the specification's frequency, and variations of the best of them."""
@@ -212,9 +213,13 @@ class Search:
             likeliest = self._order(fresh)[:count]
             parents = [self._circuit(own.topologies[index], own.values[index]) for own, index in likeliest]
         frequency = self._spec.conditions.frequency_hz
-        varied = self._around(
-            [parent.topology for parent in parents], np.stack([normalised_values(p, frequency) for p in parents])
-        )
+        topologies = [parent.topology for parent in parents]
+        varied = self._around(topologies, np.stack([normalised_values(p, frequency) for p in parents]))
+        if not self._record.designs:
+            # What their values have in common may be what is wrong, such as a bias for another supply.
+            varied = varied.joined(
+                self._sized([t for t in topologies for _ in range(self._settings.variations)], "variation")
+            )
         if self._record.first_met is None:
             for _ in range(self._settings.generations):
                 varied = self._bred(varied)
@@ -223,10 +228,10 @@ class Search:
     def _bred(self, pool: Candidates) -> Candidates:
         """The likeliest candidates, and children of them: each moved along the difference of two others of its topology."""
         order = np.argsort(-self._likelihood(pool), kind="stable")[: self._settings.survivors]
-        best = [pool.topologies[index] for index in order]
-        values = pool.values[order]
-        names = np.array([topology.fingerprint for topology in best])
-        kinds, nets = slots(best)
+        best = pool.take(order)
+        values = best.values
+        names = np.array(best.fingerprints)
+        kinds, nets = slots(best.topologies)
         base = self._rng.integers(len(order), size=self._settings.children)
         moved = np.empty((len(base), values.shape[1]), dtype=np.float32)
         for child, parent in enumerate(base):
@@ -236,15 +241,8 @@ class Search:
             noise = 0.03 * self._rng.standard_normal(values.shape[1])
             moved[child] = values[parent] + (step + noise) * (kinds[parent] > 0)
         moved = on_grid(kinds[base], moved, self._spec.conditions.frequency_hz, self._models.technology)
-        born = self._rated([best[index] for index in base], kinds[base], nets[base], moved, "variation")
-        return Candidates(
-            topologies=best + born.topologies,
-            values=np.concatenate([values, born.values]),
-            mean=np.concatenate([pool.mean[order], born.mean]),
-            deviation=np.concatenate([pool.deviation[order], born.deviation]),
-            works=np.concatenate([pool.works[order], born.works]),
-            source="variation",
-        )
+        born = self._rated([best.topologies[index] for index in base], kinds[base], nets[base], moved, "variation")
+        return best.joined(born)
 
     def _around(self, parents: list[Topology], parent_values: NDArray[np.float32]) -> Candidates:
         """Re-noised versions of circuits with normalised values (P, M)."""

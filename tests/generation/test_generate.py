@@ -9,7 +9,7 @@ from genrf import classes
 from genrf.circuit.tokens import Tokens, encode
 from genrf.circuit.topology import Topology
 from genrf.conditioning import Conditioning, fit
-from genrf.generation.candidates import normalised_values
+from genrf.generation.candidates import Candidates, normalised_values
 from genrf.generation.design import pareto_front
 from genrf.generation.generate import Designer
 from genrf.generation.sampler import SamplerSettings
@@ -152,6 +152,25 @@ def test_where_everything_fails_it_goes_on_past_its_first_candidates(
     result = designer.design(IMPOSSIBLE, calls=80)
     assert result.failed == {"device_limit": 80}
     assert len({circuit for circuit, _ in result.failed_circuits}) == 80
+
+
+def test_where_nothing_works_the_likeliest_topologies_are_sized_anew(
+    designer: Designer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sized: list[str] = []
+    draw = Search._sized
+
+    def counted(search: Search, topologies: list[Topology], source: str) -> Candidates:
+        sized.append(source)
+        return draw(search, topologies, source)
+
+    monkeypatch.setattr(Search, "_sized", counted)
+    assert designer.design(IMPOSSIBLE, calls=24).designs
+    assert sized == ["generator"]
+    failure = Outcome(metrics=None, failure=Failure("device_limit", "Q1: too much"))
+    monkeypatch.setattr(SimulatorPool, "run_iter", lambda _, jobs: (failure for _ in jobs))
+    designer.design(IMPOSSIBLE, calls=24)
+    assert sized[1:] == ["generator", "variation", "variation"]
 
 
 def test_the_pareto_front_is_what_nothing_dominates() -> None:
