@@ -27,10 +27,12 @@ from genrf.generation.bundle import Bundle
 from genrf.generation.released import choose_bundle
 from genrf.simulation.library import simulator_version
 from genrf.spec import DesignSpec
+from training.config import Config
 from training.config_file import DEFAULT_PATH, load_config
 from training.evolution import fitting_topology
 from training.machine import commit, describe
 from training.prepare import Rows
+from training.quality.options import numbers_by_class
 from training.specifications import SPECIFICATIONS_FILE, read_specifications
 from training.topology_quality import topology_quality
 from training.trials import bundle_designer
@@ -46,7 +48,9 @@ def main() -> int:
     parser.add_argument("--prepared", type=Path, required=True, help="folder of specifications.json and train.npz")
     parser.add_argument("--bundle", type=Path, help="folder of a bundle (the released weights)")
     parser.add_argument("--classes", nargs="+", default=list(classes.names()), choices=classes.names())
-    parser.add_argument("--count", type=int, default=1000, metavar="N", help="topologies of each class (1000)")
+    parser.add_argument(
+        "--count", nargs="+", default=[], metavar="N", help="topologies, of all classes or as class=N (1000)"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "topologies.json")
     given = parser.parse_args()
     try:
@@ -61,18 +65,16 @@ def main() -> int:
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """Judge the topologies of each class."""
-    config = load_config(ROOT / DEFAULT_PATH)
-    config = replace(
-        config, classes=tuple(given.classes), evaluation=replace(config.evaluation, topologies=given.count)
-    )
-    fewer = replace(config, evaluation=replace(config.evaluation, topologies=min(OF_GRAMMAR, given.count)))
+    config = replace(load_config(ROOT / DEFAULT_PATH), classes=tuple(given.classes))
+    counts = numbers_by_class("--count", given.count, 1000)
+    fewer = {name: min(OF_GRAMMAR, count) for name, count in counts.items()}
     folder, _ = choose_bundle(given.bundle)
     bundle = Bundle.load(folder)
     specifications = read_specifications(given.prepared / SPECIFICATIONS_FILE)
     train = Rows.load(given.prepared / "train.npz")
     with bundle_designer(config, bundle) as designer:
-        quality = topology_quality(designer, config, specifications, train)
-        baseline = topology_quality(designer, fewer, specifications, train, from_grammar)
+        quality = topology_quality(designer, _drawing(config, counts), specifications, train)
+        baseline = topology_quality(designer, _drawing(config, fewer), specifications, train, from_grammar)
     return {
         "benchmark": "topologies",
         "commit": commit(),
@@ -82,6 +84,11 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         "classes": quality,
         "grammar": baseline,
     }
+
+
+def _drawing(config: Config, counts: dict[str, int]) -> Config:
+    """The configuration with so many topologies of each class."""
+    return replace(config, evaluation=replace(config.evaluation, topologies={"default": 1, **counts}))
 
 
 def from_grammar(spec: DesignSpec, count: int, rng: np.random.Generator) -> list[Topology]:
