@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -42,6 +43,7 @@ def topology_quality(
         ``simulates`` (are valid, and one of a few sizings by the sizing model gives metrics) and that are ``unique`` (distinct
         fingerprints of valid ones); and of the unique ones the share that is ``novel`` (not in the training set).
     """
+    draw = draw or partial(_written, designer)
     rng = np.random.default_rng((config.seed, 17))
     known = set(train.fingerprint.tolist())
     quality = {}
@@ -52,10 +54,8 @@ def topology_quality(
         for index, spec in enumerate(specs):
             # As even a share of the whole number for each specification as integers allow.
             share = count * (index + 1) // len(specs) - count * index // len(specs)
-            if share and draw is not None:
+            if share:
                 drawn += [(spec, topology) for topology in draw(spec, share, rng)]
-            elif share:
-                drawn += [(spec, topology) for _, topology in designer.topologies(spec, share, rng)]
         valid = [(spec, topology) for spec, topology in drawn if topology is not None]
         fingerprints = {topology.fingerprint for _, topology in valid}
         quality[name] = {
@@ -66,6 +66,11 @@ def topology_quality(
             "novel": len(fingerprints - known) / max(1, len(fingerprints)),
         }
     return quality
+
+
+def _written(designer: Designer, spec: DesignSpec, count: int, rng: np.random.Generator) -> Sequence[Topology | None]:
+    """What the designer's generator writes."""
+    return [topology for _, topology in designer.topologies(spec, count, rng)]
 
 
 def _simulating(

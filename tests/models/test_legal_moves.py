@@ -29,20 +29,21 @@ def conditions(circuit_class: str, supply_v: float, count: int = 1) -> Tensor:
     return vector
 
 
+def config(temperature: float, **sizes: int) -> TopologyGANConfig:
+    """Of a generator of all classes, whose specifications are a one-hot and the conditions."""
+    return TopologyGANConfig(
+        specification_size=len(NAMES) + 4,
+        circuit_classes=NAMES,
+        temperatures=(temperature,) * len(NAMES),
+        **sizes,
+    )
+
+
 class Written:
     """A circuit as it is written, device by device."""
 
     def __init__(self, circuit_class: str = "lna", supply_v: float = 1.2) -> None:
-        self.generator = TopologyGAN(
-            TopologyGANConfig(
-                specification_size=len(NAMES) + 4,
-                style_size=2,
-                width=8,
-                critic_width=8,
-                circuit_classes=NAMES,
-                temperatures=(0.5,) * len(NAMES),
-            )
-        ).generator
+        self.generator = TopologyGAN(config(0.5, style_size=2, width=8, critic_width=8)).generator
         self.moves = LegalMoves(NAMES)
         specification = conditions(circuit_class, supply_v)
         self.wiring, self.around = self.moves.start(specification), self.moves.surroundings(specification)
@@ -284,15 +285,7 @@ def test_the_last_slots_are_kept_for_what_is_lacking() -> None:
 
 def test_what_an_untrained_generator_writes_is_readable_and_often_legal() -> None:
     torch.manual_seed(0)
-    config = TopologyGANConfig(
-        specification_size=len(NAMES) + 4,
-        style_size=6,
-        width=32,
-        embedding=16,
-        circuit_classes=NAMES,
-        temperatures=(1.0,) * len(NAMES),
-    )
-    model = TopologyGAN(config).eval()
+    model = TopologyGAN(config(1.0, style_size=6, width=32, embedding=16)).eval()
     with torch.no_grad():
         # Chance alone hardly ever ends a circuit before all slots are full.
         model.generator.kind_head.bias[0] += 2.0
