@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from genrf import classes
 from genrf.circuit.tokens import MAX_DEVICES
+from genrf.files import write_json, written_whole
+from genrf.generation.released import CARD
 from training.trials import GENERATOR
 
 FILE = "README.md"
@@ -69,6 +72,13 @@ def render(card: Mapping[str, Any]) -> str:
         _LIMITS.format(devices=MAX_DEVICES),
     ]
     return "\n".join(sections)
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write ``card.json`` and the model card made from it."""
+    write_json(folder / CARD, card)
+    with written_whole(folder / FILE) as temporary:
+        temporary.write_text(render(card), encoding="utf-8")
 
 
 def _join(heading: str, *lines: str) -> str:

@@ -18,13 +18,12 @@ from typing import Any
 from genrf import __version__
 from genrf.conditioning import FILE as NORMALISATION
 from genrf.errors import CheckpointError, InvalidInputError
-from genrf.files import replace_folder, write_json
+from genrf.files import replace_folder
 from genrf.generation.backend import SIZING_DENOISER, SURROGATE, TOPOLOGY_GENERATOR, OnnxBackend
 from genrf.generation.bundle import Bundle, write_manifest
 from genrf.generation.precedents import file_name
-from genrf.generation.released import CARD, released_folder
-from training.model_card import FILE as MODEL_CARD
-from training.model_card import render
+from genrf.generation.released import released_folder
+from training.model_card import write_card
 from training.onnx_files import strip
 from training.quantize import CONVERTED, MODELS
 from training.trials import GENERATOR
@@ -101,8 +100,7 @@ def publish(sources: Sources, target: Path | None = None, *, precision: str | No
             size = Path(bundle.path(name)).stat().st_size
             card["models"][name] |= {"class": model["class"], "precision": model["precision"], "bytes": size}
         card["bytes"] = sum(path.stat().st_size for path in work.iterdir())
-        write_json(work / CARD, card)
-        (work / MODEL_CARD).write_text(render(card), encoding="utf-8")
+        write_card(work, card)
         _check_size(work, card, target)
         replace_folder(work, target)
     finally:

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from genrf.errors import InvalidInputError
-from genrf.files import write_json, written_whole
-from genrf.generation.released import CARD, read_card, released_folder
-from training.model_card import FILE as MODEL_CARD
-from training.model_card import render
+from genrf.generation.released import read_card, released_folder
+from training.model_card import write_card
 from training.publish import kept_of, read_report, value_of
 
 
@@ -45,9 +43,7 @@ def renew_card(design_quality: Path, topologies: Path | None = None, target: Pat
     }
     if topologies is not None:
         card["topologies"] = value_of(_of_these_weights(topologies, card), "classes", topologies)
-    write_json(target / CARD, card)
-    with written_whole(target / MODEL_CARD) as temporary:
-        temporary.write_text(render(card), encoding="utf-8")
+    write_card(target, card)
     return card
 
 
