@@ -24,6 +24,8 @@ class Metric:
     """``log`` for positive quantities that span decades, such as power and bandwidth."""
     signoff: bool = False
     """Too slow for training data: measured for chosen designs, and where a specification bounds it."""
+    limit: float | None = None
+    """The best value that is ever measured, where simulation or its testbench ends before a circuit does."""
 
     def normalise(self, value: float) -> float:
         """Map a value to the scale on which differences are comparable (decades for a ``log`` metric)."""

@@ -79,6 +79,12 @@ class DesignSpec:
                 raise InvalidInputError(f"{where}: expected a finite number, got {constraint.bound!r}")
             if metric.scale == "log" and constraint.bound <= 0.0:
                 raise InvalidInputError(f"{where}: expected a number above 0, got {constraint.bound!r}")
+            harder = constraint.sense == (">=" if metric.better == "higher" else "<=")
+            if metric.limit is not None and harder and constraint.slack(metric.limit) < 0.0:
+                raise InvalidInputError(
+                    f"{where}: {constraint.sense} {constraint.bound:g} cannot be met, "
+                    f"as {metric.limit:g} {metric.unit} is the best that is ever measured"
+                )
             if (metric.name, constraint.sense) in bounds:
                 raise InvalidInputError(f"{where}: bounded twice with {constraint.sense}")
             bounds[metric.name, constraint.sense] = constraint.bound

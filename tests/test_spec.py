@@ -112,6 +112,10 @@ def test_the_examples_are_specifications(path):
         ({"constraints": {"power_w": {"max": "10 mV"}}}, "constraints.power_w.max: expected a number in W,"),
         ({"constraints": {"power_w": {"max": 0}}}, "constraints.power_w: expected a number above 0, got 0.0"),
         ({"constraints": {"nf_db": {"min": 4, "max": 3}}}, "constraints.nf_db: min 4 is above max 3"),
+        (
+            {"class": "mixer", "constraints": {"lo_rf_isolation_db": {"min": 88}}},
+            "constraints.lo_rf_isolation_db: >= 88 cannot be met, as 80 dB is the best that is ever measured",
+        ),
         ({"class": "amplifier"}, "class: unknown circuit class 'amplifier'; known: lna"),
         ({"class": ["lna"]}, "class: expected one of lna"),
         ({"frequency": "28 ghz"}, "frequency: expected a number in Hz, got '28 ghz' in ghz"),

@@ -109,15 +109,17 @@ def specification_of(
 
     Args:
         metric_names: columns of the rows' metrics.
-        harder: share of its size by which each bound is made harder; negative makes it easier.
+        harder: share of its size by which each bound is made harder, as far as the metric is measured; negative makes it easier.
     """
     circuit_class = str(rows.circuit_class[index])
     definition = classes.get(circuit_class)
     constraints = []
     for metric in definition.specification_metrics:
         value = float(rows.measured[index, metric_names.index(metric)])
-        higher = definition.metrics[metric].better == "higher"
+        limit, higher = definition.metrics[metric].limit, definition.metrics[metric].better == "higher"
         bound = value + harder * abs(value) * (1.0 if higher else -1.0)
+        if limit is not None:
+            bound = min(bound, limit) if higher else max(bound, limit)
         constraints.append(Constraint(metric, ">=" if higher else "<=", bound))
     return DesignSpec(
         circuit_class=circuit_class,

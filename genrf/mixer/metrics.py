@@ -13,6 +13,13 @@ import math
 
 from genrf.metrics import Metric
 
+LARGEST_ISOLATION_DB = 80.0
+"""Devices are simulated without mismatch, so balance is perfect, and what is left is the simulator's rounding."""
+LEAST_POWER_W = 1e-6
+"""A diode mixer without bias draws nothing: a floor, so that a power on a logarithmic scale has a value."""
+LARGEST_P1DB_DBM = 10.0
+"""The RF source is not driven harder."""
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -28,6 +35,7 @@ METRICS: dict[str, Metric] = {
             "higher",
             "RF power available from the source at which the conversion gain is 1 dB below its value at -40 dBm;"
             " from -38 dBm to 10 dBm.",
+            limit=LARGEST_P1DB_DBM,
         ),
         Metric(
             "lo_rf_isolation_db",
@@ -35,12 +43,14 @@ METRICS: dict[str, Metric] = {
             "higher",
             "LO power available from its sources over the LO power that reaches the RF source's resistance;"
             " 80 dB at most.",
+            limit=LARGEST_ISOLATION_DB,
         ),
         Metric(
             "lo_if_isolation_db",
             "dB",
             "higher",
             "LO power available from its sources over the power at the LO frequency in the IF load; 80 dB at most.",
+            limit=LARGEST_ISOLATION_DB,
         ),
         Metric(
             "power_w",
@@ -48,6 +58,7 @@ METRICS: dict[str, Metric] = {
             "lower",
             "Power drawn from the supply and the bias sources with the LO on, without the LO's own; 1 uW at least.",
             scale="log",
+            limit=LEAST_POWER_W,
         ),
         Metric(
             "iip3_dbm",
@@ -58,13 +69,6 @@ METRICS: dict[str, Metric] = {
         ),
     )
 }
-
-LARGEST_ISOLATION_DB = 80.0
-"""Devices are simulated without mismatch, so balance is perfect, and what is left is the simulator's rounding."""
-LEAST_POWER_W = 1e-6
-"""A diode mixer without bias draws nothing: a floor, so that a power on a logarithmic scale has a value."""
-LARGEST_P1DB_DBM = 10.0
-"""The RF source is not driven harder."""
 
 
 def isolation_db(available_dbm: float, arriving_dbm: float) -> float:

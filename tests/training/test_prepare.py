@@ -22,7 +22,7 @@ from genrf.spec import Conditions
 from training.config import Config, per_class
 from training.dominance import DOMINANCE_BAND_DECADES, dominators
 from training.prepare import SPLITS, Rows, at_own_frequency, failed_file, prepare_data
-from training.specifications import SPECIFICATIONS_FILE, read_specifications
+from training.specifications import SPECIFICATIONS_FILE, read_specifications, specification_of
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +177,24 @@ def test_held_out_specifications_are_met_by_their_own_circuit_up_to_exact_and_no
         measured = dict(zip(metrics, test.measured[index], strict=True))
         assert item.spec.meets(measured) == (item.level != "tightened")
         assert {c.metric for c in item.spec.constraints} >= set(classes.get("lna").specification_metrics)
+
+
+def test_nothing_is_asked_for_beyond_what_is_measured(splits: dict[str, Rows]) -> None:
+    measured = {
+        "conversion_gain_db": 5.0,
+        "p1db_dbm": -10.0,
+        "lo_rf_isolation_db": 80.0,
+        "lo_if_isolation_db": 60.0,
+        "power_w": 1e-3,
+    }
+    row = splits["test"].take(np.array([0]))
+    row = replace(row, circuit_class=np.array(["mixer"]), measured=np.array([list(measured.values())]))
+    spec = specification_of(row, 0, list(measured), harder=0.1)
+    bounds = {constraint.metric: constraint.bound for constraint in spec.constraints}
+    # As simulated, balance is perfect, and isolation above 80 dB is the simulator's rounding.
+    assert bounds["lo_rf_isolation_db"] == 80.0
+    assert bounds["lo_if_isolation_db"] == pytest.approx(66.0)
+    assert bounds["power_w"] == pytest.approx(0.9e-3)
 
 
 def test_frontier_specifications_are_beyond_all_training_circuits_of_about_the_same_frequency(
