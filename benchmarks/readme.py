@@ -6,7 +6,7 @@
 Results are files in ``benchmarks/results/``: ``smoke.json`` is the ``runs/latest/summary.json`` of a run of ``make run``,
 ``simulation.json`` the last line of ``benchmarks/simulation.py``, ``generate.json`` that of ``benchmarks/generate.py``,
 ``topologies.json`` that of ``benchmarks/topologies.py``, ``classes.json`` that of ``benchmarks/classes.py``,
-``inference.json`` that of ``benchmarks/inference.py``,
+``inference.json`` that of ``benchmarks/inference.py``, ``distributed.json`` that of ``benchmarks/distributed.py``,
 ``design_quality.json`` what ``benchmarks/design_quality.py`` writes, with a picture of each class.
 """
 
@@ -168,7 +168,20 @@ def _facts(
         rows.append(("amplifiers a second, S at 11 frequencies and NF", band, "`make bench`"))
     if inference:
         rows += _gpu(inference)
-    return rows
+    return [*rows, *_distributed(_read("distributed"))]
+
+
+def _distributed(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What a second GPU gives, in speed and in quality."""
+    if not result:
+        return []
+    runs = [
+        f"{name} {run['rows_per_second'] / 1e3:.1f}k rows/s, loss {run['best_validation_loss']:.3f} after {run['steps']} steps"
+        for name, run in result["runs"].items()
+    ]
+    what = f"training of the {result['model'].replace('_', ' ')} in two processes, not compiled, {result['machine']}"
+    how = f"`python benchmarks/distributed.py --recipe full` at commit `{result['commit']}`"
+    return [(what, ", ".join(runs), how)]
 
 
 def _topologies(what: str, quality: dict[str, Any], how: str) -> list[tuple[str, str, str]]:
