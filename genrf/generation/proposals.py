@@ -169,6 +169,6 @@ class Proposer:
         try:
             asked = replace(spec, constraints=tuple(bounds.values()))
         except InvalidInputError:
-            # Beyond a bound on the other side, which some specifications have.
+            # Beyond what is ever measured, or a bound on the other side, which some specifications have.
             asked = spec
         return conditioning.encode_specification(asked)
