@@ -94,7 +94,7 @@ def main() -> None:
     from synthetic_rows import write_prepared
 
     from training.config_file import DEFAULT_PATH, load_config
-    from training.machine import describe
+    from training.machine import commit, describe
 
     config = load_config(DEFAULT_PATH, arguments.recipe, json.loads(arguments.overrides))
     with tempfile.TemporaryDirectory() as folder:
@@ -110,6 +110,8 @@ def main() -> None:
     one = runs["one"].get("rows_per_second")
     result = {
         "benchmark": "distributed",
+        "commit": commit(),
+        "overrides": json.loads(arguments.overrides),
         "machine": describe(),
         "torch": torch.__version__,
         "backend": "nccl" if torch.cuda.is_available() else "gloo",

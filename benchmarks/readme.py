@@ -179,8 +179,9 @@ def _distributed(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         f"{name} {run['rows_per_second'] / 1e3:.1f}k rows/s, loss {run['best_validation_loss']:.3f} after {run['steps']} steps"
         for name, run in result["runs"].items()
     ]
-    what = f"training of the {result['model'].replace('_', ' ')} in two processes, not compiled, {result['machine']}"
-    how = f"`python benchmarks/distributed.py --recipe full` at commit `{result['commit']}`"
+    what = f"training of the {result['model'].replace('_', ' ')} on one GPU and on two, {result['machine']}"
+    options = f"--recipe {result['recipe']} --steps {result['steps']} --overrides '{json.dumps(result['overrides'])}'"
+    how = f"`python benchmarks/distributed.py {options}` at commit `{result['commit']}`"
     return [(what, ", ".join(runs), how)]
 
 
