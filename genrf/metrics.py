@@ -27,6 +27,16 @@ class Metric:
     limit: float | None = None
     """The best value that is ever measured, where simulation or its testbench ends before a circuit does."""
 
+    @property
+    def sign(self) -> float:
+        """What a value is multiplied by so that larger is better."""
+        return 1.0 if self.better == "higher" else -1.0
+
+    @property
+    def sense(self) -> Literal[">=", "<="]:
+        """Of a bound that a designer sets."""
+        return ">=" if self.better == "higher" else "<="
+
     def normalise(self, value: float) -> float:
         """Map a value to the scale on which differences are comparable (decades for a ``log`` metric)."""
         if self.scale == "log":

@@ -79,7 +79,7 @@ class DesignSpec:
                 raise InvalidInputError(f"{where}: expected a finite number, got {constraint.bound!r}")
             if metric.scale == "log" and constraint.bound <= 0.0:
                 raise InvalidInputError(f"{where}: expected a number above 0, got {constraint.bound!r}")
-            harder = constraint.sense == (">=" if metric.better == "higher" else "<=")
+            harder = constraint.sense == metric.sense
             if metric.limit is not None and harder and constraint.slack(metric.limit) < 0.0:
                 raise InvalidInputError(
                     f"{where}: {constraint.sense} {constraint.bound:g} cannot be met, "

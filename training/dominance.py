@@ -22,7 +22,7 @@ def dominators(rows: Rows, conditioning: Conditioning, circuit_class: str) -> ND
     better in one, (N,)."""
     metrics = classes.get(circuit_class).metrics
     names = classes.get(circuit_class).specification_metrics
-    signs = np.array([1.0 if metrics[name].better == "higher" else -1.0 for name in names], dtype=np.float32)
+    signs = np.array([metrics[name].sign for name in names], dtype=np.float32)
     goodness = rows.metrics[:, [conditioning.metrics.index(name) for name in names]] * signs  # (N, k)
     column = conditioning.frequency_column
     band = np.floor(rows.conditions[:, column] / DOMINANCE_BAND_DECADES)

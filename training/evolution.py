@@ -216,8 +216,7 @@ def _quality(circuit_class: str, population: Sequence[Individual]) -> tuple[NDAr
     columns = []
     for name in definition.specification_metrics:
         metric = definition.metrics[name]
-        sign = 1.0 if metric.better == "higher" else -1.0
-        columns.append([sign * metric.normalise(individual.metrics[name]) for individual in population])
+        columns.append([metric.sign * metric.normalise(individual.metrics[name]) for individual in population])
     gains = np.array(columns, dtype=np.float64).T
     gains = (gains - np.median(gains, axis=0)) / np.maximum(np.std(gains, axis=0), 1e-9)
     shortfalls = np.array(

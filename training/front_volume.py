@@ -42,7 +42,7 @@ def reference_point(spec: DesignSpec, objectives: Sequence[str], conditioning: C
     reference = compared.min(axis=0)
     definition = classes.get(spec.circuit_class)
     for column, name in enumerate(objectives):
-        wanted = ">=" if definition.metrics[name].better == "higher" else "<="
+        wanted = definition.metrics[name].sense
         for constraint in spec.constraints:
             if constraint.metric == name and constraint.sense == wanted:
                 bound = Metrics({name: constraint.bound})

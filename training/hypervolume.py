@@ -46,7 +46,7 @@ class TrainingFront:
         for name in definition.specification_metrics:
             metric, values = definition.metrics[name], train.measured[useful, conditioning.metrics.index(name)]
             scaled = np.log10(np.maximum(values, 1e-30)) if metric.scale == "log" else values
-            columns.append(scaled if metric.better == "higher" else -scaled)
+            columns.append(metric.sign * scaled)
         gains = np.stack(columns, axis=1)
         return cls(gains) if len(gains) else None
 

@@ -114,13 +114,12 @@ def specification_of(
     circuit_class = str(rows.circuit_class[index])
     definition = classes.get(circuit_class)
     constraints = []
-    for metric in definition.specification_metrics:
-        value = float(rows.measured[index, metric_names.index(metric)])
-        limit, higher = definition.metrics[metric].limit, definition.metrics[metric].better == "higher"
-        bound = value + harder * abs(value) * (1.0 if higher else -1.0)
-        if limit is not None:
-            bound = min(bound, limit) if higher else max(bound, limit)
-        constraints.append(Constraint(metric, ">=" if higher else "<=", bound))
+    for metric in (definition.metrics[wanted] for wanted in definition.specification_metrics):
+        value = float(rows.measured[index, metric_names.index(metric.name)])
+        bound = value + harder * abs(value) * metric.sign
+        if metric.limit is not None:
+            bound = metric.sign * min(metric.sign * bound, metric.sign * metric.limit)
+        constraints.append(Constraint(metric.name, metric.sense, bound))
     return DesignSpec(
         circuit_class=circuit_class,
         conditions=Conditions(frequency_hz=float(rows.frequency_hz[index]), supply_v=float(rows.supply_v[index])),
@@ -148,7 +147,6 @@ def _matched(circuit_class: str, train: Rows, test: Rows, index: int, metric_nam
     good = (ratio < FRONTIER_WINDOW) & (ratio > 1.0 / FRONTIER_WINDOW)
     for name in definition.specification_metrics:
         column = metric_names.index(name)
-        bound = test.measured[index, column]
-        values = train.measured[:, column]
-        good &= values >= bound if definition.metrics[name].better == "higher" else values <= bound
+        sign = definition.metrics[name].sign
+        good &= sign * train.measured[:, column] >= sign * test.measured[index, column]
     return bool(good.any())

@@ -233,10 +233,9 @@ def _reference(spec: DesignSpec, objectives: Sequence[str], found: Sequence[Metr
     vocabulary = classes.get(spec.circuit_class).metrics
     reference = goodness(spec.circuit_class, found, objectives).min(axis=0)
     for constraint in spec.constraints:
-        higher = vocabulary[constraint.metric].better == "higher"
-        if constraint.metric in objectives and (constraint.sense == ">=") == higher:
-            bound = vocabulary[constraint.metric].normalise(constraint.bound)
-            reference[list(objectives).index(constraint.metric)] = bound if higher else -bound
+        metric = vocabulary[constraint.metric]
+        if metric.name in objectives and constraint.sense == metric.sense:
+            reference[list(objectives).index(metric.name)] = metric.sign * metric.normalise(constraint.bound)
     return reference
 
 

@@ -113,9 +113,7 @@ def _targets(
     own = np.flatnonzero((train.circuit_class == circuit_class) & train.useful)
     definition = classes.get(circuit_class)
     columns = [conditioning.metrics.index(name) for name in definition.specification_metrics]
-    signs = np.array(
-        [1.0 if definition.metrics[n].better == "higher" else -1.0 for n in definition.specification_metrics]
-    )
+    signs = np.array([definition.metrics[name].sign for name in definition.specification_metrics])
     gains = signs * train.measured[own][:, columns]  # (N, n)
     specs: list[DesignSpec] = []
     while len(specs) < count:

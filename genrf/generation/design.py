@@ -117,10 +117,7 @@ def pareto_front(circuit_class: str, metrics: Sequence[Metrics], objectives: Seq
 def goodness(circuit_class: str, metrics: Sequence[Metrics], names: Sequence[str] = ()) -> NDArray[np.float64]:
     """Metrics, by default the specification metrics, on their own scale, signed so that larger is better, (N, n)."""
     definition = classes.get(circuit_class)
-    signs = [
-        (definition.metrics[name], 1.0 if definition.metrics[name].better == "higher" else -1.0)
-        for name in names or definition.specification_metrics
-    ]
-    return np.array([[sign * metric.normalise(m[metric.name]) for metric, sign in signs] for m in metrics]).reshape(
-        len(metrics), len(signs)
+    wanted = [definition.metrics[name] for name in names or definition.specification_metrics]
+    return np.array([[metric.sign * metric.normalise(m[metric.name]) for metric in wanted] for m in metrics]).reshape(
+        len(metrics), len(wanted)
     )

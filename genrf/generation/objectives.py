@@ -110,7 +110,7 @@ class Outputs:
     def signs(self) -> NDArray[np.float64]:
         """1 where a higher output is better, -1 where a lower one is, (n,)."""
         vocabulary = classes.get(self.spec.circuit_class).metrics
-        return np.array([1.0 if vocabulary[name].better == "higher" else -1.0 for name in self.names])
+        return np.array([vocabulary[name].sign for name in self.names])
 
     @property
     def slacks(self) -> list[tuple[int, float, float]]:
@@ -138,10 +138,9 @@ class Outputs:
         worst, best = front.min(axis=0), front.max(axis=0)
         point = worst - np.maximum(best - worst, 1.0)
         for column, name in enumerate(objectives):
-            index = self.names.index(name)
-            sign = self.signs[index]
+            index, metric = self.names.index(name), classes.get(self.spec.circuit_class).metrics[name]
             for constraint in self.spec.constraints:
-                if constraint.metric == name and (constraint.sense == ">=") == (sign > 0.0):
-                    metric = classes.get(self.spec.circuit_class).metrics[name]
-                    point[column] = sign * (metric.normalise(constraint.bound) - self.centre[index]) / self.scale[index]
+                if constraint.metric == name and constraint.sense == metric.sense:
+                    bound = (metric.normalise(constraint.bound) - self.centre[index]) / self.scale[index]
+                    point[column] = metric.sign * bound
         return point

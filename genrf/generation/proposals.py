@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,14 +157,12 @@ class Proposer:
             if name not in conditioning.metrics or self._rng.random() < 0.4:
                 continue
             metric = vocabulary[name]
-            sense: Literal[">=", "<="] = ">=" if metric.better == "higher" else "<="
-            sign = 1.0 if sense == ">=" else -1.0
             deviation = conditioning.deviation[position][conditioning.metrics.index(name)]
-            wanted = metric.normalise(metrics[name]) + sign * self._rng.uniform(0.0, most) * deviation
+            wanted = metric.normalise(metrics[name]) + metric.sign * self._rng.uniform(0.0, most) * deviation
             bound = 10.0**wanted if metric.scale == "log" else wanted
-            own = bounds.get((name, sense))
+            own = bounds.get((name, metric.sense))
             if own is None or own.slack(bound) > 0.0:
-                bounds[name, sense] = Constraint(name, sense, float(bound))
+                bounds[name, metric.sense] = Constraint(name, metric.sense, float(bound))
         try:
             asked = replace(spec, constraints=tuple(bounds.values()))
         except InvalidInputError:

@@ -93,8 +93,7 @@ class YieldResult:
         if bounds:
             goodness = np.min([[c.slack(value) for value in values.tolist()] for c in bounds], axis=0)
         else:
-            higher = classes.get(self.spec.circuit_class).metrics[metric].better == "higher"
-            goodness = values if higher else -values
+            goodness = classes.get(self.spec.circuit_class).metrics[metric].sign * values
         worst = int(np.argmin(goodness))
         runs = [number for number, outcome in enumerate(self.outcomes) if outcome.metrics is not None]
         return Spread(

@@ -42,7 +42,7 @@ def own_specification(train: Rows, index: int, conditioning: Conditioning) -> De
     constraints = [
         Constraint(
             name,
-            ">=" if definition.metrics[name].better == "higher" else "<=",
+            definition.metrics[name].sense,
             float(train.measured[index, conditioning.metrics.index(name)]),
         )
         for name in definition.specification_metrics
