@@ -6,8 +6,9 @@
     python benchmarks/design_quality.py ... --minutes 0              # only count what was tried so far
 
 Every trial gives one method so many SPICE calls for one specification and stops once that is met. Methods are the
-generator; the generator with topologies drawn from the training data instead of by the GAN, without precedents, and with
-neither; retrieval, rescaled; random circuits; and CMA-ES and BoTorch from scratch, which also get 10 and 100 times the calls.
+generator; the generator with precedents alone, without what the GAN proposes; with topologies drawn from the training data
+instead; without precedents, with the GAN and with training topologies; retrieval, rescaled; random circuits; and CMA-ES and
+BoTorch from scratch, which also get 10 and 100 times the calls.
 What looks things up in training data needs the prepared folder and is left out without it. Specifications are the folder's, or
 those of ``benchmarks/held_out.json``, whose topologies are held out in every dataset of the repository's seed.
 

@@ -17,12 +17,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from training.quality.tasks import NEEDS_BUNDLE
+from training.quality.tasks import (
+    NEEDS_BUNDLE,
+    PRECEDENTS_ALONE,
+    TRAINING_TOPOLOGIES,
+    TRAINING_TOPOLOGIES_ALONE,
+    WITHOUT_PRECEDENTS,
+)
+from training.trials import GENERATOR
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 RUN_HOW = {"eager": " eager", "compiled": " compiled", "bound": "", "graphs": " with CUDA graphs"}
 METHOD_NAMES = {"cma-es": "CMA-ES", "botorch": "BoTorch"}
+GENERATOR_VARIANTS = (PRECEDENTS_ALONE, TRAINING_TOPOLOGIES, WITHOUT_PRECEDENTS, TRAINING_TOPOLOGIES_ALONE)
 LEAST_TRIED = 5
 """Specifications that a share is shown of."""
 BEGIN, END = "<!-- results: made by benchmarks/readme.py -->", "<!-- end of results -->"
@@ -85,10 +93,33 @@ def design_quality(result: dict[str, Any]) -> list[str]:
         cells = [_success(ours), *(_share(own.get(key), ours["specifications"]) for key in others)]
         matched = _matched(result["comparisons"], name, level, str(calls))
         lines.append(f"| {name} | {level} | {ours['specifications']} | {' | '.join(cells)} | {matched} |")
+    lines += _gan(result["entries"])
     for name in dict.fromkeys(entry["class"] for entry in result["entries"]):
         path = f"benchmarks/results/design_quality_{name}.png"
         lines += ["", f"![Specifications of class {name} met against SPICE calls]({path})"]
     return lines
+
+
+def _gan(entries: list[dict[str, Any]]) -> list[str]:
+    """What the GAN's topologies are worth, where the generator was also tried without them."""
+    rows = []
+    for name, level in dict.fromkeys((entry["class"], entry["level"]) for entry in entries):
+        own = {e["method"]: e for e in entries if (e["class"], e["level"]) == (name, level)}
+        if GENERATOR in own and own.keys() & set(GENERATOR_VARIANTS):
+            most = own[GENERATOR]["specifications"]
+            cells = [_share(own.get(method), most) for method in (GENERATOR, *GENERATOR_VARIANTS)]
+            rows.append(f"| {name} | {level} | {' | '.join(cells)} |")
+    if not rows:
+        return []
+    return [
+        "",
+        "What the GAN is worth: met by GenRF, by the same search with precedents alone (no fresh topologies), and with "
+        "topologies drawn from the training data in the GAN's place; then without precedents, with either's topologies:",
+        "",
+        "| class | level | GenRF | precedents alone | training topologies | without precedents | without, training topologies |",
+        "|---|---|---|---|---|---|---|",
+        *rows,
+    ]
 
 
 def _share(entry: dict[str, Any] | None, specifications: int) -> str:

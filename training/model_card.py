@@ -139,8 +139,9 @@ def _evaluation(card: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     methods = list(dict.fromkeys(entry["method"] for entry in evaluation["methods"]))
     methods.sort(key=lambda method: method != GENERATOR)
-    if any(method.startswith("training topologies") for method in methods):
-        yield "`training topologies` is the generator with topologies drawn from the training data instead of by the GAN."
+    if len(methods) > 1:
+        yield "`precedents alone` is the generator without the GAN, `training topologies` with topologies drawn from the training"
+        yield "data in its place."
         yield ""
     yield f"| class | level | specifications | SPICE calls | {' | '.join(methods)} |"
     yield f"|---|---|---|---|{'---|' * len(methods)}"

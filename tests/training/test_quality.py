@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from genrf.errors import InvalidInputError
+from genrf.generation.backend import OnnxBackend
+from genrf.generation.released import released_folder
 from genrf.spec import Conditions, Constraint, DesignSpec
+from training.config_file import DEFAULT_PATH, load_config
 from training.quality.journal import Entry, Journal
 from training.quality.plots import plot_success
 from training.quality.queue import FairQueue
 from training.quality.report import comparisons, decided, summary, write_result
 from training.quality.tasks import Task, plan
+from training.quality.worker import Setup, open_worker
 from training.specifications import HeldOutSpecification
 from training.success import calls_to_reach, curve, held_against, interval, resampled, success
 
@@ -221,3 +226,24 @@ def test_a_result_has_a_line_an_entry_and_a_picture_a_class(tmp_path: Path) -> N
     paths = plot_success(result, tmp_path)
     assert [path.name for path in paths] == ["design_quality_lna.png", "design_quality_pa.png"]
     assert all(path.stat().st_size > 10_000 for path in paths)
+
+
+def test_with_precedents_alone_the_gan_is_never_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(OnnxBackend, "propose", lambda *_: asked.append("for topologies"))
+    setup = Setup(
+        config=load_config(DEFAULT_PATH),
+        bundle=released_folder(),
+        prepared=None,
+        rows=None,
+        unfinished=tmp_path,
+        deadline=math.inf,
+        machine="here",
+    )
+    # A gain that no amplifier has: fresh topologies would be asked for at once.
+    (task,) = tasks_of(specification(200), methods=("precedents alone",), calls={"lna": 6})
+    with open_worker(setup) as attempt:
+        tried = attempt(task)
+    assert tried is not None
+    assert (tried.simulated, tried.first_met, asked) == (6, None, [])
+    assert sum(tried.failed.values()) < 6

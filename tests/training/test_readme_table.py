@@ -79,5 +79,22 @@ def test_design_quality_is_a_table_and_a_picture_a_class(readme: ModuleType) -> 
     )
 
 
+def test_what_the_gan_is_worth_is_a_table_where_the_generator_was_tried_without_it(readme: ModuleType) -> None:
+    tried = [
+        entry("generator", 64, 0.98),
+        entry("precedents alone", 64, 0.95),
+        entry("without precedents", 64, 0.9, specifications=60),
+        {**entry("generator", 64, 0.9), "class": "pa"},
+    ]
+    lines = readme.design_quality({"commit": "0", "machines": ["a CPU"], "entries": tried, "comparisons": []})
+    at = next(
+        number for number, line in enumerate(lines) if line.startswith("| class | level | GenRF | precedents alone")
+    )
+    assert lines[at + 2] == (
+        "| lna | exact | 98 % (96 to 99) | 95 % (93 to 96) | not tried | 90 % (88 to 91, of 60) | not tried |"
+    )
+    assert not lines[at + 3]
+
+
 def test_the_readme_is_up_to_date_with_the_committed_results(readme: ModuleType) -> None:
     assert readme.main(["--check"]) == 0

@@ -10,7 +10,12 @@ from genrf.files import written_whole
 from training.baselines import RANDOM, RETRIEVAL
 from training.botorch_search import METHOD as BOTORCH
 from training.cma_search import METHOD as CMA_ES
-from training.quality.tasks import TRAINING_TOPOLOGIES, TRAINING_TOPOLOGIES_ALONE, WITHOUT_PRECEDENTS
+from training.quality.tasks import (
+    PRECEDENTS_ALONE,
+    TRAINING_TOPOLOGIES,
+    TRAINING_TOPOLOGIES_ALONE,
+    WITHOUT_PRECEDENTS,
+)
 from training.specifications import LEVELS
 from training.trials import GENERATOR
 
@@ -22,14 +27,16 @@ STYLES: dict[str, tuple[str, str, float]] = {
     TRAINING_TOPOLOGIES_ALONE: ("#c25b8a", "--", 1.4),
     WITHOUT_PRECEDENTS: ("#c25b8a", "-", 1.6),
     TRAINING_TOPOLOGIES: ("#1f6f8b", "--", 1.4),
+    PRECEDENTS_ALONE: ("#1f6f8b", ":", 1.6),
     GENERATOR: ("#1f6f8b", "-", 2.4),
 }
 """Colour, line and width of each method; drawn in this order."""
 NAMES = {
     GENERATOR: "GenRF",
-    TRAINING_TOPOLOGIES: "GenRF without GAN",
+    PRECEDENTS_ALONE: "GenRF, precedents alone",
+    TRAINING_TOPOLOGIES: "GenRF, training topologies",
     WITHOUT_PRECEDENTS: "GenRF without precedents",
-    TRAINING_TOPOLOGIES_ALONE: "GenRF without either",
+    TRAINING_TOPOLOGIES_ALONE: "the same, training topologies",
     CMA_ES: "CMA-ES",
     BOTORCH: "BoTorch",
 }

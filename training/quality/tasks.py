@@ -21,7 +21,9 @@ TRAINING_TOPOLOGIES = "training topologies"
 WITHOUT_PRECEDENTS = "without precedents"
 """The generator's models alone: searches start from no circuit that was simulated before."""
 TRAINING_TOPOLOGIES_ALONE = "training topologies, without precedents"
-NEEDS_BUNDLE = (GENERATOR, TRAINING_TOPOLOGIES, WITHOUT_PRECEDENTS, TRAINING_TOPOLOGIES_ALONE)
+PRECEDENTS_ALONE = "precedents alone"
+"""The generator without the GAN: only topologies that were simulated before and came nearest to the specification."""
+NEEDS_BUNDLE = (GENERATOR, PRECEDENTS_ALONE, TRAINING_TOPOLOGIES, WITHOUT_PRECEDENTS, TRAINING_TOPOLOGIES_ALONE)
 FROM_TRAINING = (TRAINING_TOPOLOGIES, TRAINING_TOPOLOGIES_ALONE)
 """Those whose topologies the training data gives."""
 NEEDS_ROWS = (*FROM_TRAINING, RETRIEVAL)

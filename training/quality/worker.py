@@ -31,7 +31,7 @@ from training.config import Config
 from training.prepare import Rows
 from training.quality.journal import Entry, entry_of
 from training.quality.rows import mapped_rows
-from training.quality.tasks import FROM_TRAINING, NEEDS_BUNDLE, SEARCHES, TRAINING_TOPOLOGIES, Task
+from training.quality.tasks import FROM_TRAINING, NEEDS_BUNDLE, PRECEDENTS_ALONE, SEARCHES, TRAINING_TOPOLOGIES, Task
 from training.search_baselines import FromScratch
 from training.trials import GENERATOR, CircuitSource, SourceTrial, bundle_designer, generator_trial
 
@@ -138,12 +138,17 @@ class _Worker:
 
     def _designer(self, method: str) -> Designer:
         if method not in self._designers:
-            source = self._topologies if method in FROM_TRAINING else None
-            opened = bundle_designer(
-                self._setup.config, self._bundle, source, precedents=method in (GENERATOR, TRAINING_TOPOLOGIES)
+            source = (
+                self._topologies if method in FROM_TRAINING else _no_topologies if method == PRECEDENTS_ALONE else None
             )
+            precedents = method in (GENERATOR, PRECEDENTS_ALONE, TRAINING_TOPOLOGIES)
+            opened = bundle_designer(self._setup.config, self._bundle, source, precedents=precedents)
             self._designers[method] = self._stack.enter_context(opened)
         return self._designers[method]
+
+
+def _no_topologies(spec: DesignSpec, count: int, rng: np.random.Generator) -> list[Topology]:
+    return []
 
 
 def _read(path: Path) -> SourceTrial | None:
