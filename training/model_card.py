@@ -139,7 +139,7 @@ def _evaluation(card: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     methods = list(dict.fromkeys(entry["method"] for entry in evaluation["methods"]))
     methods.sort(key=lambda method: method != GENERATOR)
-    if len(methods) > 1:
+    if any(method.startswith(("precedents alone", "training topologies")) for method in methods):
         yield "`precedents alone` is the generator without the GAN, `training topologies` with topologies drawn from the training"
         yield "data in its place."
         yield ""

@@ -137,8 +137,9 @@ class Outputs:
         """
         worst, best = front.min(axis=0), front.max(axis=0)
         point = worst - np.maximum(best - worst, 1.0)
+        vocabulary = classes.get(self.spec.circuit_class).metrics
         for column, name in enumerate(objectives):
-            index, metric = self.names.index(name), classes.get(self.spec.circuit_class).metrics[name]
+            index, metric = self.names.index(name), vocabulary[name]
             for constraint in self.spec.constraints:
                 if constraint.metric == name and constraint.sense == metric.sense:
                     bound = (metric.normalise(constraint.bound) - self.centre[index]) / self.scale[index]

@@ -138,11 +138,9 @@ class _Worker:
 
     def _designer(self, method: str) -> Designer:
         if method not in self._designers:
-            source = (
-                self._topologies if method in FROM_TRAINING else _no_topologies if method == PRECEDENTS_ALONE else None
-            )
+            sources = {PRECEDENTS_ALONE: _no_topologies, **dict.fromkeys(FROM_TRAINING, self._topologies)}
             precedents = method in (GENERATOR, PRECEDENTS_ALONE, TRAINING_TOPOLOGIES)
-            opened = bundle_designer(self._setup.config, self._bundle, source, precedents=precedents)
+            opened = bundle_designer(self._setup.config, self._bundle, sources.get(method), precedents=precedents)
             self._designers[method] = self._stack.enter_context(opened)
         return self._designers[method]
 
