@@ -1,10 +1,10 @@
 """How the calls to SPICE are spent on one specification.
 
 Before the first batch the topology generator proposes graphs and the sizing model draws values for each; the nearest precedents,
-circuits that were simulated before, join them as they are and with values drawn around theirs. The surrogate, corrected by what
-is known of the precedents, picks those that most likely meet the specification. Each later batch also learns from what was
-simulated: the best circuits are partly re-noised and denoised again at several noise levels, the results are bred on by what the
-surrogate predicts, and its predictions are corrected by its errors so far.
+circuits that were simulated before, join them as they are and with values drawn around theirs, which are bred on by what the
+surrogate predicts, corrected by what is known of the precedents. Those that most likely meet the specification are simulated.
+Each later batch also learns from that: the best circuits are partly re-noised and denoised again at several noise levels and
+bred on, and the surrogate's predictions are corrected by its errors so far.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 
-VERSION = 11
+VERSION = 12
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 TopologySource = Callable[[DesignSpec, int, np.random.Generator], list[Topology]]
 """Gives legal, distinct topologies for a specification, at most as many as asked for, in canonical form."""
@@ -69,7 +69,7 @@ class SearchSettings:
     variations: int = 9
     """Values drawn around each parent."""
     generations: int = 3
-    """Times that the variations are bred on, by the surrogate alone, until the specification is met."""
+    """Times that variations are bred on, by the surrogate alone, until the specification is met."""
     survivors: int = 32
     """Variations that are bred from."""
     children: int = 64
@@ -203,7 +203,7 @@ class Search:
             rescaled = on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
         recalled = self._rated(topologies, kinds, nets, rescaled, "precedent")
         best = np.argsort(-self._likelihood(recalled), kind="stable")[: self._settings.parents]
-        return [recalled, self._around([topologies[index] for index in best], rescaled[best])]
+        return [recalled, self._bred(self._around([topologies[index] for index in best], rescaled[best]))]
 
     def _vary(self, fresh: list[Candidates]) -> Candidates:
         """Variations of the best simulated circuits or, while none has worked, of the likeliest candidates."""
@@ -220,12 +220,15 @@ class Search:
             varied = varied.joined(
                 self._sized([t for t in topologies for _ in range(self._settings.variations)], "variation")
             )
-        if self._record.first_met is None:
-            for _ in range(self._settings.generations):
-                varied = self._bred(varied)
-        return varied
+        return self._bred(varied) if self._record.first_met is None else varied
 
     def _bred(self, pool: Candidates) -> Candidates:
+        """Candidates bred on for some generations by the surrogate, as corrected so far."""
+        for _ in range(self._settings.generations):
+            pool = self._next_generation(pool)
+        return pool
+
+    def _next_generation(self, pool: Candidates) -> Candidates:
         """The likeliest candidates, and children of them: each moved along the difference of two others of its topology."""
         order = np.argsort(-self._likelihood(pool), kind="stable")[: self._settings.survivors]
         best = pool.take(order)
