@@ -41,7 +41,7 @@ from training.processes import cores
 from training.quality.journal import Journal
 from training.quality.options import numbers_by_class
 from training.quality.plots import plot_success
-from training.quality.report import comparisons, decided, hypervolumes, summary, write_result
+from training.quality.report import comparisons, decided, hypervolumes, overall, summary, write_result
 from training.quality.rows import mapped_rows, split_rows
 from training.quality.run import run_trials
 from training.quality.tasks import METHODS, NEEDS_BUNDLE, NEEDS_ROWS, Task, plan
@@ -157,6 +157,7 @@ def measure(given: argparse.Namespace) -> int:
             "planned": len(tasks),
             "entries": summary(groups, samples, config.seed),
             "comparisons": comparisons(groups, samples, config.seed),
+            "overall": overall(groups, samples, config.seed),
         }
         if given.prepared:
             by_class = {name: mapped_rows(rows, name) for name in class_names}

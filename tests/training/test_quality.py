@@ -17,7 +17,7 @@ from training.config_file import DEFAULT_PATH, load_config
 from training.quality.journal import Entry, Journal
 from training.quality.plots import plot_success
 from training.quality.queue import FairQueue
-from training.quality.report import comparisons, decided, summary, write_result
+from training.quality.report import comparisons, decided, overall, summary, write_result
 from training.quality.tasks import Task, plan
 from training.quality.worker import Setup, open_worker
 from training.specifications import HeldOutSpecification
@@ -209,6 +209,19 @@ def test_methods_are_compared_on_the_same_resampled_specifications() -> None:
     assert not same["clear"]
     none = [None] * 3  # that the method itself meets nothing within so few calls is nothing to match
     assert same["calls_to_match"] == {"1": none, "8": none, "16": none, "64": [50.0] * 3}
+
+
+def test_overall_a_method_is_held_against_the_generator_on_what_both_tried_with_as_many_calls() -> None:
+    items = (*(specification(n) for n in range(6)), *(specification(n, "pa", "tightened") for n in range(6)))
+    tasks = tasks_of(*items, factors=(10,))
+    first = {("generator", "lna"): 2, ("generator", "pa"): 16, ("retrieval", "pa"): 3}
+    tried = [task for task in tasks if task.method != "retrieval" or not task.item.spec.name.endswith("5")]
+    entries = {task.key: entry_for(task, first.get((task.method, task.group[0]))) for task in tried}
+    (line,) = overall(decided(tasks, entries), 200, 0)
+    assert line["method"] == "retrieval"  # CMA-ES had ten times the calls
+    assert (line["specifications"], line["generator_success"], line["success"]) == (10, 1.0, 0.5)
+    low, high = line["difference_interval"]
+    assert 0.0 < low < 0.5 < high <= 1.0
 
 
 def test_a_result_has_a_line_an_entry_and_a_picture_a_class(tmp_path: Path) -> None:

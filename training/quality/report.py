@@ -15,7 +15,7 @@ from training.hypervolume import TrainingFront
 from training.prepare import Rows
 from training.quality.journal import Entry
 from training.quality.tasks import Group, Task
-from training.success import SUCCESS_AT, curve, first_met, held_against, resampled, success, totals
+from training.success import SUCCESS_AT, curve, first_met, held_against, interval, resampled, success, totals
 from training.trials import GENERATOR
 
 Decided = dict[Group, list[Entry]]
@@ -72,6 +72,28 @@ def comparisons(groups: Decided, samples: int, seed: int) -> list[dict[str, Any]
             {"class": circuit_class, "level": level, "method": method, "calls": calls, "specifications": len(ours)}
             | {"generator_calls": ours[0].calls}
             | held_against(first[0], first[1], ours[0].calls, index)
+        )
+    return lines
+
+
+def overall(groups: Decided, samples: int, seed: int) -> list[dict[str, Any]]:
+    """The generator against each method with as many calls, over all classes and levels that both tried."""
+    rng = np.random.default_rng((seed, 31))
+    lines = []
+    for method in dict.fromkeys(group[2] for group in groups):
+        first = []
+        for (circuit_class, level, name, calls), theirs in groups.items():
+            pair = _pair(groups, (circuit_class, level), theirs)
+            if name == method != GENERATOR and pair is not None and pair[0][0].calls == calls:
+                first.append([np.isfinite(first_met(entry.trial() for entry in own)) for own in pair])
+        if not first:
+            continue
+        ours, its = (np.concatenate(side) for side in zip(*first, strict=True))
+        index = resampled(len(ours), samples, rng)
+        lines.append(
+            {"method": method, "specifications": len(ours), "generator_success": float(ours.mean())}
+            | {"success": float(its.mean())}
+            | {"difference_interval": interval(ours[index].mean(axis=1) - its[index].mean(axis=1))}
         )
     return lines
 
