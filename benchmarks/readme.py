@@ -115,6 +115,8 @@ def _gan(result: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|",
         *rows,
         "",
+        "All classes and levels that were tried together:",
+        "",
         *(f"- {line}" for line in map(_overall, result["overall"]) if line),
     ]
 
@@ -126,8 +128,8 @@ def _overall(line: dict[str, Any]) -> str:
     ours, its = line["generator_success"], line["success"]
     low, high = line["difference_interval"]
     return (
-        f"Of all {line['specifications']:,} that were also tried with {line['method']}: {100 * its:.1f} % by these, "
-        f"{100 * ours:.1f} % by GenRF ({100 * (ours - its):+.1f} points, {100 * low:+.1f} to {100 * high:+.1f})."
+        f"{line['method']}: {100 * its:.1f} % of {line['specifications']:,} specifications, of which GenRF meets "
+        f"{100 * ours:.1f} % ({100 * (ours - its):+.1f} points, {100 * low:+.1f} to {100 * high:+.1f})"
     )
 
 
