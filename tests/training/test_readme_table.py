@@ -24,7 +24,9 @@ def readme() -> ModuleType:
 
 def entry(method: str, calls: int, share: float, specifications: int = 200) -> dict[str, Any]:
     figures = {
-        f"success_at_{k}": round(share * f, 3) for k, f in ((1, 0.9), (8, 0.95), (64, 1.0), (640, 1.0), (6400, 1.0)) if k <= calls
+        f"success_at_{k}": round(share * f, 3)
+        for k, f in ((1, 0.9), (8, 0.95), (64, 1.0), (640, 1.0), (6400, 1.0))
+        if k <= calls
     }
     figures |= {f"{key}_interval": [value - 0.02, value + 0.01] for key, value in figures.items()}
     head = {"class": "lna", "level": "exact", "method": method, "calls": calls, "specifications": specifications}
@@ -98,7 +100,7 @@ def test_what_the_gan_is_worth_is_a_table_where_the_generator_was_tried_without_
     assert lines[at + 2] == (
         "| lna | exact | 98 % (96 to 99) | 95 % (93 to 96) | not tried | 90 % (88 to 91, of 60) | not tried |"
     )
-    assert lines[at + 5 : at + 8] == [
+    assert lines[at + 4 : at + 7] == [
         "All classes and levels that were tried together:",
         "",
         "- precedents alone: 95.1 % of 1,200 specifications, of which GenRF meets 98.0 % (+2.9 points, +1.2 to +4.5)",

@@ -70,7 +70,7 @@ def plot_success(result: Mapping[str, Any], folder: Path, stem: str = "design_qu
             [lines[label] for label in order],
             order,
             loc="outside lower center",
-            ncols=len(order),
+            ncols=min(len(order), 4),
             frameon=False,
             fontsize=9,
         )
