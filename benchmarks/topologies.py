@@ -1,11 +1,13 @@
 """How good the topologies are that a bundle's generator writes, as written, before any choice or repair.
 
     python benchmarks/topologies.py --prepared artifacts/prepared
+    python benchmarks/topologies.py --prepared artifacts/prepared --held-out benchmarks/held_out.json
     python benchmarks/topologies.py --prepared artifacts/prepared --bundle artifacts/bundle --classes lna --count 100
 
-Draws so many of each class, spread over its held-out specifications: how many pass the electrical rules, how many of those
-give metrics in ngspice with one of a few sizings, how many are distinct, and how many of these no training circuit has. Beside
-them stands the grammar that random circuits come from, sized in the same way. Writes the result and prints it as one JSON line.
+Draws so many of each class, spread over its held-out specifications of the exact level: how many pass the electrical rules,
+how many of those give metrics in ngspice with one of a few sizings, how many are distinct, and how many of these no training
+circuit has. Beside them stands the grammar that random circuits come from, sized in the same way. Writes the result and prints
+it as one JSON line.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from training.evolution import fitting_topology
 from training.machine import commit, describe
 from training.prepare import Rows
 from training.quality.options import numbers_by_class
-from training.specifications import SPECIFICATIONS_FILE, read_specifications
+from training.specifications import SPECIFICATIONS_FILE, read_specifications, specifications_hash
 from training.topology_quality import topology_quality
 from training.trials import bundle_designer
 
@@ -46,6 +48,7 @@ def main() -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prepared", type=Path, required=True, help="folder of specifications.json and train.npz")
+    parser.add_argument("--held-out", type=Path, metavar="FILE", help="specifications (those of --prepared)")
     parser.add_argument("--bundle", type=Path, help="folder of a bundle (the released weights)")
     parser.add_argument("--classes", nargs="+", default=list(classes.names()), choices=classes.names())
     parser.add_argument(
@@ -70,7 +73,8 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     fewer = {name: min(OF_GRAMMAR, count) for name, count in counts.items()}
     folder, _ = choose_bundle(given.bundle)
     bundle = Bundle.load(folder)
-    specifications = read_specifications(given.prepared / SPECIFICATIONS_FILE)
+    held_out = given.held_out or given.prepared / SPECIFICATIONS_FILE
+    specifications = read_specifications(held_out)
     train = Rows.load(given.prepared / "train.npz")
     with bundle_designer(config, bundle) as designer:
         quality = topology_quality(designer, _drawing(config, counts), specifications, train)
@@ -81,6 +85,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         "machine": describe(),
         "simulator": simulator_version(),
         "bundle": {"identity": bundle.identity[:16], "precision": bundle.precision},
+        "specifications": specifications_hash(held_out),
         "classes": quality,
         "grammar": baseline,
     }

@@ -13,6 +13,7 @@ from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 from training.config import Config, per_class
 from training.prepare import Rows
+from training.progress import progress_bar
 from training.specifications import HeldOutSpecification
 
 SIZINGS = 4
@@ -61,7 +62,7 @@ def topology_quality(
         quality[name] = {
             "drawn": len(drawn),
             "valid": len(valid) / max(1, len(drawn)),
-            "simulates": _simulating(designer, config, valid, rng) / max(1, len(drawn)),
+            "simulates": _simulating(designer, config, valid, rng, f"{name} topologies") / max(1, len(drawn)),
             "unique": len(fingerprints) / max(1, len(drawn)),
             "novel": len(fingerprints - known) / max(1, len(fingerprints)),
         }
@@ -74,7 +75,11 @@ def _written(designer: Designer, spec: DesignSpec, count: int, rng: np.random.Ge
 
 
 def _simulating(
-    designer: Designer, config: Config, valid: Sequence[tuple[DesignSpec, Topology]], rng: np.random.Generator
+    designer: Designer,
+    config: Config,
+    valid: Sequence[tuple[DesignSpec, Topology]],
+    rng: np.random.Generator,
+    description: str,
 ) -> int:
     """How many of the topologies give metrics with at least one of their sizings."""
     by_spec: dict[str, tuple[DesignSpec, list[Topology]]] = {}
@@ -82,19 +87,21 @@ def _simulating(
         by_spec.setdefault(spec.name, (spec, []))[1].append(topology)
     failing = list(by_spec.values())
     simulating = 0
-    with SimulatorPool(technology=config.technology) as pool:
+    with SimulatorPool(technology=config.technology) as pool, progress_bar() as progress:
         # One sizing each, and again only where none has worked yet.
         for _ in range(SIZINGS):
-            jobs = [
+            jobs = (
                 Simulation(circuit, spec.conditions)
                 for spec, topologies in failing
-                for circuit in (designer.size(spec, topologies, rng, DRAWS) if topologies else [])
-            ]
-            outcomes = iter(pool.run(jobs))
+                if topologies
+                for circuit in designer.size(spec, topologies, rng, DRAWS)
+            )
+            count = sum(len(topologies) for _, topologies in failing)
+            outcomes = iter(list(progress.track(pool.run_iter(jobs), total=count, description=description)))
             remaining = [
                 (spec, [topology for topology in topologies if next(outcomes).metrics is None])
                 for spec, topologies in failing
             ]
-            simulating += sum(len(t) for _, t in failing) - sum(len(t) for _, t in remaining)
+            simulating += count - sum(len(topologies) for _, topologies in remaining)
             failing = remaining
     return simulating
