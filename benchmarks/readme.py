@@ -186,7 +186,7 @@ def _facts(
     ]
     rows += _topologies("GAN topologies", smoke["topologies"], "`make run`")
     if topologies:
-        how = "`python benchmarks/topologies.py`"
+        how = "`python benchmarks/topologies.py --held-out benchmarks/held_out.json`"
         rows += _topologies("released GAN's topologies", topologies["classes"], how)
         rows += _topologies("the grammar's topologies", topologies["grammar"], how)
     if "wall_s" in smoke:
