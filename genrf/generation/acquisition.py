@@ -38,6 +38,7 @@ from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.settings import validate_input_scaling
 from botorch.utils.multi_objective.hypervolume import Hypervolume
 from botorch.utils.sampling import manual_seed
+from gpytorch.constraints import GreaterThan
 from gpytorch.priors import LogNormalPrior
 from gpytorch.utils.warnings import NumericalWarning
 from numpy.typing import NDArray
@@ -49,6 +50,8 @@ NOISE = 1e-3
 """Share of an error's variance that nearness does not explain; SPICE itself has no noise."""
 LEAST_DEVIATION = 0.05
 """Deviations of the surrogate are taken to be no smaller, in standard deviations of the training data."""
+LEAST_SIZE = 1e-4
+"""Of a process's length and scale: one that underflows to 0 as the optimiser steps far has no density under its prior."""
 FAILURE_DEVIATION = 0.5
 SUCCESS = 0.5
 """A circuit is expected to simulate if the process over successes (1) and failures (0) is above this."""
@@ -266,6 +269,7 @@ class _ErrorKernel(gpytorch.kernels.Kernel):
             active_dims=(0, *columns.values, columns.deviation),
             # Half of all lengths within a factor of 2 of where it starts.
             lengthscale_prior=LogNormalPrior(math.log(2.0), 1.0),
+            lengthscale_constraint=GreaterThan(LEAST_SIZE),
         )
         self.lengthscale = 2.0
 
@@ -283,7 +287,11 @@ class _ErrorKernel(gpytorch.kernels.Kernel):
 
 def _fitted(inputs: Tensor, outputs: Tensor, columns: _Columns) -> SingleTaskGP:
     """The process of one output, length and size at the maximum of its posterior density."""
-    covariance = gpytorch.kernels.ScaleKernel(_ErrorKernel(columns), outputscale_prior=LogNormalPrior(0.0, 1.0))
+    covariance = gpytorch.kernels.ScaleKernel(
+        _ErrorKernel(columns),
+        outputscale_prior=LogNormalPrior(0.0, 1.0),
+        outputscale_constraint=GreaterThan(LEAST_SIZE),
+    )
     covariance.outputscale = 1.0
     model = SingleTaskGP(
         inputs,
