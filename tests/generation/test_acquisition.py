@@ -100,6 +100,18 @@ def test_failures_teach_where_not_to_go(known: Points) -> None:
     assert values[0] < values[1]
 
 
+@pytest.mark.parametrize("size", [1e-12, 1e6, 1e9])
+def test_errors_that_no_length_or_scale_explains_do_not_end_the_refinement(size: float) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        values = np.repeat(rng.normal(size=(7, SLOTS)), 2, axis=0)
+        values[1::2] += 1e-9 * rng.normal(size=(7, SLOTS))
+        pairs = points(values, rng.normal(size=(14, 3)), deviation=0.05)
+        mean, deviation = Processes(pairs, pairs.mean + size * rng.normal(size=(14, 3)), seed=1).predict(pairs)
+        assert np.isfinite(mean).all()
+        assert (deviation >= 0).all()
+
+
 def test_hypervolume_of_two_boxes() -> None:
     front = np.array([[2.0, 1.0], [1.0, 3.0], [-1.0, 9.0]])
     assert hypervolume(front, np.zeros(2)) == pytest.approx(4.0)
