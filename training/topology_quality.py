@@ -90,13 +90,15 @@ def _simulating(
     with SimulatorPool(technology=config.technology) as pool, progress_bar() as progress:
         # One sizing each, and again only where none has worked yet.
         for _ in range(SIZINGS):
+            count = sum(len(topologies) for _, topologies in failing)
+            if not count:
+                break
             jobs = (
                 Simulation(circuit, spec.conditions)
                 for spec, topologies in failing
                 if topologies
                 for circuit in designer.size(spec, topologies, rng, DRAWS)
             )
-            count = sum(len(topologies) for _, topologies in failing)
             outcomes = iter(list(progress.track(pool.run_iter(jobs), total=count, description=description)))
             remaining = [
                 (spec, [topology for topology in topologies if next(outcomes).metrics is None])
