@@ -36,8 +36,8 @@ from genrf.errors import GenRFError
 from genrf.simulation.engine import Simulation, measure
 from genrf.simulation.library import REMEDY, library, simulator_version
 from genrf.simulation.pool import WORKER_ENVIRONMENT, SimulatorPool
-from training.evolution import SearchSpace, random_candidate
-from training.machine import commit
+from training.data.breeding import SearchSpace, random_candidate
+from training.running.machine import commit
 
 SPACE = SearchSpace(frequency_min_hz=2e9, frequency_max_hz=60e9, supplies_v=(1.2, 1.5, 1.8, 2.5, 3.3), bands=1)
 TECHNOLOGY = "sg13g2"

@@ -35,18 +35,18 @@ from genrf.conditioning import Conditioning
 from genrf.errors import GenRFError, InvalidInputError
 from genrf.generation.bundle import Bundle
 from genrf.simulation.library import simulator_version
-from training.config_file import DEFAULT_PATH, load_config
-from training.machine import commit, describe
-from training.processes import cores
-from training.quality.journal import Journal
-from training.quality.options import numbers_by_class
-from training.quality.plots import plot_success
-from training.quality.report import comparisons, decided, hypervolumes, overall, summary, write_result
-from training.quality.rows import mapped_rows, split_rows
-from training.quality.run import run_trials
-from training.quality.tasks import METHODS, NEEDS_BUNDLE, NEEDS_ROWS, Task, plan
-from training.quality.worker import Setup
-from training.specifications import LEVELS, SPECIFICATIONS_FILE, read_specifications, specifications_hash
+from training.comparison.quality.journal import Journal
+from training.comparison.quality.options import numbers_by_class
+from training.comparison.quality.plots import plot_success
+from training.comparison.quality.report import comparisons, decided, hypervolumes, overall, summary, write_result
+from training.comparison.quality.rows import mapped_rows, split_rows
+from training.comparison.quality.run import run_trials
+from training.comparison.quality.tasks import METHODS, NEEDS_BUNDLE, NEEDS_ROWS, Task, plan
+from training.comparison.quality.worker import Setup
+from training.config.loading import DEFAULT_PATH, load_config
+from training.data.specifications import LEVELS, SPECIFICATIONS_FILE, read_specifications, specifications_hash
+from training.running.machine import commit, describe
+from training.running.processes import cores
 
 ROOT = Path(__file__).parents[1]
 HELD_OUT = ROOT / "benchmarks" / "held_out.json"

@@ -55,8 +55,8 @@ def train_once(arguments: argparse.Namespace, prepared: Path, output: Path, devi
 
 def worker(arguments: argparse.Namespace) -> None:
     """Train in this process, one of `devices`."""
-    from training import train
-    from training.config_file import DEFAULT_PATH, load_config
+    from training.config.loading import DEFAULT_PATH, load_config
+    from training.fitting import train
 
     name = arguments.model
     base = load_config(DEFAULT_PATH, arguments.recipe, json.loads(arguments.overrides))
@@ -93,8 +93,8 @@ def main() -> None:
     import torch
     from synthetic_rows import write_prepared
 
-    from training.config_file import DEFAULT_PATH, load_config
-    from training.machine import commit, describe
+    from training.config.loading import DEFAULT_PATH, load_config
+    from training.running.machine import commit, describe
 
     config = load_config(DEFAULT_PATH, arguments.recipe, json.loads(arguments.overrides))
     with tempfile.TemporaryDirectory() as folder:

@@ -29,11 +29,12 @@ import torch
 from synthetic_rows import write_prepared
 from torch import Tensor, nn
 
-from training.config_file import DEFAULT_PATH, load_config
-from training.dataset import PreparedData
-from training.export_onnx import Exported, to_onnx
-from training.machine import describe
-from training.train import sizing_diffusion_training, surrogate_training
+from training.config.loading import DEFAULT_PATH, load_config
+from training.data.tensors import PreparedData
+from training.fitting.sizing_diffusion import sizing_diffusion_training
+from training.fitting.surrogate import surrogate_training
+from training.models.onnx_export import Exported, to_onnx
+from training.running.machine import describe
 
 Run = Callable[[], tuple[Tensor, ...]]
 """One call; its outputs stay on the device."""

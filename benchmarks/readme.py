@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from training.quality.tasks import NEEDS_BUNDLE
-from training.trials import GENERATOR
+from training.comparison.quality.tasks import NEEDS_BUNDLE
+from training.evaluation.trials import GENERATOR
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

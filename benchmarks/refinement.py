@@ -7,8 +7,8 @@ Run with::
     python benchmarks/refinement.py --spec examples/lna_28ghz.yaml --calls 128 --processes 1
 
 Every method may simulate the same number of circuits for the same specifications with the same seeds. What counts is the
-volume that circuits meeting the specification dominate in the objectives (`training.front_volume`), as a share of what all
-methods, seeds and the training data together dominate for that specification, so that specifications weigh the same.
+volume that circuits meeting the specification dominate in the objectives (`training.comparison.front_volume`), as a share of
+what all methods, seeds and the training data together dominate for that specification, so that specifications weigh the same.
 
 ``refined``    `Designer.design` with ``--first`` calls, then `Designer.refine` with the rest
 ``generator``  `Designer.design` with all calls
@@ -44,12 +44,12 @@ from genrf.metrics import Metrics
 from genrf.simulation.library import simulator_version
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Constraint, DesignSpec
-from training.baselines import retuned_circuits
-from training.front_volume import reference_point, row_metrics, scaled, training_rows, volume
-from training.machine import commit, describe
-from training.prepare import Rows
-from training.specifications import SPECIFICATIONS_FILE, read_specifications
-from training.trade_off_trials import GENERATING, SCRATCH, TECHNOLOGY, Task, carry_out
+from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows, volume
+from training.comparison.trade_off_trials import GENERATING, SCRATCH, TECHNOLOGY, Task, carry_out
+from training.data.rows import Rows
+from training.data.specifications import SPECIFICATIONS_FILE, read_specifications
+from training.evaluation.baselines import retuned_circuits
+from training.running.machine import commit, describe
 
 COLOURS = {"refined": "#c0392b", "generator": "#1f5fa8", "nsga2": "#27864a", "botorch": "#7a7a7a"}
 MOST_RETUNED = 400

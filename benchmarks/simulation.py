@@ -48,7 +48,7 @@ from genrf.simulation.pool import WORKER_ENVIRONMENT, SimulatorPool
 from genrf.simulation.testbench import Deck
 from genrf.spec import Conditions
 from genrf.technology import model_cards, npn13g2
-from training.machine import commit
+from training.running.machine import commit
 
 PARAMETERS = ("S_1_1", "S_1_2", "S_2_1", "S_2_2")
 PROCESS = technology.get("sg13g2")

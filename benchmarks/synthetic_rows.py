@@ -11,11 +11,11 @@ from genrf import classes
 from genrf.circuit.devices import KINDS
 from genrf.circuit.tokens import FIRST_PORT_TOKEN, MAX_DEVICES, MAX_NETS, TERMINAL_COUNTS
 from genrf.conditioning import Conditioning
-from training.prepare import CircuitRows, Rows, failed_file
+from training.data.rows import CircuitRows, Rows, failed_file
 
 
 def write_prepared(folder: Path, class_names: tuple[str, ...], rows: int) -> Path:
-    """A folder with the files of `training.prepare.prepare_data` that training reads; returns it."""
+    """A folder with the files of `training.data.prepare.prepare_data` that training reads; returns it."""
     metrics = tuple(dict.fromkeys(name for c in class_names for name in classes.get(c).label_metrics))
     per_class = ((0.0,) * len(metrics),) * len(class_names), ((1.0,) * len(metrics),) * len(class_names)
     conditioning = Conditioning(classes=class_names, metrics=metrics, mean=per_class[0], deviation=per_class[1])

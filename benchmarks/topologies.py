@@ -29,15 +29,15 @@ from genrf.generation.bundle import Bundle
 from genrf.generation.released import choose_bundle
 from genrf.simulation.library import simulator_version
 from genrf.spec import DesignSpec
-from training.config import Config
-from training.config_file import DEFAULT_PATH, load_config
-from training.evolution import fitting_topology
-from training.machine import commit, describe
-from training.prepare import Rows
-from training.quality.options import numbers_by_class
-from training.specifications import SPECIFICATIONS_FILE, read_specifications, specifications_hash
-from training.topology_quality import topology_quality
-from training.trials import bundle_designer
+from training.comparison.quality.options import numbers_by_class
+from training.config.loading import DEFAULT_PATH, load_config
+from training.config.schema import Config
+from training.data.breeding import fitting_topology
+from training.data.rows import Rows
+from training.data.specifications import SPECIFICATIONS_FILE, read_specifications, specifications_hash
+from training.evaluation.topology_quality import topology_quality
+from training.evaluation.trials import bundle_designer
+from training.running.machine import commit, describe
 
 ROOT = Path(__file__).parents[1]
 OF_GRAMMAR = 200

@@ -32,17 +32,17 @@ from synthetic_rows import write_prepared
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from genrf.errors import GenRFError
-from training import train
-from training.callbacks import KeepRowsOnDevice, MovingAverage
-from training.compiled import CompileNetwork
-from training.config import Config
-from training.config_file import DEFAULT_PATH, load_config
-from training.dataset import Batch, TrainingBatches
-from training.fit import quiet
-from training.hardware import MatrixProducts, accelerator, arithmetic, lightning_precision
-from training.machine import describe
-from training.muon import Muon
-from training.throughput import GpuUtilisation
+from training.config.loading import DEFAULT_PATH, load_config
+from training.config.schema import Config
+from training.data.tensors import Batch, TrainingBatches
+from training.fitting import train
+from training.fitting.callbacks import KeepRowsOnDevice, MovingAverage
+from training.fitting.compile import CompileNetwork
+from training.fitting.fit import quiet
+from training.fitting.hardware import MatrixProducts, accelerator, arithmetic, lightning_precision
+from training.fitting.muon import Muon
+from training.fitting.throughput import GpuUtilisation
+from training.running.machine import describe
 
 MODELS = ("sizing_diffusion", "surrogate", "topology_gan")
 VARIANTS = (("fp32", "off"), ("tf32", "off"), ("bf16", "off"), ("tf32", "auto"), ("bf16", "auto"), ("bf16", "graphs"))

@@ -22,8 +22,8 @@ def evaluate_generator(
     """
     from pathlib import Path
 
-    from training.evaluate import evaluate
-    from training.steps import step
+    from training.evaluation.evaluate import evaluate
+    from training.running.step import step
 
     folders = [Path(artifact.path) for artifact in (prepared, topology_gan, sizing_diffusion, surrogate)]
     with step("evaluate_generator", config, evaluation.path, *folders) as current:

@@ -22,8 +22,8 @@ def export_onnx(
     """
     from pathlib import Path
 
-    from training.export_onnx import export_onnx as export
-    from training.steps import step
+    from training.export.export_onnx import export_onnx as export
+    from training.running.step import step
 
     folders = [Path(artifact.path) for artifact in (prepared, topology_gan, sizing_diffusion, surrogate)]
     with step("export_onnx", config, bundle.path, *folders) as current:

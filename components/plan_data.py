@@ -16,7 +16,7 @@ def plan_data(config: str, data_hash: str) -> list:
     Returns:
         One mapping a task, of ``source`` and ``config``.
     """
-    from training.config import Config
-    from training.versions import sources
+    from training.config.schema import Config
+    from training.data.versions import sources
 
     return [{"source": source, "config": config} for source in sources(Config.from_json(config), data_hash)]

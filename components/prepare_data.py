@@ -16,8 +16,8 @@ def prepare_data(config: str, shards: dsl.Input[list[dsl.Dataset]], prepared: ds
     """
     from pathlib import Path
 
-    from training.prepare import prepare_data as prepare
-    from training.steps import step
+    from training.data.prepare import prepare_data as prepare
+    from training.running.step import step
 
     folders = sorted(Path(shard.path) for shard in shards)
     with step("prepare_data", config, prepared.path, *folders) as current:

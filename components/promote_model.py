@@ -25,8 +25,8 @@ def promote_model(
     """
     from pathlib import Path
 
-    from training.registry import promote
-    from training.steps import step
+    from training.release.registry import promote
+    from training.running.step import step
 
     folders = [Path(artifact.path) for artifact in (prepared, bundle, quantised, evaluation)]
     with step("promote_model", config, promotion.path, *folders) as current:

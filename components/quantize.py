@@ -19,8 +19,8 @@ def quantize(
     """
     from pathlib import Path
 
-    from training.quantize import quantize as quantise
-    from training.steps import step
+    from training.export.quantize import quantize as quantise
+    from training.running.step import step
 
     folders = [Path(prepared.path), Path(bundle.path)]
     with step("quantize", config, quantised.path, *folders) as current:

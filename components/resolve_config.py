@@ -31,6 +31,6 @@ def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[v
         recipe: name of the recipe, such as ``smoke``.
         overrides: JSON of values to lay over the recipe, keys such as ``data.rounds``.
     """
-    from training.plan import step_configs
+    from training.config.steps import step_configs
 
     return step_configs(recipe, overrides)

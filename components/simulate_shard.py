@@ -15,8 +15,8 @@ def simulate_shard(config: str, source: str, data_hash: str, rows: dsl.Output[ds
         data_hash: version to pull.
         rows: Parquet files of simulated circuits, with counts of what failed and why.
     """
-    from training.steps import step
-    from training.versions import obtain
+    from training.data.versions import obtain
+    from training.running.step import step
 
     with step("simulate_shard", config, rows.path, label=source) as current:
         current.finish(obtain(current.config, source, data_hash, current.folder))

@@ -27,8 +27,8 @@ def summarize(
     """
     from pathlib import Path
 
-    from training.steps import step
-    from training.summary import summarise
+    from training.release.summary import summarise
+    from training.running.step import step
 
     steps = {
         "prepared": Path(prepared.path),

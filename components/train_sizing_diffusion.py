@@ -16,8 +16,8 @@ def train_sizing_diffusion(config: str, prepared: dsl.Input[dsl.Dataset], sizing
     """
     from pathlib import Path
 
-    from training.steps import step
-    from training.train import train_sizing_diffusion as train
+    from training.fitting.sizing_diffusion import train_sizing_diffusion as train
+    from training.running.step import step
 
     with step("train_sizing_diffusion", config, sizing_diffusion.path, prepared.path) as current:
         current.finish(train(current.config, Path(prepared.path), current.folder))

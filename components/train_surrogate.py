@@ -16,8 +16,8 @@ def train_surrogate(config: str, prepared: dsl.Input[dsl.Dataset], surrogate: ds
     """
     from pathlib import Path
 
-    from training.steps import step
-    from training.train import train_surrogate as train
+    from training.fitting.surrogate import train_surrogate as train
+    from training.running.step import step
 
     with step("train_surrogate", config, surrogate.path, prepared.path) as current:
         current.finish(train(current.config, Path(prepared.path), current.folder))

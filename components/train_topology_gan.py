@@ -16,8 +16,8 @@ def train_topology_gan(config: str, prepared: dsl.Input[dsl.Dataset], topology_g
     """
     from pathlib import Path
 
-    from training.steps import step
-    from training.train import train_topology_gan as train
+    from training.fitting.topology_gan import train_topology_gan as train
+    from training.running.step import step
 
     with step("train_topology_gan", config, topology_gan.path, prepared.path) as current:
         current.finish(train(current.config, Path(prepared.path), current.folder))

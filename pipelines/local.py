@@ -36,11 +36,11 @@ from genrf.errors import GenRFError, InvalidInputError
 from genrf.files import write_json
 from pipelines.at_once import AT_ONCE, independent_tasks_at_once
 from pipelines.terminal import Terminal
-from training.config import Config
-from training.config_file import DEFAULT_PATH, load_config
-from training.steps import LAUNCHER, WORK
-from training.summary import SUMMARY, tables
-from training.tracking import PIPELINE_RUN
+from training.config.loading import DEFAULT_PATH, load_config
+from training.config.schema import Config
+from training.release.summary import SUMMARY, tables
+from training.running.step import LAUNCHER, WORK
+from training.running.tracking import PIPELINE_RUN
 
 CODE = "GENRF_CODE"
 """Environment variable: keeps finished steps while code is edited that cannot change them; the default is a hash."""
@@ -69,7 +69,7 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
     console = console or Console(file=sys.stdout)
     start = time.monotonic()
     config = load_config(DEFAULT_PATH, recipe, overrides)
-    from training.versions import recorded_hash
+    from training.data.versions import recorded_hash
 
     arguments = {
         "recipe": recipe,

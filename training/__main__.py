@@ -11,18 +11,19 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from genrf.errors import GenRFError
-from training.config import Config
-from training.config_file import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
-from training.plan import SECTIONS
-from training.split import Topologies
-from training.steps import REPORT, step
-from training.tracking import PIPELINE_RUN
+from training.config.loading import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
+from training.config.schema import Config
+from training.config.steps import SECTIONS
+from training.data.split import Topologies
+from training.running.step import REPORT, step
+from training.running.tracking import PIPELINE_RUN
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
@@ -44,7 +45,7 @@ def data(
     accept: Annotated[bool, typer.Option(help="Record a hash that differs without failing.")] = False,
 ) -> None:
     """Simulate the dataset into data/ and say whether its hash is the recorded one."""
-    from training.versions import add, recorded, simulation_digest
+    from training.data.versions import add, recorded, simulation_digest
 
     try:
         config = load_config(DEFAULT_PATH, recipe)
@@ -76,7 +77,7 @@ def simulate(
     overrides: Overrides = "{}",
 ) -> None:
     """Simulate one island; a dataset grows by further ones."""
-    from training.simulate import simulate_shard
+    from training.data.simulate import simulate_shard
 
     def run() -> dict[str, Any]:
         config = load_config(DEFAULT_PATH, recipe, read_overrides(overrides))
@@ -94,7 +95,7 @@ def recall(
 ) -> None:
     """Write a bundle's precedents as rows, for `simulate --earlier` and for training on from its weights."""
     from genrf.generation.bundle import Bundle
-    from training.recall import recall as write
+    from training.data.recall import recall as write
 
     _print(lambda: write(load_config(DEFAULT_PATH, recipe), Bundle.load(bundle).folder, shard, output))
 
@@ -111,8 +112,8 @@ def weak_spots(
 ) -> None:
     """Simulate where the generator is weak: its proposals for hard specifications."""
     from genrf.generation.bundle import Bundle
-    from training.trials import bundle_designer
-    from training.weak_spots import simulate_weak_spots
+    from training.data.weak_spots import simulate_weak_spots
+    from training.evaluation.trials import bundle_designer
 
     def run() -> dict[str, Any]:
         config = load_config(DEFAULT_PATH, recipe, read_overrides(overrides))
@@ -131,7 +132,7 @@ def prepare(
     ] = None,
 ) -> None:
     """Split the rows and choose the held-out specifications."""
-    from training.prepare import prepare_data
+    from training.data.prepare import prepare_data
 
     inputs = (DATA,) if normalisation is None else (DATA, normalisation)
     _run(
@@ -164,7 +165,7 @@ def train_surrogate(recipe: Recipe = DEFAULT_RECIPE, initialise_from: Initialise
 @app.command()
 def evaluate(recipe: Recipe = DEFAULT_RECIPE) -> None:
     """Judge the generator and its baselines in SPICE."""
-    from training.evaluate import evaluate as judge
+    from training.evaluation.evaluate import evaluate as judge
 
     _run("evaluate", recipe, "evaluation", lambda config, output: judge(config, *_models(), output))
 
@@ -172,7 +173,7 @@ def evaluate(recipe: Recipe = DEFAULT_RECIPE) -> None:
 @app.command()
 def export_onnx(recipe: Recipe = DEFAULT_RECIPE) -> None:
     """Export the models as the bundle that is served."""
-    from training.export_onnx import export_onnx as export
+    from training.export.export_onnx import export_onnx as export
 
     _run("export", recipe, "bundle", lambda config, output: export(config, *_models(), output))
 
@@ -180,7 +181,7 @@ def export_onnx(recipe: Recipe = DEFAULT_RECIPE) -> None:
 @app.command()
 def quantize(recipe: Recipe = DEFAULT_RECIPE) -> None:
     """Make smaller variants of the bundle and keep those that still design circuits."""
-    from training.quantize import quantize as quantise
+    from training.export.quantize import quantize as quantise
 
     folders = [ARTIFACTS / "prepared", ARTIFACTS / "bundle"]
     _run("quantise", recipe, "quantised", lambda config, output: quantise(config, *folders, output))
@@ -215,8 +216,8 @@ def publish(
     ] = None,
 ) -> None:
     """Put a trained bundle into the package as the released weights, with card.json and a model card of its figures."""
-    from training.publish import TRAINED_AS, Sources
-    from training.publish import publish as release
+    from training.release.publish import TRAINED_AS, Sources
+    from training.release.publish import publish as release
 
     def run() -> dict[str, Any]:
         card = release(
@@ -244,7 +245,7 @@ def renew_card(
     ] = RESULTS / "topologies.json",
 ) -> None:
     """Put what benchmarks say of the released weights into their card."""
-    from training.renew_card import renew_card as renew
+    from training.release.renew_card import renew_card as renew
 
     def run() -> dict[str, Any]:
         card = renew(design_quality, topologies if topologies and topologies.name else None)
@@ -263,8 +264,8 @@ def _print(function: Callable[[], dict[str, Any]]) -> None:
 
 def _simulate_all(config: Config) -> None:
     """Simulate every shard beside ``data/``, then put the whole in its place: a kill leaves no mixture."""
-    from training.simulate import simulate_shard
-    from training.versions import simulation_digest
+    from training.data.simulate import simulate_shard
+    from training.data.versions import simulation_digest
 
     work = ARTIFACTS / f"data-{simulation_digest(config)}"
     for shard in range(config.data.shards):
@@ -278,9 +279,7 @@ def _models() -> list[Path]:
 
 
 def _train(name: str, recipe: str, initialise_from: Path | None) -> None:
-    import training.train
-
-    function = getattr(training.train, f"train_{name}")
+    function = getattr(import_module(f"training.fitting.{name}"), f"train_{name}")
     prepared = ARTIFACTS / "prepared"
     _run(name, recipe, name, lambda config, output: function(config, prepared, output, initialise_from))
 

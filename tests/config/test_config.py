@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from genrf.errors import InvalidInputError
-from training.config import Config, per_class
-from training.config_file import load_config, read_recipes
-from training.plan import SECTIONS, step_configs
+from training.config.loading import load_config, read_recipes
+from training.config.schema import Config, per_class
+from training.config.steps import SECTIONS, step_configs
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

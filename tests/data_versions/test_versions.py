@@ -19,10 +19,20 @@ import pytest
 import yaml
 
 from genrf.errors import GenRFError
-from training import versions
-from training.config import Config
-from training.config_file import load_config
-from training.versions import add, obtain, pull, reachable, recorded, recorded_hash, run_dvc, simulation_digest, sources
+from training.config.loading import load_config
+from training.config.schema import Config
+from training.data import versions
+from training.data.versions import (
+    add,
+    obtain,
+    pull,
+    reachable,
+    recorded,
+    recorded_hash,
+    run_dvc,
+    simulation_digest,
+    sources,
+)
 
 ROOT = Path(__file__).parents[2]
 UNKNOWN = "0123456789abcdef0123456789abcdef.dir"

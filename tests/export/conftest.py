@@ -14,8 +14,8 @@ import torch
 from genrf.generation.precedents import Precedents
 from genrf.generation.sampler import SamplerSettings
 from tests.models.circuits import TINY, conditioning, prepared_folder, tiny_config
-from training.config import Config
-from training.export_onnx import export_onnx
+from training.config.schema import Config
+from training.export.export_onnx import export_onnx
 from training.models.sizing_diffusion import SizingDiffusion, SizingDiffusionConfig
 from training.models.surrogate import Surrogate, SurrogateConfig
 from training.models.topology_gan import TopologyGAN, TopologyGANConfig

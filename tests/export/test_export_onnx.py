@@ -16,9 +16,9 @@ from genrf.generation.precedents import file_name
 from genrf.generation.sampler import sample
 from tests.export.conftest import Trained
 from tests.models.circuits import random_batch
-from training import export_onnx
-from training.config import Config
-from training.torch_backend import TorchBackend
+from training.config.schema import Config
+from training.export import export_onnx
+from training.models.backend import TorchBackend
 
 MODELS = (TOPOLOGY_GENERATOR, SIZING_DENOISER, SURROGATE)
 

@@ -18,12 +18,12 @@ from genrf.generation.bundle import Bundle, sha256, write_manifest
 from genrf.generation.released import read_card, released_bundle, released_folder
 from genrf.generation.sampler import SamplerSettings
 from tests.models.circuits import conditioning
-from training import publish
-from training.model_card import FILE as MODEL_CARD
-from training.model_card import render
-from training.publish import LIMIT_BYTES, Sources
-from training.quantize import CONVERTED, MODELS
-from training.renew_card import renew_card
+from training.export.quantize import CONVERTED, MODELS
+from training.release import publish
+from training.release.model_card import FILE as MODEL_CARD
+from training.release.model_card import render
+from training.release.publish import LIMIT_BYTES, Sources
+from training.release.renew_card import renew_card
 
 
 def put_model(path: Path, numbers: int) -> None:

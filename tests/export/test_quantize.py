@@ -14,9 +14,9 @@ from genrf.generation.backend import SIZING_DENOISER, SURROGATE, OnnxBackend
 from genrf.generation.bundle import Bundle
 from tests.export.conftest import Trained
 from tests.models.circuits import random_batch
-from training import quantize
-from training.config import Config
-from training.specifications import HeldOutSpecification
+from training.config.schema import Config
+from training.data.specifications import HeldOutSpecification
+from training.export import quantize
 
 
 class Gate:

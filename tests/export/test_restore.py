@@ -14,14 +14,14 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from genrf.errors import CheckpointError
 from genrf.generation.bundle import Bundle, write_manifest
 from tests.export.conftest import Trained
-from training.config import Config
+from training.config.schema import Config
+from training.export.quantize import _dynamic as dynamic_int8
+from training.fitting.surrogate import train_surrogate
 from training.models.base import MODEL, BaseCircuitModel
+from training.models.restore import restore
 from training.models.sizing_diffusion import SizingDiffusion
 from training.models.surrogate import Surrogate
 from training.models.topology_gan import TopologyGAN
-from training.quantize import _dynamic as dynamic_int8
-from training.restore import restore
-from training.train import train_surrogate
 
 Exported = tuple[Path, dict[str, Any]]
 

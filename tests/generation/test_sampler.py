@@ -11,7 +11,7 @@ from genrf import technology
 from genrf.circuit.normalise import denormalise
 from genrf.generation.sampler import SamplerSettings, dpm_solver_multistep, karras_sigmas, sample
 from tests.models.circuits import TINY, random_batch
-from training import torch_sampler
+from training.models import sampling as torch_sampler
 from training.models.sizing_diffusion import SizingDiffusion, SizingDiffusionConfig
 
 CONDITIONS = 5

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from genrf.conditioning import Conditioning
-from training.config import Config, SizingDiffusionConfig
-from training.config_file import load_config
-from training.dataset import Batch
+from training.config.loading import load_config
+from training.config.schema import Config, SizingDiffusionConfig
+from training.data.rows import CircuitRows, failed_file
+from training.data.tensors import Batch
 from training.models.backbone import BackboneConfig
-from training.prepare import CircuitRows, failed_file
 
 TINY = BackboneConfig(width=16, layers=2, heads=2, message_width=8)
 TERMINALS = np.array([0, 2, 2, 2, 3, 1, 2, 2])

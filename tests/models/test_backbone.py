@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.models.circuits import TINY, random_batch
-from training.dataset import Batch
+from training.data.tensors import Batch
 from training.models.backbone import FIRST_INTERNAL_NET, CircuitTransformer
 
 

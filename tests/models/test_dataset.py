@@ -10,8 +10,8 @@ import torch
 
 from genrf.errors import InvalidInputError
 from tests.models.circuits import prepared_folder, random_rows
-from training import dataset
-from training.dataset import PreparedData, TrainingBatches, ValidationBatches
+from training.data import tensors as dataset
+from training.data.tensors import PreparedData, TrainingBatches, ValidationBatches
 
 
 @pytest.fixture(scope="module")

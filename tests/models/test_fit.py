@@ -21,13 +21,14 @@ import torch
 
 from genrf.errors import CheckpointError
 from tests.models.circuits import TINY, lasting, prepared_folder, tiny_config, tiny_settings
-from training import train
-from training.compiled import CompileNetwork
-from training.config import TrainingConfig
-from training.dataset import Batch, PreparedData, TrainingBatches, ValidationBatches
-from training.fit import fit
-from training.hardware import arithmetic
-from training.lightning_modules import SizingDiffusionTraining, SurrogateTraining
+from training.config.schema import TrainingConfig
+from training.data.tensors import Batch, PreparedData, TrainingBatches, ValidationBatches
+from training.fitting import train
+from training.fitting.compile import CompileNetwork
+from training.fitting.fit import fit
+from training.fitting.hardware import arithmetic
+from training.fitting.sizing_diffusion import SizingDiffusionTraining
+from training.fitting.surrogate import SurrogateTraining
 from training.models.surrogate import Surrogate, SurrogateConfig
 
 
@@ -215,7 +216,7 @@ def test_a_training_of_minutes_ends_with_them_and_anneals(
 ) -> None:
     """However many steps are allowed; half a minute of seconds that a step takes one of."""
     seconds = itertools.count(time.monotonic() + 0.5)
-    monkeypatch.setattr("training.time_limit.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr("training.fitting.time_limit.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     rates: list[float] = []
 
     class Recorded(SurrogateTraining):
@@ -285,7 +286,7 @@ def test_a_compiled_training_is_the_same_training(
 ) -> None:
     """On padded batches, through the compiler's front end, with checkpoints that know nothing of it."""
     compiled = partial(CompileNetwork, backend="aot_eager", devices=("cpu",))
-    monkeypatch.setattr("training.fit.CompileNetwork", compiled)
+    monkeypatch.setattr("training.fitting.fit.CompileNetwork", compiled)
     shapes: dict[bool, set[int]] = {True: set(), False: set()}
     losses_of = SurrogateTraining._losses
 
@@ -320,7 +321,9 @@ def test_where_compiling_fails_it_trains_without(
     def broken(*_: Any) -> None:
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr("training.fit.CompileNetwork", partial(CompileNetwork, backend=broken, devices=("cpu",)))
+    monkeypatch.setattr(
+        "training.fitting.fit.CompileNetwork", partial(CompileNetwork, backend=broken, devices=("cpu",))
+    )
     train_surrogate(prepared, tmp_path)
     assert "training goes on without compiling" in caplog.text
     assert_same_weights(uninterrupted, tmp_path)
@@ -330,7 +333,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tests.models.circuits import tiny_config
-from training.train import train_surrogate
+from training.fitting.surrogate import train_surrogate
 
 if __name__ == "__main__":
     print(train_surrogate(tiny_config(**eval(sys.argv[3])), Path(sys.argv[1]), Path(sys.argv[2])))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.muon import Muon, orthogonalise
+from training.fitting.muon import Muon, orthogonalise
 
 
 def optimiser(hidden: list[nn.Parameter], others: list[nn.Parameter], **settings: float) -> Muon:

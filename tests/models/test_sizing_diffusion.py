@@ -9,8 +9,8 @@ from torch import Tensor
 
 from genrf.generation.sampler import SamplerSettings
 from tests.models.circuits import TINY, random_batch, tiny_settings
-from training.dataset import Batch
-from training.lightning_modules import SizingDiffusionTraining
+from training.data.tensors import Batch
+from training.fitting.sizing_diffusion import SizingDiffusionTraining
 from training.models.sizing_diffusion import SizingDiffusion, SizingDiffusionConfig
 
 

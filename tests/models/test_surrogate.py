@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.models.circuits import TINY, conditioning, random_batch, random_rows, tiny_settings
-from training.dataset import PreparedData
-from training.lightning_modules import SurrogateTraining
+from training.data.tensors import PreparedData
+from training.fitting.surrogate import SurrogateTraining
+from training.fitting.surrogate_accuracy import accuracy
 from training.models.surrogate import Surrogate, SurrogateConfig
-from training.surrogate_accuracy import accuracy
 
 NAMES = conditioning().metrics
 

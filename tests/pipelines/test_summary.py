@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from training.summary import tables
+from training.release.summary import tables
 
 SUMMARY: dict[str, Any] = {
     "recipe": "smoke",

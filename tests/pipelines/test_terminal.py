@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from pipelines.terminal import Failure, Terminal
-from training.progress import progress_bar
+from training.running.progress import progress_bar
 
 
 @pytest.fixture

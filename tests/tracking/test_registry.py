@@ -14,12 +14,12 @@ from genrf.generation.bundle import write_manifest
 from genrf.generation.sampler import SamplerSettings
 from genrf.spec import Conditions, DesignSpec
 from tests.models.circuits import conditioning
-from training import tracking
-from training.config import Config
-from training.config_file import load_config
-from training.registry import CHALLENGER, CHAMPION, Score, judge_bundle, promote
-from training.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, write_specifications
-from training.tracking import open_store, step_run, store_uri
+from training.config.loading import load_config
+from training.config.schema import Config
+from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, write_specifications
+from training.release.registry import CHALLENGER, CHAMPION, Score, judge_bundle, promote
+from training.running import tracking
+from training.running.tracking import open_store, step_run, store_uri
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from genrf.errors import CheckpointError
-from training import steps, tracking
-from training.config_file import load_config
-from training.steps import read_report, step
+from training.config.loading import load_config
+from training.running import step as steps
+from training.running import tracking
+from training.running.step import read_report, step
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 CONFIG = load_config(PARAMS).select("surrogate", "tracking")

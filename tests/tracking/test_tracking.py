@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from training import tracking
-from training.config import Config
-from training.config_file import load_config
-from training.tracking import finish_pipeline_run, open_store, step_run
+from training.config.loading import load_config
+from training.config.schema import Config
+from training.running import tracking
+from training.running.tracking import finish_pipeline_run, open_store, step_run
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

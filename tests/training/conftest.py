@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from training.config import Config
-from training.config_file import load_config
-from training.prepare import prepare_data
-from training.simulate import simulate_shard
+from training.config.loading import load_config
+from training.config.schema import Config
+from training.data.prepare import prepare_data
+from training.data.simulate import simulate_shard
 
 SHARDS = 2
 

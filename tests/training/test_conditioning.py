@@ -13,8 +13,8 @@ from genrf import classes
 from genrf.conditioning import BOUND_FEATURES, Conditioning, fit
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.spec import Conditions, Constraint, DesignSpec
-from training.conditioning import RowConditions
-from training.prepare import Rows
+from training.data.row_conditions import RowConditions
+from training.data.rows import Rows
 
 CONDITIONS = Conditions(frequency_hz=10e9, supply_v=2.0)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from genrf import classes
-from training.quality.journal import Journal
-from training.specifications import read_specifications
+from training.comparison.quality.journal import Journal
+from training.data.specifications import read_specifications
 
 ROOT = Path(__file__).parents[2]
 HELD_OUT = ROOT / "benchmarks" / "held_out.json"

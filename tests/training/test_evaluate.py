@@ -14,14 +14,14 @@ from genrf.conditioning import Conditioning
 from genrf.metrics import Metrics
 from genrf.simulation.pool import simulate
 from genrf.spec import Conditions, Constraint, DesignSpec
-from training.baselines import random_circuits, retrieved_circuits
-from training.config import Config
-from training.evaluate import baseline_trials
-from training.hypervolume import hypervolumes
-from training.prepare import Rows
-from training.specifications import HeldOutSpecification
-from training.success import summarise
-from training.trials import Trial
+from training.config.schema import Config
+from training.data.rows import Rows
+from training.data.specifications import HeldOutSpecification
+from training.evaluation.baselines import random_circuits, retrieved_circuits
+from training.evaluation.evaluate import baseline_trials
+from training.evaluation.hypervolume import hypervolumes
+from training.evaluation.success import summarise
+from training.evaluation.trials import Trial
 
 PROCESS = technology.get("sg13g2")
 

@@ -19,10 +19,11 @@ from genrf.errors import CheckpointError, InvalidInputError
 from genrf.generation.candidates import slots
 from genrf.generation.precedents import precedents_in
 from genrf.spec import Conditions
-from training.config import Config, per_class
-from training.dominance import DOMINANCE_BAND_DECADES, dominators
-from training.prepare import SPLITS, Rows, at_own_frequency, failed_file, prepare_data
-from training.specifications import SPECIFICATIONS_FILE, read_specifications, specification_of
+from training.config.schema import Config, per_class
+from training.data.dominance import DOMINANCE_BAND_DECADES, dominators
+from training.data.prepare import prepare_data
+from training.data.rows import SPLITS, Rows, at_own_frequency, failed_file
+from training.data.specifications import SPECIFICATIONS_FILE, read_specifications, specification_of
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from genrf.errors import CheckpointError
-from training.processes import ONE_THREAD, ProcessDiedError, Processes
+from training.running.processes import ONE_THREAD, ProcessDiedError, Processes
 
 
 @contextmanager

@@ -13,15 +13,15 @@ from genrf.errors import InvalidInputError
 from genrf.generation.backend import OnnxBackend
 from genrf.generation.released import released_folder
 from genrf.spec import Conditions, Constraint, DesignSpec
-from training.config_file import DEFAULT_PATH, load_config
-from training.quality.journal import Entry, Journal
-from training.quality.plots import plot_success
-from training.quality.queue import FairQueue
-from training.quality.report import comparisons, decided, overall, summary, write_result
-from training.quality.tasks import Task, plan
-from training.quality.worker import Setup, open_worker
-from training.specifications import HeldOutSpecification
-from training.success import calls_to_reach, curve, held_against, interval, resampled, success
+from training.comparison.quality.journal import Entry, Journal
+from training.comparison.quality.plots import plot_success
+from training.comparison.quality.queue import FairQueue
+from training.comparison.quality.report import comparisons, decided, overall, summary, write_result
+from training.comparison.quality.tasks import Task, plan
+from training.comparison.quality.worker import Setup, open_worker
+from training.config.loading import DEFAULT_PATH, load_config
+from training.data.specifications import HeldOutSpecification
+from training.evaluation.success import calls_to_reach, curve, held_against, interval, resampled, success
 
 
 def specification(number: int, circuit_class: str = "lna", level: str = "exact") -> HeldOutSpecification:

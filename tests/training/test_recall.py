@@ -10,11 +10,12 @@ import pytest
 from genrf import classes, technology
 from genrf.errors import InvalidInputError
 from genrf.simulation.pool import Simulation, SimulatorPool
-from training.config import Config
-from training.evolution import Individual
-from training.prepare import prepare_data
-from training.recall import recall
-from training.simulate import individuals, read_rows, simulate_shard, useful_individuals
+from training.config.schema import Config
+from training.data.breeding import Individual
+from training.data.chunks import individuals, read_rows, useful_individuals
+from training.data.prepare import prepare_data
+from training.data.recall import recall
+from training.data.simulate import simulate_shard
 
 SHARD = 900
 

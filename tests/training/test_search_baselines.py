@@ -14,9 +14,9 @@ from genrf.circuit.rules import is_legal
 from genrf.circuit.topology import Circuit
 from genrf.metrics import Metrics
 from genrf.spec import Conditions, Constraint, DesignSpec
-from training.botorch_search import BotorchSearch
-from training.cma_search import CmaSearch
-from training.search_baselines import FromScratch, Optimiser, OptimiserFactory, Start, shortfall, worst
+from training.comparison.botorch_search import BotorchSearch
+from training.comparison.cma_search import CmaSearch
+from training.comparison.searches import FromScratch, Optimiser, OptimiserFactory, Start, shortfall, worst
 
 PROCESS = technology.get("sg13g2")
 SPEC = DesignSpec(

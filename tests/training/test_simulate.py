@@ -19,10 +19,11 @@ from genrf.circuit.topology import Circuit
 from genrf.errors import InvalidInputError
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import Conditions
-from training.config import Config
-from training.evolution import Breeder, Individual, SearchSpace, random_candidate, retune
-from training.simulate import individuals, simulate_shard, useful_individuals, write_chunk
-from training.split import Topologies, split_of
+from training.config.schema import Config
+from training.data.breeding import Breeder, Individual, SearchSpace, random_candidate, retune
+from training.data.chunks import individuals, useful_individuals, write_chunk
+from training.data.simulate import simulate_shard
+from training.data.split import Topologies, split_of
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -11,12 +11,17 @@ import torch
 from genrf.circuit.tokens import encode
 from genrf.circuit.topology import Device, Topology
 from tests.models.circuits import lasting
-from training.config import Config
-from training.config_file import load_config
+from training.config.loading import load_config
+from training.config.schema import Config
+from training.data.rows import Rows
+from training.fitting.topology_gan import (
+    LEAST_WEIGHT,
+    TopologyGANTraining,
+    fingerprint_of_legal,
+    topology_rows,
+    train_topology_gan,
+)
 from training.models.topology_gan import TopologyGAN
-from training.prepare import Rows
-from training.topology_gan_training import LEAST_WEIGHT, TopologyGANTraining, fingerprint_of_legal, topology_rows
-from training.train import train_topology_gan
 
 TINY = {
     "topology_gan": {
@@ -36,7 +41,7 @@ class Killed(Exception):
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr("training.train.GAN_VALIDATION_ROWS", 24)
+    monkeypatch.setattr("training.fitting.topology_gan.GAN_VALIDATION_ROWS", 24)
     return load_config(overrides=TINY)
 
 

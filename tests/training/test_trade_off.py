@@ -16,13 +16,14 @@ from genrf.conditioning import Conditioning, fit
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Failure, Outcome, Simulation
 from genrf.spec import Conditions, Constraint, DesignSpec
-from training import trade_off_baselines, trade_off_trials
-from training.baselines import retuned_circuits
-from training.front_volume import reference_point, row_metrics, scaled, training_rows, volume
-from training.prepare import Rows
-from training.specifications import FRONTIER_WINDOW
-from training.trade_off_baselines import botorch, nsga2
-from training.trade_off_trials import Ledger, SpentError, Task, carry_out, finished
+from training.comparison import trade_off_searches as trade_off_baselines
+from training.comparison import trade_off_trials
+from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows, volume
+from training.comparison.trade_off_searches import botorch, nsga2
+from training.comparison.trade_off_trials import Ledger, SpentError, Task, carry_out, finished
+from training.data.rows import Rows
+from training.data.specifications import FRONTIER_WINDOW
+from training.evaluation.baselines import retuned_circuits
 
 PROCESS = technology.get("sg13g2")
 OBJECTIVES = ("gain_db", "nf_db")
@@ -99,7 +100,7 @@ def test_nsga2_improves_on_its_first_generation() -> None:
 
 
 def test_a_ledger_keeps_what_meets_the_specification_and_stops_at_the_calls() -> None:
-    from training.trade_off_baselines import random_circuit
+    from training.comparison.trade_off_searches import random_circuit
 
     circuits = [random_circuit(SPEC, PROCESS, np.random.default_rng(seed)) for seed in range(8)]
     log = ledger(5)

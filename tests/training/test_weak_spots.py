@@ -16,10 +16,11 @@ from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
 from genrf.spec import DesignSpec
 from tests.scripted_designer import ScriptedDesigner
-from training.config import Config
-from training.prepare import Rows, prepare_data
-from training.simulate import useful_individuals
-from training.weak_spots import HARDEST, TARGETS_PER_FILE, simulate_weak_spots
+from training.config.schema import Config
+from training.data.chunks import useful_individuals
+from training.data.prepare import prepare_data
+from training.data.rows import Rows
+from training.data.weak_spots import HARDEST, TARGETS_PER_FILE, simulate_weak_spots
 
 SHARD = 7
 TARGETS = TARGETS_PER_FILE + 1

@@ -1,1 +1,1 @@
-"""The models: topology generator, sizing diffusion and surrogate, all of them a `BaseCircuitModel`."""
+"""The models (each a `BaseCircuitModel`), their sampler, and their way to ONNX and back."""

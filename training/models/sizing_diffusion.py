@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from genrf.generation.sampler import SamplerSettings
 from training.models.backbone import N_KINDS, BackboneConfig, CircuitTransformer
 from training.models.base import BaseCircuitModel
+from training.models.sampling import sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +122,8 @@ class SizingDiffusion(BaseCircuitModel):
             noise: (B, M) unit normal; drawn from the generator if missing.
             generator: source of the noise.
         """
-        from training.torch_sampler import sample
-
         if noise is None:
             noise = torch.randn(kinds.shape, generator=generator, device=kinds.device)
-        return sample(self, noise * sampler.sigma_max, kinds, nets, specification, sampler)
+        return sample(
+            self, noise * sampler.sigma_max, kinds, nets, specification, sampler, sigma_data=self.config.sigma_data
+        )

@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 REPLACED = {
     f"training.{name}": "quick.py"
     for name in ("simulate", "prepare", "train", "evaluate", "export_onnx", "quantize", "registry")
-} | {"training.tracking": "untracked.py"}
+} | {"training.running.tracking": "untracked.py"}
 
 
 class Finder(importlib.abc.MetaPathFinder):

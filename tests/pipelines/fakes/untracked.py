@@ -1,4 +1,4 @@
-"""`training.tracking` without a store: importing MLflow takes seconds in each step, and other tests are about it."""
+"""`training.running.tracking` without a store: importing MLflow takes seconds in each step, and other tests are about it."""
 
 import contextlib
 import importlib.util

@@ -1,0 +1,1 @@
+"""Searches and trial runners that the benchmarks compare the generator with."""

@@ -1,0 +1,143 @@
+"""Simulate where the generator is weak: its own proposals for specifications that it is likely to miss.
+
+A target is a training circuit of the Pareto front near its frequency, with every bound made harder by a random share. The
+generator searches for it and stops when it is met, so that most calls go to what it misses. Everything that it simulates becomes
+rows: the surrogate learns where it misled the search, the sizing model what the search found.
+
+Files are named as those of `training.data.simulate`, with the number of its next round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf import classes, technology
+from genrf.conditioning import Conditioning
+from genrf.generation.generate import Designer
+from genrf.spec import DesignSpec
+from training.config.schema import Config
+from training.data.breeding import Individual
+from training.data.chunks import ROWS_PER_SHARD, chunk_file, stamp, write_chunk
+from training.data.rows import Rows
+from training.data.specifications import FRONTIER_WINDOW, specification_of
+from training.running.progress import progress_bar
+
+HARDEST = 0.15
+"""Largest share of its size by which a bound is made harder."""
+CALLS = 32
+"""SPICE calls for a target."""
+TARGETS_PER_FILE = 8
+RIVALS = 2000
+"""Training circuits that a target's place on the front is judged by."""
+
+
+def simulate_weak_spots(
+    config: Config,
+    open_designer: Callable[[], Designer],
+    prepared: Path,
+    shard: int,
+    targets: int,
+    output: Path,
+    circuit_classes: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Let the generator search for hard specifications and keep all that it simulates.
+
+    Args:
+        open_designer: the generator, with one simulator a process or more.
+        prepared: folder written by `training.data.prepare.prepare_data`; targets come from its training rows.
+        shard: number of the new rows' shard, unused so far.
+        targets: how many specifications of each class to search for.
+        output: dataset folder to write into; files already there are kept.
+        circuit_classes: by default all of the configuration.
+
+    Returns:
+        Circuits simulated, failures by cause, and the share of the targets that was met, over all classes.
+    """
+    train = Rows.load(prepared / "train.npz")
+    conditioning = Conditioning.load(prepared)
+    process = technology.get(config.technology)
+    totals: Counter[str] = Counter()
+    with open_designer() as designer, progress_bar() as progress:
+        for name in circuit_classes or config.classes:
+            rng = np.random.default_rng((config.seed, classes.names().index(name), shard, config.data.rounds))
+            specs = _targets(name, train, conditioning, targets, rng)
+            (output / name).mkdir(parents=True, exist_ok=True)
+            task = progress.add_task(f"{name} targets", total=targets)
+            for chunk in range(math.ceil(targets / TARGETS_PER_FILE)):
+                path = output / name / chunk_file(shard, config.data.rounds, chunk)
+                if path.exists():
+                    continue
+                first = chunk * TARGETS_PER_FILE
+                first_row = shard * ROWS_PER_SHARD + first * CALLS
+                born: list[Individual] = []
+                for number, spec in enumerate(specs[first : first + TARGETS_PER_FILE], start=first):
+                    result = designer.design(spec, calls=CALLS, seed=number, stop_when_met=True)
+                    totals.update({f"failed_{cause}": count for cause, count in result.failed.items()})
+                    totals["met"] += result.first_met is not None
+                    totals["targets"] += 1
+                    totals["simulated"] += result.simulated
+                    designs = sorted(result.designs, key=lambda design: int(design.provenance["order"]))
+                    simulated = [(design.circuit, dict(design.metrics), None) for design in designs]
+                    for circuit, metrics, failure in [
+                        *simulated,
+                        *((c, {}, cause) for c, cause in result.failed_circuits),
+                    ]:
+                        born.append(
+                            Individual(
+                                row=first_row + len(born),
+                                parents=(-1, -1),
+                                circuit=circuit,
+                                fingerprint=circuit.topology.fingerprint,
+                                conditions=spec.conditions,
+                                metrics=metrics,
+                                failure=failure,
+                            )
+                        )
+                    progress.update(task, advance=1)
+                seed = (config.seed, classes.names().index(name), shard)
+                write_chunk(path, born, name, config.data.rounds, shard, stamp(process, seed))
+    return {**totals, "met": totals["met"] / max(1, totals["targets"])}
+
+
+def _targets(
+    circuit_class: str, train: Rows, conditioning: Conditioning, count: int, rng: np.random.Generator
+) -> list[DesignSpec]:
+    """Specifications at and beyond the front of the useful training circuits."""
+    own = np.flatnonzero((train.circuit_class == circuit_class) & train.useful)
+    definition = classes.get(circuit_class)
+    columns = [conditioning.metrics.index(name) for name in definition.specification_metrics]
+    signs = np.array([definition.metrics[name].sign for name in definition.specification_metrics])
+    gains = signs * train.measured[own][:, columns]  # (N, n)
+    specs: list[DesignSpec] = []
+    while len(specs) < count:
+        pick = int(rng.integers(len(own)))
+        if _dominated(pick, gains, train.frequency_hz[own], rng):
+            continue
+        specs.append(
+            specification_of(
+                train,
+                int(own[pick]),
+                conditioning.metrics,
+                harder=rng.uniform(-0.02, HARDEST),
+                name=f"{circuit_class}-target-{len(specs)}",
+            )
+        )
+    return specs
+
+
+def _dominated(
+    pick: int, gains: NDArray[np.float64], frequency_hz: NDArray[np.float64], rng: np.random.Generator
+) -> bool:
+    """Whether one of some training circuits at about the same frequency is at least as good in every metric."""
+    ratio = frequency_hz / frequency_hz[pick]
+    near = np.flatnonzero((ratio < FRONTIER_WINDOW) & (ratio > 1.0 / FRONTIER_WINDOW))
+    rivals = rng.choice(near, size=min(RIVALS, len(near)), replace=False)
+    rivals = rivals[rivals != pick]
+    return bool((gains[rivals] >= gains[pick]).all(axis=1).any())

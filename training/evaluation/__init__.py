@@ -1,0 +1,1 @@
+"""The generator and its baselines judged on held-out specifications, in simulation."""

@@ -1,0 +1,1 @@
+"""Trained models as a bundle for serving, and its smaller variants."""

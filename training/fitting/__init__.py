@@ -1,0 +1,1 @@
+"""Training of the three models: objectives, optimizer, callbacks, devices."""

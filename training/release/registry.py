@@ -1,0 +1,299 @@
+"""The model registry: a new bundle is registered as the challenger and becomes the champion only if it designs better.
+
+Better means: of the same held-out specifications, at exact level, it meets more within 64 simulations; where that is
+equal, within 8, then within 1. Two evaluations compare only if they were made on the same set of specifications.
+
+Where there is no champion yet, the weights that come with the package are the first, if it has any.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genrf.errors import CheckpointError
+from genrf.files import write_json
+from training.config.schema import Config
+from training.release import first_champion
+from training.release.first_champion import RELEASED_TAG
+from training.running.machine import commit
+from training.running.tracking import COMMIT_TAG, DATASET_TAG, StepRun, active, open_store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+LEVEL = "exact"
+METHOD = "generator"
+CRITERION = re.compile(r"success_at_(\d+)")
+"""What is compared; the most simulations first."""
+SPECIFICATIONS_TAG = "specifications"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a bundle achieved, and on which held-out specifications."""
+
+    specifications: str
+    """Hash of the set of held-out specifications."""
+    figures: Mapping[str, float]
+    """Success within so many simulations, averaged over the circuit classes; the most simulations first."""
+
+    @classmethod
+    def of_evaluation(cls, folder: Path) -> Score:
+        """Read ``evaluation.json``.
+
+        Raises:
+            CheckpointError: if it is missing or lacks a figure.
+        """
+        path = folder / "evaluation.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(content["specifications"], _average(content["methods"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path}: not an evaluation ({error!r}); evaluate again") from error
+
+    @classmethod
+    def of_tags(cls, tags: Mapping[str, str]) -> Score:
+        """Read what `tags` wrote on a model version."""
+        return cls(tags[SPECIFICATIONS_TAG], {name: float(tags[name]) for name in _criteria(tags)})
+
+    def tags(self) -> dict[str, str]:
+        """As tags of a model version."""
+        return {SPECIFICATIONS_TAG: self.specifications, **{name: repr(value) for name, value in self.figures.items()}}
+
+    def compare(self, other: Score) -> tuple[int, str]:
+        """1, 0 or -1 for better, equal or worse, and the first figure that differs."""
+        shared = [name for name in self.figures if name in other.figures]
+        for name in shared:
+            ours, theirs = self.figures[name], other.figures[name]
+            if ours != theirs:
+                return (1 if ours > theirs else -1), f"{name}: {ours:.3f} against {theirs:.3f}"
+        return 0, f"the same in {', '.join(shared)}" if shared else "nothing in common to compare"
+
+
+Judge = Callable[[Config, Path, Path], Score]
+"""Tries the held-out specifications of a prepared folder with a bundle."""
+
+
+def promote(
+    config: Config,
+    prepared: Path,
+    bundle: Path,
+    quantised: Path,
+    evaluation: Path,
+    output: Path,
+    judge: Judge | None = None,
+    *,
+    released: str = "",
+) -> dict[str, Any]:
+    """Register a bundle as challenger and, if it beats the champion, make it the champion.
+
+    Args:
+        prepared: folder with the held-out specifications of the evaluation.
+        bundle: folder of ONNX models with their manifest.
+        quantised: folder of the smaller variants that passed their gate.
+        evaluation: folder of the bundle's evaluation.
+        output: folder to write ``promotion.json`` into.
+        judge: evaluates a champion's bundle on the challenger's held-out specifications, where its own evaluation was
+            made on others; by default `judge_bundle`.
+        released: identity of the package's released weights; they become the champion if there is none. Empty for a
+            package without.
+
+    Returns:
+        ``version``, ``promoted``, ``reason``, the figures of both, and, where the champion is the released weights,
+        ``fairness``: whether they may have seen the specifications' topologies.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    challenger = Score.of_evaluation(evaluation)
+    client, _ = open_store(config)
+    name = config.tracking.registered_model
+    run = _active_run()
+    _make_model(client, name)
+    champion = _champion(client, name)
+    if champion is None and released:
+        champion = first_champion.register(client, run, name, released)
+        client.set_registered_model_alias(name, CHAMPION, champion.version)
+    version = _register(client, run, config, name, bundle, quantised, challenger)
+    client.set_registered_model_alias(name, CHALLENGER, version.version)
+    result: dict[str, Any] = {"model": name, "version": int(version.version)}
+    if champion is None:
+        promoted, reason = True, "there was no champion"
+    elif int(champion.version) == int(version.version):
+        promoted, reason = True, "is the champion already"
+    else:
+        result["champion_version"] = int(champion.version)
+        which = f"version {champion.version}"
+        if is_released := RELEASED_TAG in champion.tags:
+            which += ", the released weights"
+            result["fairness"] = first_champion.fairness(champion.tags, prepared)
+        try:
+            score = _score(client, config, prepared, champion, challenger.specifications, judge or judge_bundle, output)
+        except CheckpointError as error:
+            promoted, reason = True, f"{which} cannot be used any more: {error}"
+        else:
+            result.update({f"champion_{key}": value for key, value in score.figures.items()})
+            order, difference = challenger.compare(score)
+            promoted = order > 0
+            word = {1: "better than", 0: "no better than", -1: "worse than"}[order]
+            kept = "released champion kept: " if is_released and not promoted else ""
+            reason = f"{kept}{word} {which}: {difference}"
+    if promoted:
+        client.set_registered_model_alias(name, CHAMPION, version.version)
+    result.update({f"challenger_{key}": value for key, value in challenger.figures.items()})
+    result.update(promoted=promoted, reason=reason)
+    write_json(output / "promotion.json", result)
+    return result
+
+
+def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
+    """Let a bundle try the held-out specifications, in SPICE.
+
+    Raises:
+        CheckpointError: if this version of the code cannot use the bundle, or it was not trained on all the classes.
+    """
+    from genrf.generation.backend import OnnxBackend
+    from genrf.generation.bundle import Bundle
+    from training.data.specifications import SPECIFICATIONS_FILE, read_specifications, specifications_hash
+    from training.evaluation.success import summarise
+    from training.evaluation.trials import bundle_designer, generator_trials
+
+    loaded = Bundle.load(bundle)
+    path = prepared / SPECIFICATIONS_FILE
+    specifications = [item for item in read_specifications(path) if item.level == LEVEL]
+    unknown = {item.spec.circuit_class for item in specifications} - set(loaded.conditioning.classes)
+    if unknown:
+        raise CheckpointError(f"{bundle}: was not trained on {', '.join(sorted(unknown))}; train on all classes")
+    # Said here once, rather than by every process that tries.
+    OnnxBackend(loaded, threads=1)
+    open_designer = partial(bundle_designer, config, loaded)
+    trials = generator_trials(open_designer, specifications, config.evaluation.calls, description=CHAMPION)
+    return Score(specifications_hash(path), _average(summarise(trials, config)))
+
+
+def _average(methods: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    own = [entry for entry in methods if entry["level"] == LEVEL and entry["method"] == METHOD]
+    if not own:
+        raise KeyError(f"no entry of method {METHOD} at level {LEVEL}")
+    figures = {}
+    for name in _criteria(key for entry in own for key in entry):
+        # Classes that simulate slowly are judged with fewer calls, and have no say in a figure of more.
+        values = [entry[name] for entry in own if name in entry]
+        figures[name] = sum(values) / len(values)
+    return figures
+
+
+def _criteria(names: Iterable[str]) -> list[str]:
+    """Those of the names that are compared, the most simulations first."""
+    found = {int(match[1]): name for name in names if (match := CRITERION.fullmatch(name))}
+    return [found[calls] for calls in sorted(found, reverse=True)]
+
+
+def _active_run() -> StepRun:
+    run = active()
+    if run is None:
+        raise RuntimeError("a model version belongs to a run: call promote inside training.running.tracking.step_run")
+    return run
+
+
+def _make_model(client: MlflowClient, name: str) -> None:
+    """Have a registered model of this name."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, description="Bundles of ONNX models that design circuits.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _register(
+    client: MlflowClient, run: StepRun, config: Config, name: str, bundle: Path, quantised: Path, score: Score
+) -> ModelVersion:
+    """The version of this run; a step that runs again finds the one it made."""
+    own = (v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run.run_id)
+    known = [version for version in own if RELEASED_TAG not in version.tags]
+    if known:
+        version = known[0]
+    else:
+        run.log_artifact(bundle, "model/bundle")
+        run.log_artifact(quantised, "model/quantised")
+        source = f"{client.get_run(run.run_id).info.artifact_uri}/model"
+        version = client.create_model_version(name, source, run.run_id)
+    for key, value in {**score.tags(), **_lineage(client, run, config)}.items():
+        client.set_model_version_tag(name, version.version, key, value)
+    return version
+
+
+def _lineage(client: MlflowClient, run: StepRun, config: Config) -> dict[str, str]:
+    """Where a version comes from: pipeline run, data, code, parameters."""
+    parent = client.get_run(run.parent_id).data.tags
+    return {
+        "parent_run": run.parent_id,
+        DATASET_TAG: parent.get(DATASET_TAG, "unknown"),
+        COMMIT_TAG: commit(),
+        "recipe": config.recipe,
+        "config": config.digest(),
+    }
+
+
+def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _score(
+    client: MlflowClient,
+    config: Config,
+    prepared: Path,
+    champion: ModelVersion,
+    specifications: str,
+    judge: Judge,
+    output: Path,
+) -> Score:
+    """The champion's score on the challenger's specifications: of its own evaluation or of an earlier comparison, else from
+    simulations that are done now and recorded on its version.
+
+    A comparison is recorded for its specifications, configuration and code; code that differs from its commit records none.
+    """
+    if champion.tags.get(SPECIFICATIONS_TAG) == specifications:
+        return Score.of_tags(champion.tags)
+    code = commit()
+    tag = f"judged.{specifications}.{config.digest('evaluation')}.{code}"
+    if tag in champion.tags:
+        return Score(specifications, json.loads(champion.tags[tag]))
+    score = _judge_again(config, prepared, champion, judge, output)
+    if code != "unknown" and not code.endswith("-dirty"):
+        client.set_model_version_tag(champion.name, champion.version, tag, json.dumps(dict(score.figures)))
+    return score
+
+
+def _judge_again(config: Config, prepared: Path, champion: ModelVersion, judge: Judge, output: Path) -> Score:
+    """The champion's score on the challenger's specifications."""
+    from mlflow.artifacts import download_artifacts
+
+    package = first_champion.package_folder(champion.tags)
+    if package is not None:
+        return judge(config, prepared, package)
+    folder = output / "champion"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    download_artifacts(artifact_uri=champion.source, dst_path=str(folder))
+    try:
+        return judge(config, prepared, next(folder.rglob("bundle")))
+    finally:
+        shutil.rmtree(folder)
