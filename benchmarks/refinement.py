@@ -116,7 +116,7 @@ def shares(
     return found
 
 
-def summarise(values: np.ndarray, rng: np.random.Generator) -> dict[str, list[float]]:
+def summarize(values: np.ndarray, rng: np.random.Generator) -> dict[str, list[float]]:
     """Mean and its 95 % interval by bootstrap over specifications, of shares (specifications, checkpoints)."""
     samples = values[rng.integers(len(values), size=(2000, len(values)))].mean(axis=1)
     low, high = np.percentile(samples, [2.5, 97.5], axis=0)
@@ -221,7 +221,7 @@ def main() -> None:
     used = len(by_method[kinds[0]])
     if used == 0:
         sys.exit("no method met any of the specifications: nothing to compare")
-    methods = {kind: summarise(np.array(values), rng) for kind, values in by_method.items()}
+    methods = {kind: summarize(np.array(values), rng) for kind, values in by_method.items()}
     for kind in methods:
         seconds = [run["seconds"] for run in runs if run["task"]["method"] == kind]
         methods[kind] |= {"median_seconds": float(np.median(seconds))} if seconds else {}

@@ -5,10 +5,10 @@ Run with::
     python benchmarks/training_speed.py                                          # small, on synthetic rows
     python benchmarks/training_speed.py --recipe full --prepared artifacts/prepared --steps 300
 
-Every line is one training through the project's own loop (optimiser, moving average, clipping, drawing of rows), timed
+Every line is one training through the project's own loop (optimizer, moving average, clipping, drawing of rows), timed
 over its last steps; nothing is validated. Arithmetic and compiling are varied one at a time. A profile of 50 steps of the
 first model, as its configuration has it, tells the share of the host's and the device's time that drawing rows, the
-optimiser and the averages take, and which kinds of kernels the device spends its time on. The last line is one JSON
+optimizer and the averages take, and which kinds of kernels the device spends its time on. The last line is one JSON
 object.
 """
 
@@ -180,7 +180,7 @@ def profiled(name: str, config: Config, prepared: Path) -> dict[str, Any]:
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
     profiler = profile(activities=activities)
     marks = {
-        "optimiser": [(Muon, "_orthogonal_step"), (Muon, "_adam_step")],
+        "optimizer": [(Muon, "_orthogonal_step"), (Muon, "_adam_step")],
         "average": [(MovingAverage, "on_train_batch_end")],
     }
     originals = [(owner, method, getattr(owner, method)) for places in marks.values() for owner, method in places]

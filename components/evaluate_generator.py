@@ -18,15 +18,12 @@ def evaluate_generator(
 
     Args:
         config: JSON of the configuration's sections ``evaluation`` and ``tracking``.
+        prepared: held-out specifications, and the rows that retrieval looks up.
+        topology_gan: proposes topologies.
+        sizing_diffusion: draws component values.
+        surrogate: ranks candidates.
         evaluation: ``evaluation.json``, its table and its plot; the headline figures are its metadata.
     """
-    from pathlib import Path
+    from training.running.named import run_component
 
-    from training.evaluation.evaluate import evaluate
-    from training.running.step import step
-
-    folders = [Path(artifact.path) for artifact in (prepared, topology_gan, sizing_diffusion, surrogate)]
-    with step("evaluate_generator", config, evaluation.path, *folders) as current:
-        current.finish(evaluate(current.config, *folders, current.folder))
-        current.run.log_artifact(current.folder, "evaluation")
-    evaluation.metadata.update(current.numbers)
+    run_component("evaluate_generator", config, evaluation, prepared, topology_gan, sizing_diffusion, surrogate)

@@ -18,14 +18,12 @@ def export_onnx(
 
     Args:
         config: JSON of the configuration's sections ``export`` and ``tracking``.
+        prepared: normalisation, precedents, and circuits to compare on.
+        topology_gan: proposes topologies.
+        sizing_diffusion: draws component values.
+        surrogate: ranks candidates.
         bundle: models, normalisation, and a manifest with the hash of each file.
     """
-    from pathlib import Path
+    from training.running.named import run_component
 
-    from training.export.export_onnx import export_onnx as export
-    from training.running.step import step
-
-    folders = [Path(artifact.path) for artifact in (prepared, topology_gan, sizing_diffusion, surrogate)]
-    with step("export_onnx", config, bundle.path, *folders) as current:
-        current.finish(export(current.config, *folders, current.folder))
-    bundle.metadata.update(current.numbers)
+    run_component("export_onnx", config, bundle, prepared, topology_gan, sizing_diffusion, surrogate)

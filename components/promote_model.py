@@ -11,23 +11,21 @@ def promote_model(
     released: str,
     prepared: dsl.Input[dsl.Dataset],
     bundle: dsl.Input[dsl.Model],
-    quantised: dsl.Input[dsl.Model],
+    quantized: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Metrics],
     promotion: dsl.Output[dsl.Artifact],
 ):
     """Compare with the champion on the same held-out specifications.
 
     Args:
-        config: JSON of the whole configuration.
+        config: JSON of the configuration.
         released: identity of the image's released weights, the first champion; empty if there are none.
         prepared: the held-out specifications, on which a champion of other data is judged again.
+        bundle: the fp32 models.
+        quantized: its smaller variants.
+        evaluation: how the bundle did.
         promotion: the decision, its reason, and the figures of both.
     """
-    from pathlib import Path
+    from training.running.named import run_component
 
-    from training.release.registry import promote
-    from training.running.step import step
-
-    folders = [Path(artifact.path) for artifact in (prepared, bundle, quantised, evaluation)]
-    with step("promote_model", config, promotion.path, *folders) as current:
-        current.finish(promote(current.config, *folders, current.folder, released=released))
+    run_component("promote_model", config, promotion, prepared, bundle, quantized, evaluation, released=released)

@@ -11,15 +11,16 @@ from components.image import IMAGE
 def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[valid-type]
     "StepConfigs",
     [
-        ("simulate", str),
-        ("prepare", str),
-        ("topology_gan", str),
-        ("sizing_diffusion", str),
-        ("surrogate", str),
-        ("evaluate", str),
-        ("export", str),
-        ("quantise", str),
-        ("whole", str),
+        ("simulate_shard", str),
+        ("prepare_data", str),
+        ("train_topology_gan", str),
+        ("train_sizing_diffusion", str),
+        ("train_surrogate", str),
+        ("evaluate_generator", str),
+        ("export_onnx", str),
+        ("quantize", str),
+        ("promote_model", str),
+        ("summarize", str),
         ("released", str),
     ],
 ):
@@ -31,6 +32,9 @@ def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[v
         recipe: name of the recipe, such as ``smoke``.
         overrides: JSON of values to lay over the recipe, keys such as ``data.rounds``.
     """
+    from collections import namedtuple
+
     from training.config.steps import step_configs
 
-    return step_configs(recipe, overrides)
+    configs = step_configs(recipe, overrides)
+    return namedtuple("StepConfigs", configs)(**configs)

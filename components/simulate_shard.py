@@ -15,9 +15,6 @@ def simulate_shard(config: str, source: str, data_hash: str, rows: dsl.Output[ds
         data_hash: version to pull.
         rows: Parquet files of simulated circuits, with counts of what failed and why.
     """
-    from training.data.versions import obtain
-    from training.running.step import step
+    from training.running.named import run_component
 
-    with step("simulate_shard", config, rows.path, label=source) as current:
-        current.finish(obtain(current.config, source, data_hash, current.folder))
-    rows.metadata.update(current.numbers)
+    run_component("simulate_shard", config, rows, label=source, source=source, data_hash=data_hash)

@@ -14,11 +14,6 @@ def train_sizing_diffusion(config: str, prepared: dsl.Input[dsl.Dataset], sizing
         prepared: splits and normalisation.
         sizing_diffusion: weights, losses, and what is needed to go on after a kill while training is not done.
     """
-    from pathlib import Path
+    from training.running.named import run_component
 
-    from training.fitting.sizing_diffusion import train_sizing_diffusion as train
-    from training.running.step import step
-
-    with step("train_sizing_diffusion", config, sizing_diffusion.path, prepared.path) as current:
-        current.finish(train(current.config, Path(prepared.path), current.folder))
-    sizing_diffusion.metadata.update(current.numbers)
+    run_component("train_sizing_diffusion", config, sizing_diffusion, prepared)

@@ -14,11 +14,6 @@ def train_surrogate(config: str, prepared: dsl.Input[dsl.Dataset], surrogate: ds
         prepared: splits and normalisation.
         surrogate: weights, losses, and what is needed to go on after a kill while training is not done.
     """
-    from pathlib import Path
+    from training.running.named import run_component
 
-    from training.fitting.surrogate import train_surrogate as train
-    from training.running.step import step
-
-    with step("train_surrogate", config, surrogate.path, prepared.path) as current:
-        current.finish(train(current.config, Path(prepared.path), current.folder))
-    surrogate.metadata.update(current.numbers)
+    run_component("train_surrogate", config, surrogate, prepared)

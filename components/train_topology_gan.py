@@ -14,11 +14,6 @@ def train_topology_gan(config: str, prepared: dsl.Input[dsl.Dataset], topology_g
         prepared: splits and normalisation.
         topology_gan: weights, losses, and what is needed to go on after a kill while training is not done.
     """
-    from pathlib import Path
+    from training.running.named import run_component
 
-    from training.fitting.topology_gan import train_topology_gan as train
-    from training.running.step import step
-
-    with step("train_topology_gan", config, topology_gan.path, prepared.path) as current:
-        current.finish(train(current.config, Path(prepared.path), current.folder))
-    topology_gan.metadata.update(current.numbers)
+    run_component("train_topology_gan", config, topology_gan, prepared)

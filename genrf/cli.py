@@ -91,7 +91,7 @@ def generate(
             "--refine",
             min=0,
             metavar="N",
-            help="Spend N more SPICE calls on the best topologies by Bayesian optimisation: on the worst margin until the "
+            help="Spend N more SPICE calls on the best topologies by Bayesian optimization: on the worst margin until the "
             "specification is met, then on the Pareto front of the designs that meet it.",
         ),
     ] = 0,

@@ -1,4 +1,4 @@
-"""The pipeline as files for a cluster, kept in the repository so that a change of the DAG is seen in review."""
+"""The pipeline as files for a cluster and for DVC, kept in the repository so that a change of the DAG is seen in review."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
 from pipelines.picture import draw
 from pipelines.placement import on_cluster
+from pipelines.stages import FILE, ROOT, write_stages
 from pipelines.train import NAME, training_pipeline
 
 FOLDER = Path(__file__).parent / "compiled"
@@ -22,7 +23,7 @@ NAMESPACE = "genrf"
 
 
 def compile_pipeline(folder: Path = FOLDER) -> list[Path]:
-    """Write both files and the picture of the DAG, and return their paths."""
+    """Write both files, the picture of the DAG and the DVC stages, and return their paths."""
     picture = PICTURE if folder == FOLDER else folder / PICTURE.name
     folder.mkdir(parents=True, exist_ok=True)
     pipeline = training_pipeline(on_cluster)
@@ -40,4 +41,5 @@ def compile_pipeline(folder: Path = FOLDER) -> list[Path]:
         ),
     )
     draw(specification, picture)
-    return [specification, manifest, picture]
+    stages = write_stages((ROOT if folder == FOLDER else folder) / FILE)
+    return [specification, manifest, picture, stages]

@@ -39,15 +39,11 @@ from pipelines.terminal import Terminal
 from training.config.loading import DEFAULT_PATH, load_config
 from training.config.schema import Config
 from training.release.summary import SUMMARY, tables
+from training.running.machine import code_identity
 from training.running.step import LAUNCHER, WORK
 from training.running.tracking import PIPELINE_RUN
 
-CODE = "GENRF_CODE"
-"""Environment variable: keeps finished steps while code is edited that cannot change them; the default is a hash."""
 RUNS = Path("runs")
-SOURCES = ("genrf", "training", "components", "pipelines")
-RESULTS = ("evaluation", "bundle", "quantised", "promotion", "summary")
-"""Outputs of the pipeline that ``runs/latest/`` links to."""
 
 
 class StepFailedError(GenRFError):
@@ -77,7 +73,7 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
         "data_hash": recorded_hash(config),
     }
     with _only_run():
-        code = os.environ.get(CODE) or code_hash()
+        code = code_identity()
         identity = _Identity(config, arguments, code)
         log = RUNS / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         with _environment(code, identity.run), Terminal(log, console) as terminal, _stopping_steps():
@@ -90,17 +86,6 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
     for table in tables(summary):
         console.print(table)
     return summary
-
-
-def code_hash(root: Path | None = None) -> str:
-    """Identity of the code that steps run, and of the versions in the lock."""
-    root = root or Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    files = [path for name in SOURCES for path in (root / name).rglob("*.py")]
-    for path in sorted([*files, *root.glob("requirements*.lock")]):
-        digest.update(str(path.relative_to(root)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]:
@@ -142,6 +127,8 @@ def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]
 
 def _publish(outputs: Mapping[str, Any]) -> dict[str, Any]:
     """Make ``runs/latest/`` lead to the results of this run, and check that they are all there."""
+    from pipelines.train import RESULTS
+
     folders = {name: Path(outputs[name].path) for name in RESULTS}
     missing = [name for name, folder in folders.items() if not folder.is_dir() or not any(folder.iterdir())]
     if missing:

@@ -6,31 +6,28 @@ the dataset into ``data/`` and records its hash.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shutil
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from genrf.errors import GenRFError
 from training.config.loading import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
 from training.config.schema import Config
-from training.config.steps import SECTIONS
+from training.config.steps import ROWS, StepDefinition, stages, step_configs
 from training.data.split import Topologies
-from training.running.step import REPORT, step
+from training.running.named import run_step
+from training.running.step import REPORT
 from training.running.tracking import PIPELINE_RUN
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
-InitialiseFrom = Annotated[
-    Path | None,
-    typer.Option(help="Checkpoint, or the folder of one or of a bundle, whose weights training starts from."),
-]
 Overrides = Annotated[str, typer.Option(help='JSON of values laid over the recipe, such as {"data.rounds": 2}.')]
 
 DATA = Path("data")
@@ -124,75 +121,11 @@ def weak_spots(
 
 
 @app.command()
-def prepare(
-    recipe: Recipe = DEFAULT_RECIPE,
-    normalisation: Annotated[
-        Path | None,
-        typer.Option(help="Bundle whose normalisation to keep, for training that goes on from its weights."),
-    ] = None,
-) -> None:
-    """Split the rows and choose the held-out specifications."""
-    from training.data.prepare import prepare_data
-
-    inputs = (DATA,) if normalisation is None else (DATA, normalisation)
-    _run(
-        "prepare",
-        recipe,
-        "prepared",
-        lambda config, output: prepare_data(config, [DATA], output, normalisation),
-        *inputs,
-    )
-
-
-@app.command()
-def train_gan(recipe: Recipe = DEFAULT_RECIPE, initialise_from: InitialiseFrom = None) -> None:
-    """Train the Cycle-GAN that proposes topologies."""
-    _train("topology_gan", recipe, initialise_from)
-
-
-@app.command()
-def train_diffusion(recipe: Recipe = DEFAULT_RECIPE, initialise_from: InitialiseFrom = None) -> None:
-    """Train the diffusion model that draws component values."""
-    _train("sizing_diffusion", recipe, initialise_from)
-
-
-@app.command()
-def train_surrogate(recipe: Recipe = DEFAULT_RECIPE, initialise_from: InitialiseFrom = None) -> None:
-    """Train the model that ranks candidates."""
-    _train("surrogate", recipe, initialise_from)
-
-
-@app.command()
-def evaluate(recipe: Recipe = DEFAULT_RECIPE) -> None:
-    """Judge the generator and its baselines in SPICE."""
-    from training.evaluation.evaluate import evaluate as judge
-
-    _run("evaluate", recipe, "evaluation", lambda config, output: judge(config, *_models(), output))
-
-
-@app.command()
-def export_onnx(recipe: Recipe = DEFAULT_RECIPE) -> None:
-    """Export the models as the bundle that is served."""
-    from training.export.export_onnx import export_onnx as export
-
-    _run("export", recipe, "bundle", lambda config, output: export(config, *_models(), output))
-
-
-@app.command()
-def quantize(recipe: Recipe = DEFAULT_RECIPE) -> None:
-    """Make smaller variants of the bundle and keep those that still design circuits."""
-    from training.export.quantize import quantize as quantise
-
-    folders = [ARTIFACTS / "prepared", ARTIFACTS / "bundle"]
-    _run("quantise", recipe, "quantised", lambda config, output: quantise(config, *folders, output))
-
-
-@app.command()
 def publish(
     bundle: Annotated[Path, typer.Option(help="Exported bundle.")] = ARTIFACTS / "bundle",
-    quantised: Annotated[
+    quantized: Annotated[
         Path | None, typer.Option(help="Its smaller variants and their gate; the empty path for none.")
-    ] = ARTIFACTS / "quantised",
+    ] = ARTIFACTS / "quantized",
     evaluation: Annotated[
         Path, typer.Option(help="evaluation.json, or a benchmark's result of the same form.")
     ] = ARTIFACTS / "evaluation" / "evaluation.json",
@@ -223,7 +156,7 @@ def publish(
         card = release(
             Sources(
                 bundle=bundle,
-                quantised=quantised if quantised and quantised.name else None,
+                quantized=quantized if quantized and quantized.name else None,
                 evaluation=evaluation,
                 data=data_report,
                 training=training or [METRICS / f"{name}.json" for name in TRAINED_AS],
@@ -274,37 +207,51 @@ def _simulate_all(config: Config) -> None:
     os.replace(work, DATA)
 
 
-def _models() -> list[Path]:
-    return [ARTIFACTS / name for name in ("prepared", "topology_gan", "sizing_diffusion", "surrogate")]
+def _run(step: StepDefinition, recipe: str, options: dict[str, Path | None]) -> None:
+    """Run one step as the pipeline would, and leave what it reported as a metrics file.
 
-
-def _train(name: str, recipe: str, initialise_from: Path | None) -> None:
-    function = getattr(import_module(f"training.fitting.{name}"), f"train_{name}")
-    prepared = ARTIFACTS / "prepared"
-    _run(name, recipe, name, lambda config, output: function(config, prepared, output, initialise_from))
-
-
-def _run(
-    name: str, recipe: str, output: str, function: Callable[[Config, Path], dict[str, Any]], *inputs: Path
-) -> None:
-    """Run one step as the pipeline would, and leave what it reported as a metrics file."""
+    Whoever asks for a step that is done wants it done again: what it left is removed. A step that was stopped goes on.
+    """
+    folder = ARTIFACTS / step.output
     try:
         config = load_config(DEFAULT_PATH, recipe)
+        own = step_configs(recipe)[step.name]
     except GenRFError as error:
         _fail(str(error), error.exit_code)
+    if (folder / REPORT).exists():
+        shutil.rmtree(folder)
     # The stages of one configuration belong to one run.
     os.environ.setdefault(PIPELINE_RUN, f"stages-{config.digest()}")
-    folder = ARTIFACTS / output
-    with step(name, config.select(*SECTIONS[name], "tracking"), folder, *inputs) as current:
-        current.finish(function(current.config, current.folder))
+    inputs = [[DATA] if name == ROWS else ARTIFACTS / name for name in step.inputs]
+    run_step(step.name, own, folder, inputs, options=options)
     METRICS.mkdir(parents=True, exist_ok=True)
-    os.replace(folder / REPORT, METRICS / f"{name}.json")
+    shutil.copyfile(folder / REPORT, METRICS / f"{step.name}.json")
 
 
-def _fail(message: str, code: int) -> None:
+def _command(step: StepDefinition) -> Callable[..., None]:
+    """A step's command: its recipe, and the paths that only the command line offers."""
+
+    def command(recipe: str = DEFAULT_RECIPE, **options: Path | None) -> None:
+        _run(step, recipe, options)
+
+    parameter = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+    offered = [
+        parameter(name, default=None, annotation=Annotated[Path | None, typer.Option(help=text, show_default=False)])
+        for name, text in step.options.items()
+    ]
+    signature = [parameter("recipe", default=DEFAULT_RECIPE, annotation=Recipe), *offered]
+    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    command.__doc__ = f"{step.does}."
+    return command
+
+
+def _fail(message: str, code: int) -> NoReturn:
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(code)
 
+
+for _step in stages():
+    app.command(_step.name, epilog=f"Example: python -m training {_step.name} --recipe smoke")(_command(_step))
 
 if __name__ == "__main__":
     app()

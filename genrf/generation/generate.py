@@ -116,7 +116,7 @@ class Designer:
         seed: int | None = None,
         progress: Progress | None = None,
     ) -> DesignResult:
-        """Go on from what a search found with at most ``calls`` further SPICE calls, by Bayesian optimisation.
+        """Go on from what a search found with at most ``calls`` further SPICE calls, by Bayesian optimization.
 
         Args:
             objectives: metrics whose trade-off is wanted; by default those that designers of the class trade.

@@ -103,7 +103,7 @@ def test_what_is_on_the_remote_is_pulled_though_the_cache_is_empty(repository: P
     shutil.rmtree(repository / ".dvc" / "cache")
     shutil.rmtree(repository / "data")
     assert sources(config, data_hash, repository) == ["pull"]
-    report = obtain(config, "pull", data_hash, repository / "rows", repository)
+    report = obtain(config, repository / "rows", "pull", data_hash, repository)
     assert report == {"data_hash": data_hash, "pulled": True}
     assert files(repository / "rows") == expected
 
@@ -207,11 +207,11 @@ def test_a_dataset_travels_through_s3(
     pod.mkdir()
     monkeypatch.setenv(versions.REMOTE, "s3://datasets/genrf")
     assert sources(config, data_hash, pod) == ["pull"]
-    obtain(config, "pull", data_hash, pod / "rows", pod)
+    obtain(config, pod / "rows", "pull", data_hash, pod)
     assert files(pod / "rows") == files(repository / "data")
     assert not reachable(UNKNOWN, pod)
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     assert sources(config, data_hash, pod) == ["0", "1", "2"]
     with pytest.raises(GenRFError, match="dvc pull"):
-        obtain(config, "pull", data_hash, pod / "more", pod)
+        obtain(config, pod / "more", "pull", data_hash, pod)

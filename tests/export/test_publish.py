@@ -64,10 +64,10 @@ def put_json(path: Path, content: Any) -> Path:
 def sources(tmp_path: Path) -> Sources:
     """What a whole training leaves: int8 is smallest where it is not the denoiser, and all variants passed."""
     put_bundle(tmp_path / "bundle", sizing_denoiser=40, surrogate=40, topology_generator=10)
-    put_bundle(tmp_path / "quantised" / "fp16", "fp16", sizing_denoiser=20, surrogate=20, topology_generator=10)
-    put_bundle(tmp_path / "quantised" / "int8", "int8", sizing_denoiser=30, surrogate=10, topology_generator=10)
+    put_bundle(tmp_path / "quantized" / "fp16", "fp16", sizing_denoiser=20, surrogate=20, topology_generator=10)
+    put_bundle(tmp_path / "quantized" / "int8", "int8", sizing_denoiser=30, surrogate=10, topology_generator=10)
     gate = {"specifications": 20, "fp32_success": 0.8, "fp16_success": 0.8, "int8_success": 0.75}
-    put_json(tmp_path / "quantised" / "quantisation.json", gate | {"fp16_passed": True, "int8_passed": True})
+    put_json(tmp_path / "quantized" / "quantization.json", gate | {"fp16_passed": True, "int8_passed": True})
     success = {"success_at_1": 0.5, "success_at_64": 0.975, "success_at_64_interval": [0.9, 1.0]}
     methods = [
         {"class": "lna", "level": "exact", "method": method, "specifications": 200, "failed": {}, **success}
@@ -93,7 +93,7 @@ def sources(tmp_path: Path) -> Sources:
     return Sources(
         remarks=["Begun from the weights of an earlier release."],
         bundle=tmp_path / "bundle",
-        quantised=tmp_path / "quantised",
+        quantized=tmp_path / "quantized",
         evaluation=tmp_path / "evaluation.json",
         data=tmp_path / "report.json",
         training=training,
@@ -141,9 +141,9 @@ def test_publishing_again_changes_nothing(sources: Sources, target: Path) -> Non
 
 
 def test_a_variant_that_did_not_pass_is_not_released(sources: Sources, target: Path) -> None:
-    assert sources.quantised is not None
+    assert sources.quantized is not None
     gate = {"specifications": 20, "fp32_success": 0.8, "fp16_passed": False, "int8_passed": False}
-    put_json(sources.quantised / "quantisation.json", gate)
+    put_json(sources.quantized / "quantization.json", gate)
     assert publish.publish(sources, target)["precision"] == "fp32"
     with pytest.raises(InvalidInputError, match=r"--precision int8: no such variant passed its gate; there are fp32"):
         publish.publish(sources, target, precision="int8")
@@ -158,7 +158,7 @@ def test_one_precision_can_be_asked_for(sources: Sources, target: Path, precisio
 
 
 def test_without_variants_the_bundle_is_released_as_it_is(sources: Sources, target: Path) -> None:
-    assert publish.publish(replace(sources, quantised=None), target)["precision"] == "fp32"
+    assert publish.publish(replace(sources, quantized=None), target)["precision"] == "fp32"
 
 
 def test_the_card_leads_back_to_data_code_and_machine(sources: Sources, target: Path) -> None:

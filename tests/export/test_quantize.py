@@ -38,7 +38,7 @@ def no_specifications(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def strict(config: Config) -> Config:
-    return dataclasses.replace(config, quantisation=dataclasses.replace(config.quantisation, max_success_drop=0.1))
+    return dataclasses.replace(config, quantization=dataclasses.replace(config.quantization, max_success_drop=0.1))
 
 
 def test_a_variant_that_designs_worse_is_reported_and_not_kept(
@@ -50,7 +50,7 @@ def test_a_variant_that_designs_worse_is_reported_and_not_kept(
     assert report["int8_passed"] is False
     assert report["int8_success_drop"] == pytest.approx(0.2)
     assert report["fp16_passed"] is True
-    assert {path.name for path in tmp_path.iterdir()} == {"fp16", "quantisation.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"fp16", "quantization.json"}
 
     variant, original = Bundle.load(tmp_path / "fp16"), Bundle.load(exported[0])
     assert variant.precision == "fp16"
@@ -63,7 +63,7 @@ def test_a_variant_that_designs_worse_is_reported_and_not_kept(
     np.testing.assert_allclose(ours, theirs, atol=0.02)
     assert not np.array_equal(ours, theirs)
 
-    whole = json.loads((tmp_path / "quantisation.json").read_text())
+    whole = json.loads((tmp_path / "quantization.json").read_text())
     for name in (SIZING_DENOISER, SURROGATE):
         for method in ("dynamic", "qdq"):
             assert 0 < whole[f"int8_{name}_{method}_error"] < 0.5

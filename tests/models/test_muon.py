@@ -1,4 +1,4 @@
-"""The optimiser follows its two definitions."""
+"""The optimizer follows its two definitions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from training.fitting.muon import Muon, orthogonalise
 
 
-def optimiser(hidden: list[nn.Parameter], others: list[nn.Parameter], **settings: float) -> Muon:
+def optimizer(hidden: list[nn.Parameter], others: list[nn.Parameter], **settings: float) -> Muon:
     return Muon(
         hidden, others, **{"hidden_learning_rate": 0.01, "learning_rate": 0.01, "weight_decay": 0.1, **settings}
     )
@@ -29,7 +29,7 @@ def test_a_tall_matrix_moves_as_its_transpose_does() -> None:
     gradient = torch.randn(24, 16, generator=torch.Generator().manual_seed(0))
     tall, wide = nn.Parameter(torch.zeros(24, 16)), nn.Parameter(torch.zeros(16, 24))
     tall.grad, wide.grad = gradient.clone(), gradient.mT.clone()
-    optimiser([tall, wide], []).step()
+    optimizer([tall, wide], []).step()
     torch.testing.assert_close(tall, wide.mT)
 
 
@@ -37,7 +37,7 @@ def test_updates_are_as_large_as_those_of_adam() -> None:
     """Root mean square 0.2 at a learning rate of 1: Liu et al. (2025)."""
     weight = nn.Parameter(torch.zeros(64, 128))
     weight.grad = torch.randn(64, 128, generator=torch.Generator().manual_seed(0))
-    optimiser([weight], [], hidden_learning_rate=1.0).step()
+    optimizer([weight], [], hidden_learning_rate=1.0).step()
     assert weight.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.2)
 
 
@@ -45,7 +45,7 @@ def test_the_others_are_trained_by_adamw() -> None:
     torch.manual_seed(0)
     ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)
     theirs.load_state_dict(ours.state_dict())
-    first = optimiser([], list(ours.parameters()))
+    first = optimizer([], list(ours.parameters()))
     second = torch.optim.AdamW(
         [{"params": [theirs.weight], "weight_decay": 0.1}, {"params": [theirs.bias], "weight_decay": 0.0}],
         lr=0.01,
@@ -71,11 +71,11 @@ def test_it_goes_on_from_its_state() -> None:
             algorithm.step()
 
     whole = nn.Parameter(weight.clone())
-    run(whole, optimiser([whole], []), slice(0, 4))
+    run(whole, optimizer([whole], []), slice(0, 4))
     split = nn.Parameter(weight.clone())
-    first = optimiser([split], [])
+    first = optimizer([split], [])
     run(split, first, slice(0, 2))
-    second = optimiser([split], [])
+    second = optimizer([split], [])
     second.load_state_dict(first.state_dict())
     run(split, second, slice(2, 4))
     assert torch.equal(whole, split)

@@ -98,11 +98,11 @@ def test_it_learns_to_give_what_is_asked_for() -> None:
         number = torch.randn(64, 1, generator=torch.Generator().manual_seed(seed))
         return batch._replace(values=number * (batch.kinds > 0), metrics=number.expand(-1, 8))
 
-    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for step in range(150):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         module._loss(asked(step), torch.Generator().manual_seed(step), 0.1).backward()
-        optimiser.step()
+        optimizer.step()
     batch = asked(1000)
     drawn = model.eval().generate(
         torch.cat([batch.conditions, batch.metrics[:, :1]], dim=1),

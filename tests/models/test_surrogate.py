@@ -45,7 +45,7 @@ def test_it_learns_the_metrics_and_how_sure_it_is() -> None:
     """The metrics are known functions of the values plus noise of a known size: that size is what it must report."""
     model = surrogate()
     module = SurrogateTraining(model, tiny_settings(), 0)
-    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     noise = 0.3
 
     def noisy(seed: int) -> torch.Tensor:
@@ -53,9 +53,9 @@ def test_it_learns_the_metrics_and_how_sure_it_is() -> None:
 
     for step in range(300):
         batch = random_batch(64, step)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         module._losses(batch._replace(metrics=batch.metrics + noisy(step)))[0].backward()
-        optimiser.step()
+        optimizer.step()
     batch = random_batch(64, 1000)
     mean, log_variance, _ = model.eval()(batch.values, batch.kinds, batch.nets, batch.conditions)
     assert (mean - batch.metrics).std().item() < 0.5 * batch.metrics.std().item()
@@ -94,13 +94,13 @@ def test_it_learns_which_circuits_work_and_its_accuracy_says_so() -> None:
     """Those whose first metric would be above zero do."""
     model = surrogate()
     module = SurrogateTraining(model, tiny_settings(), 0)
-    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for step in range(250):
         batch = random_batch(64, step)
         works = batch.metrics[:, :1] > 0
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         module._losses(batch._replace(metrics=batch.metrics.masked_fill(~works, torch.nan)))[0].backward()
-        optimiser.step()
+        optimizer.step()
     rows = random_rows(400, seed=9)
     rows["metrics"][rows["metrics"][:, 0] <= 0] = float("nan")
     data = PreparedData(*(torch.from_numpy(rows[name]) for name in PreparedData.__dataclass_fields__))

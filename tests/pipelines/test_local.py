@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pipelines.local import code_hash
+from training.running.machine import code_hash
 
 ROOT = Path(__file__).parents[2]
 FAKES = Path(__file__).parent / "fakes"
@@ -102,7 +102,7 @@ def test_a_run_executes_every_step_and_publishes_every_result(finished: Finished
     place, done = finished
     assert done.returncode == 0, done.stderr
     assert executed(done) == STEPS
-    assert set(place.results()) == {"evaluation", "bundle", "quantised", "promotion"}
+    assert set(place.results()) == {"evaluation", "bundle", "quantized", "promotion"}
     summary = place.summary()
     assert summary["circuits"]["simulated"] == 20
     assert summary["circuits"]["failed"] == {"timeout": 1}

@@ -28,7 +28,7 @@ MICRO = {
     "sizing_diffusion": {**TRAINING, "layers": 1, "heads": 2},
     "surrogate": {**TRAINING, "layers": 1, "heads": 2},
     "evaluation": {"calls": 16, "topologies": 20, "bootstrap_samples": 50},
-    "quantisation": {"specifications": 2, "max_success_drop": 1.0},
+    "quantization": {"specifications": 2, "max_success_drop": 1.0},
 }
 STEPS = ("prepare_data", "train_topology_gan", "train_sizing_diffusion", "train_surrogate", "evaluate_generator")
 STEPS += ("export_onnx", "quantize", "promote_model")
@@ -102,7 +102,7 @@ def test_the_summary_tells_of_export_quantisation_registry_and_time(summary: dic
     assert len(errors) == 3
     assert max(errors.values()) < 1e-3
     for precision in ("int8", "fp16"):
-        assert -1 <= summary["quantisation"][f"{precision}_success_drop"] <= 1
+        assert -1 <= summary["quantization"][f"{precision}_success_drop"] <= 1
     promotion = summary["promotion"]
     if released_bundle() is None:
         assert (promotion["promoted"], promotion["version"]) == (True, 1)
@@ -120,7 +120,7 @@ def test_every_result_is_there_and_the_bundle_is_whole(folder: Path) -> None:
     bundle = Bundle.load(latest / "bundle")
     assert bundle.precision == "fp32"
     assert (latest / "evaluation" / "evaluation.json").is_file()
-    assert (latest / "quantised" / "quantisation.json").is_file()
+    assert (latest / "quantized" / "quantization.json").is_file()
     assert (latest / "promotion" / "promotion.json").is_file()
 
 

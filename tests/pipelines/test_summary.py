@@ -15,7 +15,7 @@ SUMMARY: dict[str, Any] = {
     "circuits": {"simulated": 20, "failed": {}},
     "topologies": {},
     "export": {},
-    "quantisation": {},
+    "quantization": {},
     "success": [],
     "seconds": {},
 }

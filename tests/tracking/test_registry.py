@@ -17,7 +17,7 @@ from tests.models.circuits import conditioning
 from training.config.loading import load_config
 from training.config.schema import Config
 from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, write_specifications
-from training.release.registry import CHALLENGER, CHAMPION, Score, judge_bundle, promote
+from training.release.registry import CHALLENGER, CHAMPION, Score, judge_bundle, promote_model
 from training.running import tracking
 from training.running.tracking import open_store, step_run, store_uri
 
@@ -43,7 +43,7 @@ class Registry:
         self.offered += not again
         self.monkeypatch.setenv(tracking.PIPELINE_RUN, f"{self.config.tracking.registered_model}-{self.offered}")
         folder = self.folder / str(self.offered)
-        for name in ("prepared", "bundle", "quantised", "evaluation"):
+        for name in ("prepared", "bundle", "quantized", "evaluation"):
             (folder / name).mkdir(parents=True, exist_ok=True)
             (folder / name / "content.txt").write_text(f"{name} {self.offered}")
         entry = {"class": "lna", "level": "exact", "method": "generator"}
@@ -55,8 +55,8 @@ class Registry:
             (folder / "prepared" / "report.json").write_text(json.dumps({"split": split}))
         with step_run(self.config, "promote_model") as run:
             run.set_tags({tracking.DATASET_TAG: "abc"}, parent=True)
-            inputs = [folder / name for name in ("prepared", "bundle", "quantised", "evaluation")]
-            return promote(self.config, *inputs, folder / "out", judge, released=released)
+            inputs = [folder / name for name in ("prepared", "bundle", "quantized", "evaluation")]
+            return promote_model(self.config, *inputs, folder / "out", judge, released=released)
 
     def version(self, alias: str) -> Any:
         client, _ = open_store(self.config)
@@ -163,7 +163,7 @@ def test_the_champion_can_be_fetched_by_its_alias(registry: Registry, tmp_path: 
     store = store_uri(registry.config)
     mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)
     assert (tmp_path / "models" / "bundle" / "content.txt").read_text() == "bundle 1"
-    assert (tmp_path / "models" / "quantised" / "content.txt").is_file()
+    assert (tmp_path / "models" / "quantized" / "content.txt").is_file()
 
 
 @pytest.fixture

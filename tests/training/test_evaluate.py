@@ -20,7 +20,7 @@ from training.data.specifications import HeldOutSpecification
 from training.evaluation.baselines import random_circuits, retrieved_circuits
 from training.evaluation.evaluate import baseline_trials
 from training.evaluation.hypervolume import hypervolumes
-from training.evaluation.success import summarise
+from training.evaluation.success import summarize
 from training.evaluation.trials import Trial
 
 PROCESS = technology.get("sg13g2")
@@ -57,15 +57,15 @@ def trial(method: str, first_met: int | None, **values: object) -> Trial:
 
 def test_success_counts_specifications_met_within_so_many_calls(config: Config) -> None:
     trials = [trial("generator", first) for first in (1, 5, 40, None)]
-    (entry,) = summarise(trials, config)
+    (entry,) = summarize(trials, config)
     assert [entry[f"success_at_{calls}"] for calls in (1, 8, 64)] == [0.25, 0.5, 0.75]
     assert entry["median_calls_when_met"] == 5
     assert entry["failed"] == {"oscillation": 8}
 
 
 def test_an_interval_holds_its_figure_and_shrinks_with_more_specifications(config: Config) -> None:
-    few = summarise([trial("generator", first) for first in (1, None) * 5], config)[0]["success_at_64_interval"]
-    many = summarise([trial("generator", first) for first in (1, None) * 100], config)[0]["success_at_64_interval"]
+    few = summarize([trial("generator", first) for first in (1, None) * 5], config)[0]["success_at_64_interval"]
+    many = summarize([trial("generator", first) for first in (1, None) * 100], config)[0]["success_at_64_interval"]
     assert few[0] < many[0] < 0.5 < many[1] < few[1]
 
 

@@ -16,7 +16,7 @@ from genrf.metrics import Metrics
 from genrf.spec import Conditions, Constraint, DesignSpec
 from training.comparison.botorch_search import BotorchSearch
 from training.comparison.cma_search import CmaSearch
-from training.comparison.searches import FromScratch, Optimiser, OptimiserFactory, Start, shortfall, worst
+from training.comparison.searches import FromScratch, OptimiserFactory, Optimizer, Start, shortfall, worst
 
 PROCESS = technology.get("sg13g2")
 SPEC = DesignSpec(
@@ -25,7 +25,7 @@ SPEC = DesignSpec(
     constraints=(Constraint("gain_db", ">=", 10.0), Constraint("nf_db", "<=", 2.0)),
 )
 TARGET = np.array([0.4, -0.3, 0.2, 0.5])
-OPTIMISERS = pytest.mark.parametrize("optimiser", [CmaSearch, pytest.param(BotorchSearch, marks=pytest.mark.slow)])
+OPTIMISERS = pytest.mark.parametrize("optimizer", [CmaSearch, pytest.param(BotorchSearch, marks=pytest.mark.slow)])
 
 
 def slacks_near(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -48,9 +48,9 @@ def toy(rng: np.random.Generator) -> Start:
 
 
 @OPTIMISERS
-def test_an_optimiser_finds_the_values_that_meet_every_constraint(optimiser: OptimiserFactory) -> None:
+def test_an_optimiser_finds_the_values_that_meet_every_constraint(optimizer: OptimiserFactory) -> None:
     rng = np.random.default_rng(0)
-    search = optimiser(toy(rng), 300, rng)
+    search = optimizer(toy(rng), 300, rng)
     simulated, best = 0, np.inf
     while best > 0.0 and simulated < 300:
         points = search.ask(300 - simulated)
@@ -65,9 +65,9 @@ def test_an_optimiser_finds_the_values_that_meet_every_constraint(optimiser: Opt
 
 
 @OPTIMISERS
-def test_an_optimiser_that_makes_no_progress_gives_way(optimiser: OptimiserFactory) -> None:
+def test_an_optimiser_that_makes_no_progress_gives_way(optimizer: OptimiserFactory) -> None:
     rng = np.random.default_rng(1)
-    search: Optimiser = optimiser(toy(rng), 64, rng)
+    search: Optimizer = optimizer(toy(rng), 64, rng)
     for _ in range(100):
         if search.stalled:
             return
@@ -91,8 +91,8 @@ def analytic(circuit: Circuit) -> Metrics | None:
     return Metrics({"gain_db": 0.2 * size - 5.0, "nf_db": 1.0 + 0.1 * len(circuit.topology.devices)})
 
 
-def search_with(optimiser: OptimiserFactory, calls: int) -> FromScratch:
-    return FromScratch(SPEC, PROCESS, np.random.default_rng(3), calls, optimiser)
+def search_with(optimizer: OptimiserFactory, calls: int) -> FromScratch:
+    return FromScratch(SPEC, PROCESS, np.random.default_rng(3), calls, optimizer)
 
 
 def spend(search: FromScratch, calls: int, simulate: Callable[[Circuit], Metrics | None]) -> list[Circuit]:
@@ -106,8 +106,8 @@ def spend(search: FromScratch, calls: int, simulate: Callable[[Circuit], Metrics
 
 
 @OPTIMISERS
-def test_a_search_spends_its_calls_on_legal_circuits_and_sizes_the_best_topologies(optimiser: OptimiserFactory) -> None:
-    circuits = spend(search_with(optimiser, 40), 40, analytic)
+def test_a_search_spends_its_calls_on_legal_circuits_and_sizes_the_best_topologies(optimizer: OptimiserFactory) -> None:
+    circuits = spend(search_with(optimizer, 40), 40, analytic)
     assert len(circuits) == 40
     explored, sized = circuits[:10], circuits[10:]
     assert len({circuit.topology.fingerprint for circuit in explored}) > 4
@@ -129,9 +129,9 @@ def test_a_search_in_which_nothing_simulates_goes_on_exploring() -> None:
 
 
 @OPTIMISERS
-def test_a_search_that_was_written_down_goes_on_as_if_it_had_not_been(optimiser: OptimiserFactory) -> None:
-    whole = spend(search_with(optimiser, 40), 40, analytic)
-    search = search_with(optimiser, 40)
+def test_a_search_that_was_written_down_goes_on_as_if_it_had_not_been(optimizer: OptimiserFactory) -> None:
+    whole = spend(search_with(optimizer, 40), 40, analytic)
+    search = search_with(optimizer, 40)
     circuits: list[Circuit] = []
     while len(circuits) < 40:
         asked = search.ask(40 - len(circuits))

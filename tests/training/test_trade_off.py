@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.refinement import shares, summarise
+from benchmarks.refinement import shares, summarize
 from genrf import technology
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning, fit
@@ -136,7 +136,7 @@ def test_shares_are_of_what_all_dominate_together() -> None:
 
 
 def test_a_summary_holds_the_mean_within_its_interval() -> None:
-    summary = summarise(np.array([[0.2, 0.4], [0.6, 0.8]]), np.random.default_rng(0))
+    summary = summarize(np.array([[0.2, 0.4], [0.6, 0.8]]), np.random.default_rng(0))
     assert summary == {"share": [0.4, 0.6], "low": [0.2, 0.4], "high": [0.6, 0.8]}
 
 

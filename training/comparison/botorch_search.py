@@ -1,4 +1,4 @@
-"""Bayesian optimisation of one topology's values with BoTorch: scalable constrained Bayesian optimisation.
+"""Bayesian optimization of one topology's values with BoTorch: scalable constrained Bayesian optimization.
 
 A Gaussian process models the slack of every constraint; batches are Thompson samples within a trust region around the best
 circuit so far that grows on progress and shrinks without (Eriksson and Poloczek, "Scalable Constrained Bayesian
@@ -46,7 +46,7 @@ DECIBEL = 10.0
 
 
 class BotorchSearch:
-    """Scalable constrained Bayesian optimisation of one topology.
+    """Scalable constrained Bayesian optimization of one topology.
 
     Args:
         start: what is known of the topology.

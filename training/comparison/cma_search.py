@@ -1,4 +1,4 @@
-"""CMA-ES as an optimiser of one topology's values (Hansen, "The CMA Evolution Strategy: A Tutorial", 2016)."""
+"""CMA-ES as an optimizer of one topology's values (Hansen, "The CMA Evolution Strategy: A Tutorial", 2016)."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """What an optimiser is given of one topology; d devices, c constraints, n circuits simulated so far."""
+    """What an optimizer is given of one topology; d devices, c constraints, n circuits simulated so far."""
 
     low: Array
     """Smallest legal normalised values, (d,)."""
@@ -58,7 +58,7 @@ class Start:
     """Draws first-order values of the topology, normalised, (d,)."""
 
 
-class Optimiser(Protocol):
+class Optimizer(Protocol):
     """Sizes one topology by asking for simulations of points and being told their slacks."""
 
     @property
@@ -75,8 +75,8 @@ class Optimiser(Protocol):
         ...
 
 
-OptimiserFactory = Callable[[Start, int, np.random.Generator], Optimiser]
-"""Makes an optimiser from what it starts with, the calls that the whole search may spend, and its source of randomness."""
+OptimiserFactory = Callable[[Start, int, np.random.Generator], Optimizer]
+"""Makes an optimizer from what it starts with, the calls that the whole search may spend, and its source of randomness."""
 
 
 def worst(slacks: Array) -> Array:
@@ -114,7 +114,7 @@ class FromScratch:
         technology: whose ranges and grids to keep to.
         rng: source of all randomness.
         calls: SPICE calls that the whole search may spend; sets how much of it explores.
-        optimiser: sizes one topology.
+        optimizer: sizes one topology.
     """
 
     def __init__(
@@ -123,33 +123,33 @@ class FromScratch:
         technology: Technology,
         rng: np.random.Generator,
         calls: int,
-        optimiser: OptimiserFactory,
+        optimizer: OptimiserFactory,
     ) -> None:
         self._spec = spec
         self._technology = technology
         self._rng = rng
         self._calls = calls
-        self._make = optimiser
+        self._make = optimizer
         self._to_explore = self._exploration = max(1, min(MOST_EXPLORED, math.ceil(EXPLORED_SHARE * calls)))
         self._found: list[tuple[float, Circuit, Array]] = []
         """Margin, circuit and slacks of random circuits whose topologies were not sized yet."""
         self._started = 0
-        self._optimiser: Optimiser | None = None
+        self._optimizer: Optimizer | None = None
         self._topology: Topology | None = None
         self._asked: list[Circuit] = []
         self._points: Array | None = None
 
     def ask(self, most: int) -> list[Circuit]:
         """The next circuits to simulate, 1 to ``most`` of them."""
-        if self._to_explore == 0 and (self._optimiser is None or self._optimiser.stalled):
+        if self._to_explore == 0 and (self._optimizer is None or self._optimizer.stalled):
             self._start_next()
         if self._to_explore > 0:
             self._points = None
             self._asked = [self._random() for _ in range(min(most, self._to_explore, BATCH))]
         else:
-            assert self._optimiser is not None
+            assert self._optimizer is not None
             assert self._topology is not None
-            self._points = self._optimiser.ask(most)
+            self._points = self._optimizer.ask(most)
             self._asked = [self._circuit(self._topology, point) for point in self._points]
         return self._asked
 
@@ -157,8 +157,8 @@ class FromScratch:
         """Learn the metrics of the circuits last asked for, in order; none for a circuit that failed."""
         slacks = np.array([self._slacks(metrics) for metrics in outcomes])
         if self._points is not None:
-            assert self._optimiser is not None
-            self._optimiser.tell(self._points, slacks)
+            assert self._optimizer is not None
+            self._optimizer.tell(self._points, slacks)
             return
         self._to_explore -= len(outcomes)
         for circuit, row, margin in zip(self._asked, slacks, worst(slacks), strict=True):
@@ -168,7 +168,7 @@ class FromScratch:
     def _start_next(self) -> None:
         """Size the best topology that is left, or draw more."""
         if not self._found or self._started == STARTS:
-            self._found, self._started, self._optimiser = [], 0, None
+            self._found, self._started, self._optimizer = [], 0, None
             self._to_explore = self._exploration
             return
         best = max(range(len(self._found)), key=lambda index: self._found[index][0])
@@ -184,7 +184,7 @@ class FromScratch:
             slacks=slacks[None],
             draw=FirstOrderDraw(circuit.topology, self._spec, self._technology, self._rng),
         )
-        self._optimiser = self._make(start, self._calls, self._rng)
+        self._optimizer = self._make(start, self._calls, self._rng)
 
     def _random(self) -> Circuit:
         topology = fitting_topology(self._spec.circuit_class, self._spec.conditions.supply_v, self._rng)

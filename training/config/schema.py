@@ -104,7 +104,7 @@ class TrainingConfig:
     """Width of the network's hidden layers."""
     batch_size: int
     max_steps: int
-    """Optimiser steps at most."""
+    """Optimizer steps at most."""
     learning_rate: float
     """Peak learning rate of AdamW."""
     weight_decay: float
@@ -239,13 +239,13 @@ class QuantisationConfig:
     """Smaller models, kept only if they still design circuits."""
 
     specifications: int
-    """Held-out specifications of the exact level on which a quantised generator is tried."""
+    """Held-out specifications of the exact level on which a quantized generator is tried."""
     max_success_drop: float
     """How far success@K may fall below that of the fp32 bundle, as a share of the specifications."""
 
     def __post_init__(self) -> None:
-        _at_least("quantisation", self, 1, "specifications")
-        _share("quantisation", self, "max_success_drop")
+        _at_least("quantization", self, 1, "specifications")
+        _share("quantization", self, "max_success_drop")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -286,7 +286,7 @@ class Config:
     surrogate: SurrogateConfig
     evaluation: EvaluationConfig
     export: ExportConfig
-    quantisation: QuantisationConfig
+    quantization: QuantisationConfig
     tracking: TrackingConfig
 
     def __post_init__(self) -> None:

@@ -70,8 +70,15 @@ def sources(config: Config, data_hash: str, root: Path = Path()) -> list[str]:
     return [str(shard) for shard in range(config.data.shards)]
 
 
-def obtain(config: Config, source: str, data_hash: str, output: Path, root: Path = Path()) -> dict[str, Any]:
-    """Bring rows into a folder: pull the version of that hash, or simulate one shard."""
+def obtain(config: Config, output: Path, source: str, data_hash: str, root: Path = Path()) -> dict[str, Any]:
+    """Bring rows into a folder: pull the version of that hash, or simulate one shard.
+
+    Args:
+        output: folder to write.
+        source: one of `sources`.
+        data_hash: version to pull.
+        root: folder of the repository.
+    """
     if source == PULL:
         pull(data_hash, output, root)
         return {"data_hash": data_hash, "pulled": True}

@@ -31,13 +31,14 @@ from training.data.specifications import (
 )
 from training.evaluation.baselines import RANDOM, RETRIEVAL, Listed, random_circuits, retrieved_circuits
 from training.evaluation.hypervolume import hypervolumes
-from training.evaluation.success import SUCCESS_AT, summarise
+from training.evaluation.success import SUCCESS_AT, summarize
 from training.evaluation.topology_quality import topology_quality
 from training.evaluation.trials import SourceTrial, Trial, generator_trials
 from training.running.progress import progress_bar
+from training.running.tracking import log_artifact
 
 
-def evaluate(
+def evaluate_generator(
     config: Config, prepared: Path, topology_gan: Path, sizing_diffusion: Path, surrogate: Path, output: Path
 ) -> dict[str, Any]:
     """Evaluate the trained models; writes ``evaluation.json``, ``evaluation.csv`` and ``success.png``.
@@ -60,11 +61,12 @@ def evaluate(
         "specifications": specifications_hash(prepared / SPECIFICATIONS_FILE),
         "calls": config.evaluation.calls,
         "topologies": topologies,
-        "methods": summarise(trials, config),
+        "methods": summarize(trials, config),
         "hypervolume": hypervolumes(trials, train, conditioning, config.classes),
     }
     write_json(output / "evaluation.json", result)
     write_report(result, output)
+    log_artifact(output, "evaluation")
     return flatten(result)
 
 

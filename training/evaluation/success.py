@@ -36,7 +36,7 @@ def interval(values: Array) -> list[float]:
     return [float(value) for value in np.percentile(values, PERCENTILES)]
 
 
-def summarise(trials: Sequence[Trial], config: Config) -> list[dict[str, Any]]:
+def summarize(trials: Sequence[Trial], config: Config) -> list[dict[str, Any]]:
     """One entry a class, level and method: success@K with 95 % intervals, median calls, wall time, failures."""
     rng = np.random.default_rng((config.seed, 19))
     entries = []

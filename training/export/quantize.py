@@ -47,7 +47,7 @@ Success = Callable[[Config, Bundle, list[HeldOutSpecification]], float]
 def quantize(
     config: Config, prepared: Path, bundle: Path, output: Path, success: Success | None = None
 ) -> dict[str, Any]:
-    """Write an ``int8`` and an ``fp16`` bundle below ``output``, each if it passes the gate, and ``quantisation.json``.
+    """Write an ``int8`` and an ``fp16`` bundle below ``output``, each if it passes the gate, and ``quantization.json``.
 
     Args:
         prepared: folder written by `training.data.prepare.prepare_data`.
@@ -93,7 +93,7 @@ def quantize(
             latent_size=original.latent_size,
         )
         achieved = success(config, variant, specifications)
-        passed = base - achieved <= config.quantisation.max_success_drop
+        passed = base - achieved <= config.quantization.max_success_drop
         report |= {
             f"{precision}_success": achieved,
             f"{precision}_success_drop": base - achieved,
@@ -106,7 +106,7 @@ def quantize(
         else:
             shutil.rmtree(work)
     report["fp32_megabytes"] = round(sum(p.stat().st_size for p in original.folder.glob("*.onnx")) / 1e6, 3)
-    write_json(output / "quantisation.json", report)
+    write_json(output / "quantization.json", report)
     shown = ("success", "success_drop", "passed", "megabytes")
     return {key: value for key, value in report.items() if key.partition("_")[2] in shown}
 
@@ -127,7 +127,7 @@ def _gate_specifications(config: Config, prepared: Path) -> list[HeldOutSpecific
         if item.level == LEVEL:
             by_class.setdefault(item.spec.circuit_class, []).append(item)
     turns = [item for turn in zip_longest(*by_class.values()) for item in turn if item is not None]
-    return turns[: config.quantisation.specifications]
+    return turns[: config.quantization.specifications]
 
 
 def _to_int8(path: Path, batches: list[Inputs]) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def _to_fp16(path: Path, batches: list[Inputs]) -> dict[str, Any]:
 
 
 def _without_shapes(path: Path) -> onnx.ModelProto:
-    """The model without its intermediate shapes, which conflict with those that the quantiser infers."""
+    """The model without its intermediate shapes, which conflict with those that the quantizer infers."""
     import onnx
 
     model = onnx.load(path)
@@ -274,7 +274,7 @@ def _difference(path: Path, found: list[NDArray[np.float32]], expected: list[NDA
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantiser advises, on the root logger, to run a preprocessing step that the exporter has done already."""
+    """The quantizer advises, on the root logger, to run a preprocessing step that the exporter has done already."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

@@ -21,7 +21,7 @@ def accelerator() -> str:
 def strategy(devices: int, module: CircuitTraining) -> Any:
     """Lightning's strategy: DDP over several processes.
 
-    Every step uses every parameter, except where a module optimises by hand and trains parts of its model in turn.
+    Every step uses every parameter, except where a module optimizes by hand and trains parts of its model in turn.
     """
     if devices == 1:
         return "auto"

@@ -30,7 +30,7 @@ WARMUP_SHARE = 0.05
 
 
 class CircuitTraining(LightningModule):
-    """Base of the training modules: optimiser, schedule and reproducible draws. ``self.model`` is what is trained."""
+    """Base of the training modules: optimizer, schedule and reproducible draws. ``self.model`` is what is trained."""
 
     model: BaseCircuitModel
     bf16_is_enough: ClassVar[bool] = False
@@ -71,15 +71,15 @@ class CircuitTraining(LightningModule):
         settings = self.settings
         hidden = self.model.hidden_matrices()
         known = {id(parameter) for parameter in hidden}
-        optimiser = Muon(
+        optimizer = Muon(
             hidden,
             (parameter for parameter in self.model.parameters() if id(parameter) not in known),
             hidden_learning_rate=HIDDEN_RATE * settings.learning_rate,
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self.schedule)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _generator(self, *parts: int) -> torch.Generator:
         return torch.Generator(device=self.device).manual_seed(step_seed(self.seed, *parts))

@@ -1,4 +1,4 @@
-"""Muon for the matrices between hidden layers, AdamW for everything else, in one optimiser.
+"""Muon for the matrices between hidden layers, AdamW for everything else, in one optimizer.
 
 Muon (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024) replaces the momentum of a matrix
 by the nearest orthogonal one, found by Newton-Schulz iteration. On the sizing model it reaches in a given number of

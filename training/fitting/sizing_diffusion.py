@@ -76,7 +76,7 @@ class SizingDiffusionTraining(CircuitTraining):
 
 
 def train_sizing_diffusion(
-    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
+    config: Config, prepared: Path, output: Path, initialize_from: Path | None = None
 ) -> dict[str, Any]:
     """Train the sizing model; writes ``model.pt``, ``sampler.json``, ``losses.csv`` and ``report.json``.
 
@@ -85,7 +85,7 @@ def train_sizing_diffusion(
     section = config.sizing_diffusion
     training = sizing_diffusion_training(config, prepared)
     description = "training the sizing diffusion"
-    report = run_training(training, config, "sizing_diffusion", prepared, output, initialise_from, description)
+    report = run_training(training, config, "sizing_diffusion", prepared, output, initialize_from, description)
     if is_main_process():
         conditions = training.data.row_conditions.conditions_size
         sampler = SamplerSettings(steps=section.sampling_steps, guidance=section.guidance, conditions_size=conditions)

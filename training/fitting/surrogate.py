@@ -75,7 +75,7 @@ when it sees one."""
 
 
 def train_surrogate(
-    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
+    config: Config, prepared: Path, output: Path, initialize_from: Path | None = None
 ) -> dict[str, Any]:
     """Train the surrogate; writes ``model.pt``, ``losses.csv``, ``report.json`` and ``accuracy.json``.
 
@@ -85,7 +85,7 @@ def train_surrogate(
         The training's report and, for each metric, mean absolute error and calibration on unseen topologies.
     """
     training = surrogate_training(config, prepared)
-    report = run_training(training, config, "surrogate", prepared, output, initialise_from, "training the surrogate")
+    report = run_training(training, config, "surrogate", prepared, output, initialize_from, "training the surrogate")
     if is_main_process():
         model = cast(Surrogate, training.module.model)
         test = PreparedData.load(prepared / "test.npz").with_failed(prepared / failed_file("test"), weight=1.0)

@@ -53,7 +53,7 @@ REPETITION_WEIGHT = 0.3
 
 
 class TopologyGANTraining(CircuitTraining):
-    """Two optimisers: generator and encoder against both critics."""
+    """Two optimizers: generator and encoder against both critics."""
 
     model: TopologyGAN
 
@@ -81,7 +81,7 @@ class TopologyGANTraining(CircuitTraining):
         critics = [*self.model.topology_critic.parameters(), *self.model.specification_critic.parameters()]
 
         scale = partial(self.schedule, least=LEAST_LEARNING_RATE)
-        optimisers = [
+        optimizers = [
             torch.optim.AdamW(
                 builders, lr=settings.learning_rate, betas=(0.5, 0.99), weight_decay=settings.weight_decay, fused=True
             ),
@@ -93,16 +93,16 @@ class TopologyGANTraining(CircuitTraining):
                 fused=self.device.type == "cuda",
             ),
         ]
-        return optimisers, [torch.optim.lr_scheduler.LambdaLR(optimiser, scale) for optimiser in optimisers]
+        return optimizers, [torch.optim.lr_scheduler.LambdaLR(optimizer, scale) for optimizer in optimizers]
 
     def objective(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """None of a single step: two optimisers have one each."""
+        """None of a single step: two optimizers have one each."""
         raise NotImplementedError("a step of the GAN has two objectives")
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of generator and encoder, then one of the critics."""
         model, draws = self.model, self.step_generator()
-        build_optimiser, critic_optimiser = self.optimizers()  # type: ignore[misc]
+        build_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc]
         adversarial = (self.global_step // 2) % ADVERSARIAL_EVERY == 0
         count = len(batch.kinds)
         slots = one_hot(batch.kinds, batch.nets)  # (B, M, K + 3 N), with a slot to spare for the end
@@ -117,7 +117,7 @@ class TopologyGANTraining(CircuitTraining):
         latent = torch.randn(count, model.config.latent_size, generator=draws, device=self.device)
         style = latent[:, : model.config.style_size]
 
-        self.toggle_optimizer(build_optimiser)
+        self.toggle_optimizer(build_optimizer)
         guessed, encoded = model.encoder(topology)
         noisy = encoded + STYLE_NOISE * torch.randn(encoded.shape, generator=draws, device=self.device)
         rebuilt = reconstruction_loss(model.generator.follow(own, noisy, topology[:, :length]), kinds, nets)
@@ -139,10 +139,10 @@ class TopologyGANTraining(CircuitTraining):
                 - ADVERSARIAL_WEIGHT * model.topology_critic(_pair(written, other)).mean()
                 + VALIDITY_WEIGHT * validity_loss(written)
             )
-        self._step(build_optimiser, loss)
-        self.untoggle_optimizer(build_optimiser)
+        self._step(build_optimizer, loss)
+        self.untoggle_optimizer(build_optimizer)
 
-        self.toggle_optimizer(critic_optimiser)
+        self.toggle_optimizer(critic_optimizer)
         real = torch.cat([other, style], dim=1)
         critic_loss = _hinge(model.specification_critic, real, fake_pair.detach())
         if adversarial:
@@ -153,8 +153,8 @@ class TopologyGANTraining(CircuitTraining):
                 + _hinge(model.topology_critic, _pair(topology, own), _pair(written.detach(), other))
                 + _gradient_penalty(model.topology_critic, _pair(topology, own))
             )
-        self._step(critic_optimiser, critic_loss)
-        self.untoggle_optimizer(critic_optimiser)
+        self._step(critic_optimizer, critic_loss)
+        self.untoggle_optimizer(critic_optimizer)
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
         self.log("train_loss", rebuilt, batch_size=count)
@@ -173,11 +173,11 @@ class TopologyGANTraining(CircuitTraining):
         loss = 1.0 - len(found) / len(legal) + REPETITION_WEIGHT * (1.0 - len(set(found)) / len(legal))
         self.log("validation_loss", loss, on_epoch=True, sync_dist=True, batch_size=len(batch.kinds))
 
-    def _step(self, optimiser: Any, loss: Tensor) -> None:
-        optimiser.zero_grad()
+    def _step(self, optimizer: Any, loss: Tensor) -> None:
+        optimizer.zero_grad()
         self.manual_backward(loss)
-        self.clip_gradients(optimiser, self.settings.gradient_clip or None, "norm")
-        optimiser.step()
+        self.clip_gradients(optimizer, self.settings.gradient_clip or None, "norm")
+        optimizer.step()
 
 
 def fingerprint_of_legal(kinds: np.ndarray, nets: np.ndarray, circuit_class: str) -> str | None:
@@ -225,19 +225,19 @@ GAN_VALIDATION_ROWS = 500
 
 
 def train_topology_gan(
-    config: Config, prepared: Path, output: Path, initialise_from: Path | None = None
+    config: Config, prepared: Path, output: Path, initialize_from: Path | None = None
 ) -> dict[str, Any]:
     """Train the topology Cycle-GAN; writes ``model.pt``, ``losses.csv`` and ``report.json``.
 
     Args:
         prepared: folder written by `training.data.prepare.prepare_data`.
         output: folder to write; a killed training goes on there.
-        initialise_from: checkpoint of a model of the same configuration, or the folder of one or of a bundle, whose weights
+        initialize_from: checkpoint of a model of the same configuration, or the folder of one or of a bundle, whose weights
             training starts from, such as the champion's; none for random weights.
     """
     training = topology_gan_training(config, prepared)
     return run_training(
-        training, config, "topology_gan", prepared, output, initialise_from, "training the topology GAN"
+        training, config, "topology_gan", prepared, output, initialize_from, "training the topology GAN"
     )
 
 

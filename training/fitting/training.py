@@ -17,6 +17,7 @@ from training.fitting.modules import CircuitTraining
 from training.models.backbone import BackboneConfig
 from training.models.base import MODEL, BaseCircuitModel
 from training.models.restore import restore
+from training.running.machine import code_identity
 
 VALIDATION_ROWS = 2048
 """Rows on which a validation is done; more would cost training time and change nothing."""
@@ -42,7 +43,7 @@ def run_training(
     section: str,
     prepared: Path,
     output: Path,
-    initialise_from: Path | None,
+    initialize_from: Path | None,
     description: str,
 ) -> dict[str, Any]:
     """Fit a model from random weights or from those of a checkpoint or bundle; what `fit` reports.
@@ -51,11 +52,12 @@ def run_training(
         section: of the configuration, on which the training depends.
         prepared: folder that the rows came from.
         output: folder to write; a killed training goes on there.
-        initialise_from: see `_initialise`.
+        initialize_from: see `_initialize`.
         description: for the progress bar.
     """
     module = training.module
-    identity = config.digest(section) + dataset_identity(prepared) + _initialise(module.model, initialise_from, output)
+    origin = _initialize(module.model, initialize_from, output)
+    identity = config.digest(section) + dataset_identity(prepared) + origin + code_identity()
     return fit(
         module,
         training.train,
@@ -74,7 +76,7 @@ def dataset_identity(prepared: Path) -> str:
     return "".join(sha256(prepared / name) for name in names)
 
 
-def _initialise(model: BaseCircuitModel, source: Path | None, output: Path) -> str:
+def _initialize(model: BaseCircuitModel, source: Path | None, output: Path) -> str:
     """Start from the weights of a checkpoint or of a bundle; returns what identifies them.
 
     Raises:

@@ -58,7 +58,7 @@ def restore(model: BaseCircuitModel, folder: Path) -> str:
         path = Path(work) / "twin.onnx"
         to_onnx(exported(twin), _example(item, EXAMPLE_BATCH), path)
         places = _places(_tensors(path))
-        stored, in_int8 = _dequantised(file, path)
+        stored, in_int8 = _dequantized(file, path)
     weights = model.state_dict()
     for name, parameter in twin.named_parameters():
         if isinstance(model, TopologyGAN) and not name.startswith(_GENERATOR):
@@ -94,11 +94,11 @@ def _check_same(model: BaseCircuitModel, entry: dict[str, Any], folder: Path) ->
             )
 
 
-def _dequantised(path: Path, twin: Path) -> tuple[dict[str, NDArray[Any]], bool]:
+def _dequantized(path: Path, twin: Path) -> tuple[dict[str, NDArray[Any]], bool]:
     """What a file stores, by the names and in the layout of its twin, and whether some of it was in int8."""
     import onnx
 
-    # The quantiser turns y = x W' + b into a product with W and a sum.
+    # The quantizer turns y = x W' + b into a product with W and a sum.
     turned = {
         node.input[1]
         for node in onnx.load(twin).graph.node

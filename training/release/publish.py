@@ -1,7 +1,7 @@
 """Release a trained bundle: the smallest variant of each model that passed its gate, with its figures, into the package.
 
 Nothing is measured here and no figure is typed in: ``card.json`` is put together from what preparation, training,
-quantisation and evaluation left behind, and the model card ``README.md`` is made from ``card.json``. TorchScript, which
+quantization and evaluation left behind, and the model card ``README.md`` is made from ``card.json``. TorchScript, which
 only TorchServe reads, is left out. The same inputs give the same files.
 """
 
@@ -30,8 +30,12 @@ from training.release.model_card import write_card
 
 LIMIT_BYTES = 32_000_000
 """Of everything in the folder: it is part of the repository and of every installation."""
-TRAINED_AS = {"topology_gan": TOPOLOGY_GENERATOR, "sizing_diffusion": SIZING_DENOISER, "surrogate": SURROGATE}
-"""Step that trained a model, without the verb, and the model's name in a bundle."""
+TRAINED_AS = {
+    "train_topology_gan": TOPOLOGY_GENERATOR,
+    "train_sizing_diffusion": SIZING_DENOISER,
+    "train_surrogate": SURROGATE,
+}
+"""Step that trained a model, and the model's name in a bundle."""
 FULL = "fp32"
 _KEPT = re.compile(r"class|level|method|specifications|median_\w+|success_at_\d+(_interval)?")
 
@@ -48,7 +52,7 @@ class Sources:
     """``report.json`` of `training.data.prepare`."""
     training: Sequence[Path]
     """What the three training steps reported: ``step.json`` of each."""
-    quantised: Path | None = None
+    quantized: Path | None = None
     """Folder that `training.export.quantize` wrote; without it the bundle is released as it is."""
     remarks: Sequence[str] = ()
     """What else must be known of the training; each a paragraph of the model card."""
@@ -72,8 +76,8 @@ def publish(sources: Sources, target: Path | None = None, *, precision: str | No
     """
     target = target or released_folder()
     original = Bundle.load(sources.bundle)
-    gate = read_report(sources.quantised / "quantisation.json", "quantise") if sources.quantised else {}
-    variants = _variants(original, sources.quantised, gate)
+    gate = read_report(sources.quantized / "quantization.json", "quantize") if sources.quantized else {}
+    variants = _variants(original, sources.quantized, gate)
     if precision is not None and precision not in variants:
         raise InvalidInputError(
             f"--precision {precision}: no such variant passed its gate; there are {', '.join(variants)}"
@@ -108,21 +112,21 @@ def publish(sources: Sources, target: Path | None = None, *, precision: str | No
     return card
 
 
-def _variants(original: Bundle, quantised: Path | None, gate: Mapping[str, Any]) -> dict[str, Bundle]:
+def _variants(original: Bundle, quantized: Path | None, gate: Mapping[str, Any]) -> dict[str, Bundle]:
     """The bundle and those of its variants that passed, by precision."""
     variants = {original.precision: original}
-    if quantised is None:
+    if quantized is None:
         return variants
     for key in sorted(gate):
         precision = key.removesuffix("_passed")
         if precision == key or gate[key] is not True:
             continue
-        variant = Bundle.load(quantised / precision)
+        variant = Bundle.load(quantized / precision)
         for name, digest in variant.files.items():
             # Both are taken over from the bundle as they are.
             if name in (NORMALISATION, original.models[TOPOLOGY_GENERATOR]["onnx"]) and original.files[name] != digest:
                 raise CheckpointError(
-                    f"{quantised / precision}: not a variant of {original.folder}, {name} differs; quantise it again"
+                    f"{quantized / precision}: not a variant of {original.folder}, {name} differs; quantize it again"
                 )
         variants[precision] = variant
     return variants
@@ -202,7 +206,7 @@ def _training_reports(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
     reports: dict[str, dict[str, Any]] = {}
     for path in paths:
         report = read_report(path, "train")
-        name = TRAINED_AS.get(str(value_of(report, "step", path)).removeprefix("train_"))
+        name = TRAINED_AS.get(str(value_of(report, "step", path)))
         if name is None:
             raise InvalidInputError(f"{path}: step: expected one of {', '.join(TRAINED_AS)}, got {report['step']!r}")
         for key in ("seconds", "recipe", "commit", "hardware", "result"):

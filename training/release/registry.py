@@ -84,11 +84,11 @@ Judge = Callable[[Config, Path, Path], Score]
 """Tries the held-out specifications of a prepared folder with a bundle."""
 
 
-def promote(
+def promote_model(
     config: Config,
     prepared: Path,
     bundle: Path,
-    quantised: Path,
+    quantized: Path,
     evaluation: Path,
     output: Path,
     judge: Judge | None = None,
@@ -100,7 +100,7 @@ def promote(
     Args:
         prepared: folder with the held-out specifications of the evaluation.
         bundle: folder of ONNX models with their manifest.
-        quantised: folder of the smaller variants that passed their gate.
+        quantized: folder of the smaller variants that passed their gate.
         evaluation: folder of the bundle's evaluation.
         output: folder to write ``promotion.json`` into.
         judge: evaluates a champion's bundle on the challenger's held-out specifications, where its own evaluation was
@@ -122,7 +122,7 @@ def promote(
     if champion is None and released:
         champion = first_champion.register(client, run, name, released)
         client.set_registered_model_alias(name, CHAMPION, champion.version)
-    version = _register(client, run, config, name, bundle, quantised, challenger)
+    version = _register(client, run, config, name, bundle, quantized, challenger)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     result: dict[str, Any] = {"model": name, "version": int(version.version)}
     if champion is None:
@@ -163,7 +163,7 @@ def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
     from genrf.generation.backend import OnnxBackend
     from genrf.generation.bundle import Bundle
     from training.data.specifications import SPECIFICATIONS_FILE, read_specifications, specifications_hash
-    from training.evaluation.success import summarise
+    from training.evaluation.success import summarize
     from training.evaluation.trials import bundle_designer, generator_trials
 
     loaded = Bundle.load(bundle)
@@ -176,7 +176,7 @@ def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
     OnnxBackend(loaded, threads=1)
     open_designer = partial(bundle_designer, config, loaded)
     trials = generator_trials(open_designer, specifications, config.evaluation.calls, description=CHAMPION)
-    return Score(specifications_hash(path), _average(summarise(trials, config)))
+    return Score(specifications_hash(path), _average(summarize(trials, config)))
 
 
 def _average(methods: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -200,7 +200,9 @@ def _criteria(names: Iterable[str]) -> list[str]:
 def _active_run() -> StepRun:
     run = active()
     if run is None:
-        raise RuntimeError("a model version belongs to a run: call promote inside training.running.tracking.step_run")
+        raise RuntimeError(
+            "a model version belongs to a run: call promote_model inside training.running.tracking.step_run"
+        )
     return run
 
 
@@ -216,7 +218,7 @@ def _make_model(client: MlflowClient, name: str) -> None:
 
 
 def _register(
-    client: MlflowClient, run: StepRun, config: Config, name: str, bundle: Path, quantised: Path, score: Score
+    client: MlflowClient, run: StepRun, config: Config, name: str, bundle: Path, quantized: Path, score: Score
 ) -> ModelVersion:
     """The version of this run; a step that runs again finds the one it made."""
     own = (v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run.run_id)
@@ -225,7 +227,7 @@ def _register(
         version = known[0]
     else:
         run.log_artifact(bundle, "model/bundle")
-        run.log_artifact(quantised, "model/quantised")
+        run.log_artifact(quantized, "model/quantized")
         source = f"{client.get_run(run.run_id).info.artifact_uri}/model"
         version = client.create_model_version(name, source, run.run_id)
     for key, value in {**score.tags(), **_lineage(client, run, config)}.items():

@@ -21,45 +21,61 @@ LEVEL_SHOWN = "exact"
 _FAILED = "failed_"
 
 
-def summarise(
+def summarize(
     config: Config,
-    shards: Sequence[Path],
-    steps: Mapping[str, Path],
+    rows: Sequence[Path],
+    prepared: Path,
+    topology_gan: Path,
+    sizing_diffusion: Path,
+    surrogate: Path,
+    evaluation: Path,
+    bundle: Path,
+    quantized: Path,
+    promotion: Path,
     output: Path,
 ) -> dict[str, Any]:
     """Collect what the steps reported into ``summary.json``, and close the pipeline run in MLflow.
 
     Args:
-        shards: folders of the simulated shards.
-        steps: folder of each other step, by the name of what it made: ``prepared``, ``topology_gan``,
-            ``sizing_diffusion``, ``surrogate``, ``evaluation``, ``bundle``, ``quantised``, ``promotion``.
+        rows: folders of the simulated shards.
+        prepared, topology_gan, sizing_diffusion, surrogate, evaluation, bundle, quantized, promotion: folder of each other step.
         output: folder to write into.
     """
+    steps = {
+        "prepared": prepared,
+        "topology_gan": topology_gan,
+        "sizing_diffusion": sizing_diffusion,
+        "surrogate": surrogate,
+        "evaluation": evaluation,
+        "bundle": bundle,
+        "quantized": quantized,
+        "promotion": promotion,
+    }
     output.mkdir(parents=True, exist_ok=True)
     reports = {name: read_report(folder) for name, folder in steps.items()}
     results = {name: report["result"] for name, report in reports.items()}
-    prepared = dict(results["prepared"])
-    failed = {key.removeprefix(_FAILED): prepared.pop(key) for key in sorted(prepared) if key.startswith(_FAILED)}
-    evaluation = json.loads((steps["evaluation"] / "evaluation.json").read_text(encoding="utf-8"))
+    counts = dict(results["prepared"])
+    failed = {key.removeprefix(_FAILED): counts.pop(key) for key in sorted(counts) if key.startswith(_FAILED)}
+    judged = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
     summary: dict[str, Any] = {
         "recipe": config.recipe,
         "seed": config.seed,
         "commit": commit(),
-        "dataset_sha256": prepared.pop("dataset_sha256", None),
+        "dataset_sha256": counts.pop("dataset_sha256", None),
         "circuits": {
-            "simulated": prepared.pop("simulated"),
+            "simulated": counts.pop("simulated"),
             "failed": failed,
-            **prepared,
+            **counts,
         },
-        "topologies": evaluation["topologies"],
-        "success": [_success(entry) for entry in evaluation["methods"]],
-        "calls": evaluation["calls"],
-        "hypervolume": evaluation["hypervolume"],
+        "topologies": judged["topologies"],
+        "success": [_success(entry) for entry in judged["methods"]],
+        "calls": judged["calls"],
+        "hypervolume": judged["hypervolume"],
         "training": {name: results[name] for name in ("topology_gan", "sizing_diffusion", "surrogate")},
         "export": results["bundle"],
-        "quantisation": results["quantised"],
+        "quantization": results["quantized"],
         "promotion": results["promotion"],
-        "seconds": {report["step"]: report["seconds"] for report in (*map(read_report, shards), *reports.values())},
+        "seconds": {report["step"]: report["seconds"] for report in (*map(read_report, rows), *reports.values())},
     }
     path = output / SUMMARY
     write_json(path, summary)
@@ -86,7 +102,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
         facts.add_row(f"GAN topologies, {name}", ", ".join(shares))
     errors = [value for key, value in summary["export"].items() if key.endswith("_onnx_error")]
     facts.add_row("ONNX against PyTorch", f"relative error {max(errors):.1e} at most" if errors else "not reported")
-    for key, value in summary["quantisation"].items():
+    for key, value in summary["quantization"].items():
         facts.add_row(key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
     promotion = summary["promotion"]
     word = "champion" if promotion["promoted"] else "challenger"

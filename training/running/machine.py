@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -11,6 +12,11 @@ from pathlib import Path
 
 COMMIT = "GENRF_COMMIT"
 """Environment variable: commit of the code, for images that hold no repository."""
+
+
+CODE = "GENRF_CODE"
+"""Environment variable: keeps finished steps while code is edited that cannot change them; the default is a hash."""
+SOURCES = ("genrf", "training", "components", "pipelines")
 
 
 def describe() -> str:
@@ -38,6 +44,22 @@ def commit() -> str:
     except FileNotFoundError:  # no git
         return "unknown"
     return described.stdout.strip() or "unknown"
+
+
+def code_identity() -> str:
+    """Identity of the code for what is kept of earlier runs: the environment's, else that of the files."""
+    return os.environ.get(CODE) or code_hash()
+
+
+def code_hash(root: Path | None = None) -> str:
+    """Hash of the code that steps run, and of the versions in the locks."""
+    root = root or Path(__file__).parents[2]
+    digest = hashlib.sha256()
+    files = [path for name in SOURCES for path in (root / name).rglob("*.py")]
+    for path in sorted([*files, *root.glob("requirements*.lock")]):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -92,6 +92,6 @@ def quantize(config, prepared, bundle, output):
     return _work("quantize", output, prepared, bundle) | {"int8_success_drop": 0.0}
 
 
-def promote(config, prepared, bundle, quantised, evaluation, output, judge=None, *, released=""):
-    _work("promote", output, bundle, quantised, evaluation)
+def promote(config, prepared, bundle, quantized, evaluation, output, judge=None, *, released=""):
+    _work("promote", output, bundle, quantized, evaluation)
     return {"version": 1, "promoted": True, "reason": "there was no champion"}

@@ -124,8 +124,8 @@ class _Worker:
         if task.method == BOTORCH:
             # Which takes seconds, and is no part of the trial.
             importlib.import_module("botorch.fit")
-        optimiser = CmaSearch if task.method == CMA_ES else BotorchSearch
-        return FromScratch(spec, self._technology, rng, task.calls, optimiser)
+        optimizer = CmaSearch if task.method == CMA_ES else BotorchSearch
+        return FromScratch(spec, self._technology, rng, task.calls, optimizer)
 
     def _rows_of(self, circuit_class: str) -> Rows:
         assert self._setup.rows is not None
