@@ -41,13 +41,13 @@ import numpy as np
 
 from genrf import classes, technology
 from genrf.circuit.topology import Circuit
-from genrf.lna.metrics import noise_figure_db
+from genrf.classes.lna.metrics import noise_figure_db
+from genrf.conditions import Conditions
 from genrf.simulation.engine import Simulation
 from genrf.simulation.library import REMEDY, library, simulator_version
 from genrf.simulation.pool import WORKER_ENVIRONMENT, SimulatorPool
 from genrf.simulation.testbench import Deck
-from genrf.spec import Conditions
-from genrf.technology import model_cards, npn13g2
+from genrf.technology.sg13g2 import model_cards, npn13g2
 from training.running.machine import commit
 
 PARAMETERS = ("S_1_1", "S_1_2", "S_2_1", "S_2_2")

@@ -6,14 +6,13 @@ not met. Errors are one line on the error output; ``--debug`` shows where they c
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from genrf import __version__, cli_chain, cli_measure, cli_yield, terminal
+from genrf import __version__, cli_chain, cli_measure, cli_options, cli_yield, terminal
 from genrf.cli_options import BundleFolder, Force, Json, OutputFolder, Seed, Workers
 from genrf.errors import GenRFError, InvalidInputError, MissingToolError, SpecificationNotMetError
 
@@ -139,7 +138,7 @@ def generate(
     folder = output if output is not None else Path("designs") / spec_file.stem
     check_free(folder, overwrite=force)
     # Before the plot worker starts: whatever is wrong with the bundle is said at once.
-    opened = _designer(bundle, workers, seed)
+    opened = cli_options.designer(bundle, workers, seed)
     with PlotWorker() as plots:
         with opened as designer:
             with terminal.progress_bar(calls + refine) as advance:
@@ -198,19 +197,20 @@ def simulate(
 
     from genrf import technology
     from genrf.export.design_file import read_design
-    from genrf.simulation.pool import Simulation, SimulatorPool
+    from genrf.simulation.pool import Simulation, run_in_processes
     from genrf.spec import DesignSpec
 
     read = [(path, *read_design(path)) for path in design_files]
     if spec_file is not None:
         other = DesignSpec.from_yaml(spec_file)
         read = [(path, design, other) for path, design, _ in read]
-    process = technology.get("sg13g2")
-    for name in corner or ():
-        if name not in process.corners:
-            raise InvalidInputError(f"--corner: unknown corner {name!r}; known: {', '.join(process.corners)}")
     jobs: list[terminal.Job] = []
+    processes: list[str] = []
     for path, design, spec in read:
+        process = technology.get(design.technology)
+        for name in corner or ():
+            if name not in process.corners:
+                raise InvalidInputError(f"--corner: unknown corner {name!r}; known: {', '.join(process.corners)}")
         if spec.circuit_class != design.circuit.topology.circuit_class:
             raise InvalidInputError(
                 f"{path}: a design of class {design.circuit.topology.circuit_class},"
@@ -221,8 +221,8 @@ def simulate(
             conditions = replace(own, corner=c, temperature_c=t, supply_v=v)
             simulation = Simulation(design.circuit, conditions, signoff or spec.needs_signoff)
             jobs.append((path, replace(spec, conditions=conditions), simulation))
-    with SimulatorPool(workers=min(len(jobs), os.cpu_count() or 1)) as pool:
-        outcomes = pool.run([simulation for _, _, simulation in jobs])
+            processes.append(process.name)
+    outcomes = run_in_processes([simulation for _, _, simulation in jobs], processes)
     if as_json:
         terminal.print_json(
             [terminal.simulated_content(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
@@ -315,24 +315,13 @@ def version(as_json: Json = False) -> None:
 
     from genrf import technology
 
-    process = technology.get("sg13g2")
-    versions = {"genrf": __version__, process.name: process.version, "python": platform.python_version()}
+    processes = {name: technology.get(name).version for name in technology.names()}
+    versions = {"genrf": __version__, **processes, "python": platform.python_version()}
     if as_json:
         terminal.print_json(versions)
     else:
         for name, value in versions.items():
             typer.echo(f"{name} {value}")
-
-
-def _designer(bundle: Path | None, workers: int | None, seed: int) -> Designer:
-    """The designer behind ``generate``; tests put another in its place. Says on the error output which models it uses."""
-    from genrf.generation.opening import open_designer
-    from genrf.generation.released import choose_bundle
-
-    folder, which = choose_bundle(bundle)
-    opened = open_designer(folder, workers=workers, seed=seed)
-    typer.echo(f"genrf: {which}", err=True)
-    return opened
 
 
 def _curves(designer: Designer, result: DesignResult, count: int) -> list[Any]:

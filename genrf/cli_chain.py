@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from genrf import terminal
+from genrf import cli_options, terminal
 from genrf.cli_options import BundleFolder, Force, Json, OutputFolder, Seed, Workers
 from genrf.errors import GenRFError, SpecificationNotMetError
-
-if TYPE_CHECKING:
-    from genrf.generation.generate import Designer
 
 EXAMPLES = ("chain examples/chains/receiver_5ghz.yaml", "chain my_receiver.yaml --calls 128 --output out")
 
@@ -44,7 +41,7 @@ def chain(
     folder = output if output is not None else Path("designs") / spec_file.stem
     check_free(folder, overwrite=force)
     with (
-        _designer(bundle, workers, seed) as designer,
+        cli_options.designer(bundle, workers, seed) as designer,
         terminal.progress_bar(calls * len(spec.blocks)) as advance,
     ):
         result = generate_chain(designer, spec, calls=calls, seed=seed, progress=advance)
@@ -61,10 +58,3 @@ def chain(
         raise GenRFError(f"{spec_file}: {result.failure}")
     if result.missed:
         raise SpecificationNotMetError(f"{spec_file}: the joined netlist misses {'; '.join(result.missed)}")
-
-
-def _designer(bundle: Path | None, workers: int | None, seed: int) -> Designer:
-    """The same as for ``genrf generate``; tests put another in its place."""
-    from genrf import cli
-
-    return cli._designer(bundle, workers, seed)

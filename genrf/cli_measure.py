@@ -52,10 +52,10 @@ def measure(
     folder are refused. Nothing is written.
     """
     from genrf import classes
+    from genrf.conditions import Conditions
     from genrf.fields import quantity
     from genrf.measurement.process import measure_netlist
     from genrf.measurement.user_netlist import read_netlist
-    from genrf.spec import Conditions
 
     classes.get(circuit_class)
     net, volts = _supply(supply)

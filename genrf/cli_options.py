@@ -1,11 +1,14 @@
-"""Options that several commands share, so that they read alike."""
+"""Options that several commands share, so that they read alike, and the designer that they ask for."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from genrf.generation.generate import Designer
 
 BundleFolder = Annotated[
     Path | None,
@@ -28,3 +31,14 @@ Workers = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def designer(bundle: Path | None, workers: int | None, seed: int) -> Designer:
+    """Open the designer that the options ask for, and say on the error output which models it uses."""
+    from genrf.generation.opening import open_designer
+    from genrf.generation.released import choose_bundle
+
+    folder, which = choose_bundle(bundle)
+    opened = open_designer(folder, workers=workers, seed=seed)
+    typer.echo(f"genrf: {which}", err=True)
+    return opened

@@ -94,10 +94,11 @@ def estimate(
         mismatch=mismatch,
         temperature_c=None if temperature is None else _range(temperature),
         supply_tolerance=supply_tolerance / 100.0,
+        technology_name=design.technology,
     )
     folder = output if output is not None else design_file.parent / "yield"
     log = RunLog(folder / RUNS, study.identity(), overwrite=force)
-    with SimulatorPool(workers=workers) as pool, terminal.progress_bar(runs) as advance:
+    with SimulatorPool(workers=workers, technology=design.technology) as pool, terminal.progress_bar(runs) as advance:
         result = analyse(study, runs, log, pool, advance)
     write_report(folder, result)
     if as_json:

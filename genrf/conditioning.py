@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrf import classes
+from genrf.conditions import Conditions, Constraint
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.files import write_json
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 
 FILE = "normalisation.json"
 FORMAT = 2

@@ -6,59 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from genrf import classes
+from genrf.conditions import Conditions, Constraint
 from genrf.errors import InvalidInputError
 from genrf.fields import mapping, quantity, read_yaml, refuse_unknown
 from genrf.metrics import Metric
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conditions:
-    """The conditions that a circuit is measured under."""
-
-    frequency_hz: float
-    """Centre frequency f0, in Hz."""
-    supply_v: float
-    """Supply voltage, in V."""
-    source_ohm: float = 50.0
-    """Resistive source impedance at the input port, in Ohm."""
-    load_ohm: float = 50.0
-    """Resistive load impedance at the output port, in Ohm."""
-    temperature_c: float = 27.0
-    """Ambient temperature, in degrees Celsius."""
-    corner: str = "typ"
-    """Process corner of the technology."""
-
-    def __post_init__(self) -> None:
-        limits = {
-            "frequency_hz": (0.5e9, 100e9),
-            "supply_v": (0.5, 5.0),
-            "source_ohm": (1.0, 1000.0),
-            "load_ohm": (1.0, 1000.0),
-            "temperature_c": (-40.0, 125.0),
-        }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
-                raise InvalidInputError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """``metric >= bound`` or ``metric <= bound``."""
-
-    metric: str
-    sense: Literal[">=", "<="]
-    bound: float
-
-    def slack(self, value: float) -> float:
-        """How far a value is on the right side of the bound, in the metric's unit; negative if it is not met."""
-        return value - self.bound if self.sense == ">=" else self.bound - value
-
-    def __str__(self) -> str:
-        return f"{self.metric} {self.sense} {self.bound:.4g}"
 
 
 @dataclass(frozen=True, kw_only=True)

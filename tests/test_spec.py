@@ -10,9 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genrf.conditions import Conditions, Constraint
 from genrf.errors import InvalidInputError
 from genrf.metrics import Metric, Metrics
-from genrf.spec import Conditions, Constraint, DesignSpec, relative_slack
+from genrf.spec import DesignSpec, relative_slack
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 CONTENT = {

@@ -10,11 +10,12 @@ from genrf.chain.budget import Figures, cascade, friis_nf_db, passive_nf_db
 from genrf.chain.joining import joined
 from genrf.chain.spec import ChainSpec
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError, SpecificationNotMetError
 from genrf.generation.design import Design, DesignResult
 from genrf.generation.generate import Designer
 from genrf.simulation.engine import Outcome, Simulation
-from genrf.spec import Conditions, DesignSpec
+from genrf.spec import DesignSpec
 
 MIXER_NOISE_NOTE = (
     "nf_db of the whole: simulated up to the mixer, with the mixer's budgeted noise figure after it; ngspice cannot "

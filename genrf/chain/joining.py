@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genrf import classes
+from genrf.circuit.ports import ports_of
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device, Topology
 
 LINK_OHM = 100e3
@@ -19,12 +19,12 @@ def joined(circuits: Sequence[Circuit], circuit_class: str) -> Circuit:
     their names. Internal nets are called ``b1n1``, ``b1n2`` ... by block; nets between blocks ``link1`` ... The circuit
     may have more devices than a generated one: only testbenches see it.
     """
-    ports = classes.get(circuit_class).ports
+    ports = ports_of(circuit_class).names
     devices: list[Device] = []
     values: list[float] = []
     for number, circuit in enumerate(circuits, start=1):
         topology = circuit.topology
-        own = classes.get(topology.circuit_class).ports
+        own = ports_of(topology.circuit_class).names
         names = {GROUND: GROUND, SUPPLY: SUPPLY} | {port: port for port in own[1:-1]}
         names[own[0]] = ports[0] if number == 1 else f"link{number - 1}"
         names[own[-1]] = ports[-1] if number == len(circuits) else f"link{number}"

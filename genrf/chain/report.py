@@ -91,7 +91,7 @@ def write_chain(folder: Path, result: ChainResult, *, overwrite: bool = False) -
     from genrf.report.schematic import write_schematic
 
     conditions = result.spec.conditions
-    process = technology.get(result.blocks[0].design.provenance.get("technology", "sg13g2"))
+    process = technology.get(result.blocks[0].design.technology)
     with written_folder(folder, overwrite=overwrite) as temporary:
         for number, block in enumerate(result.blocks, start=1):
             place = temporary / f"block_{number}_{block.spec.circuit_class}"

@@ -11,9 +11,10 @@ from typing import Any
 
 from genrf import classes
 from genrf.chain.budget import FILTER_LOSS_DB, MIXER_GAIN_DB, Demand, Figures, allocate
+from genrf.conditions import Conditions, Constraint
 from genrf.errors import InvalidInputError
 from genrf.fields import mapping, quantity, read_yaml, refuse_unknown
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 
 CLASSES = ("filter", "lna", "mixer")
 """Classes that a chain can be made of; a mixer comes last."""

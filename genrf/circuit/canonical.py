@@ -27,6 +27,7 @@ from genrf.circuit.topology import Circuit, Device, Topology
 _Encoding = list[tuple[int, ...]]
 _SWAPPABLE = tuple(kind.interchangeable for kind in KINDS.values())
 _UNNUMBERED = 1000
+_KEPT = "_fingerprint"
 
 
 def canonical(topology: Topology) -> tuple[Topology, tuple[int, ...]]:
@@ -54,10 +55,17 @@ def canonical_circuit(circuit: Circuit) -> Circuit:
 
 
 def fingerprint(topology: Topology) -> str:
-    """Sixteen hexadecimal digits: equal for isomorphic topologies of a class, different otherwise."""
-    form, _ = canonical(topology)
-    text = ";".join([form.circuit_class, *(f"{device.kind} {' '.join(device.nets)}" for device in form.devices)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """Sixteen hexadecimal digits: equal for isomorphic topologies of a class, different otherwise.
+
+    A topology keeps its own: a search asks for the same ones thousands of times, and even to hash a topology takes longer
+    than to look there.
+    """
+    known: str | None = topology.__dict__.get(_KEPT)
+    if known is None:
+        form, _ = canonical(topology)
+        text = ";".join([form.circuit_class, *(f"{device.kind} {' '.join(device.nets)}" for device in form.devices)])
+        known = topology.__dict__[_KEPT] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return known
 
 
 def _labels(graph: NetGraph) -> list[int]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from genrf import classes
 from genrf.circuit.devices import KINDS
+from genrf.circuit.ports import ports_of
 from genrf.circuit.topology import GROUND, SUPPLY, Topology
 
 GROUND_NET = 0
@@ -111,8 +111,8 @@ def net_graph(topology: Topology) -> NetGraph:
     Raises:
         InvalidInputError: for a circuit class that does not exist.
     """
-    definition = classes.get(topology.circuit_class)
-    names = [GROUND, SUPPLY, *definition.ports]
+    ports = ports_of(topology.circuit_class)
+    names = [GROUND, SUPPLY, *ports.names]
     port_count = len(names) - FIRST_PORT_NET
     number = {name: index for index, name in enumerate(names)}
     kinds = []
@@ -124,7 +124,5 @@ def net_graph(topology: Topology) -> NetGraph:
                 number[net] = len(names)
                 names.append(net)
         nets.append(tuple([number[net] for net in device.nets]))
-    held, optional = (
-        frozenset(number[port] for port in ports) for ports in (definition.held_ports, definition.optional_ports)
-    )
+    held, optional = (frozenset(number[port] for port in chosen) for chosen in (ports.held, ports.optional))
     return NetGraph(kinds, nets, names, port_count, held, optional)

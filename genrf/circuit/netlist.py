@@ -11,10 +11,10 @@ from pathlib import Path
 from genrf import classes
 from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError, MissingToolError
 from genrf.metrics import Metrics
 from genrf.simulation.library import CONVERGENCE_OPTIONS, REMEDY
-from genrf.spec import Conditions
 from genrf.technology.base import Technology
 
 _RUN_LIMIT_S = 60.0

@@ -33,7 +33,7 @@ _C_CS_F = 1.1e-15
 _CAPACITIVE = (CAPACITOR, DIODE, VARACTOR)
 _INDUCTOR_OHM_PER_H = 2e9
 _INDUCTOR_PARALLEL_OHM = 900.0
-"""Losses of a typical inductor, rounded from `genrf.technology.inductor`."""
+"""Losses of a typical inductor, rounded from `genrf.technology.sg13g2.inductor`."""
 
 
 class SmallSignal:

@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf import classes
 from genrf.circuit.devices import KINDS, MAX_TERMINALS
+from genrf.circuit.ports import ports_of
 from genrf.circuit.topology import GROUND, SUPPLY, Device, Topology
 
 MAX_DEVICES = 28
@@ -52,7 +52,7 @@ class Tokens:
 
 @cache
 def _net_tokens(circuit_class: str) -> dict[str, int]:
-    ports = classes.get(circuit_class).ports
+    ports = ports_of(circuit_class).names
     return {
         GROUND: 1,
         SUPPLY: 2,

@@ -54,13 +54,6 @@ class Topology:
             names.append(f"{prefix}{counts[prefix]}")
         return tuple(names)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hexadecimal hash that is equal for isomorphic topologies of a class and differs otherwise."""
-        from genrf.circuit.canonical import fingerprint
-
-        return fingerprint(self)
-
 
 @dataclass(frozen=True)
 class Circuit:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from genrf.circuit.canonical import fingerprint
 from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.errors import InvalidInputError
@@ -32,7 +33,7 @@ def design_content(design: Design, spec: DesignSpec) -> dict[str, Any]:
         "specification": spec.to_dict(),
         "circuit": {
             "class": topology.circuit_class,
-            "fingerprint": topology.fingerprint,
+            "fingerprint": fingerprint(topology),
             "devices": [
                 {
                     "designator": designator,

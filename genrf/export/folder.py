@@ -26,6 +26,7 @@ from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from genrf import __version__, technology
+from genrf.circuit.canonical import fingerprint
 from genrf.circuit.netlist import standalone_netlist
 from genrf.errors import InvalidInputError
 from genrf.export.design_file import write_design
@@ -154,7 +155,7 @@ def write_result(
 
 def write_netlist(path: Path, design: Design, spec: DesignSpec) -> None:
     """The netlist that reproduces the design's metrics when run by hand."""
-    process = technology.get(design.provenance.get("technology", "sg13g2"))
+    process = technology.get(design.technology)
     path.write_text(standalone_netlist(design.circuit, spec.conditions, process), encoding="utf-8")
 
 
@@ -187,7 +188,7 @@ def result_content(result: DesignResult) -> dict[str, Any]:
                 "margin": design.margin if result.spec.constraints else None,
                 "pareto": design.pareto,
                 "metrics": dict(design.metrics),
-                "fingerprint": design.circuit.topology.fingerprint,
+                "fingerprint": fingerprint(design.circuit.topology),
                 "provenance": design.provenance,
             }
             for design in result.designs

@@ -13,7 +13,7 @@ from genrf.files import written_whole
 from genrf.simulation.testbench import Curve, Trace
 
 if TYPE_CHECKING:
-    from genrf.spec import Conditions
+    from genrf.conditions import Conditions
 
 _SCATTERING = re.compile(r"s(\d)(\d)")
 

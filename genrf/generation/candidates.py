@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf.circuit.canonical import canonical
+from genrf.circuit.canonical import canonical, fingerprint
 from genrf.circuit.normalise import denormalise, normalise
 from genrf.circuit.rules import is_legal
 from genrf.circuit.tokens import MAX_DEVICES, Tokens, decode, encode
@@ -60,7 +60,7 @@ class Candidates:
     @property
     def fingerprints(self) -> list[str]:
         """Of the topologies."""
-        return [topology.fingerprint for topology in self.topologies]
+        return [fingerprint(topology) for topology in self.topologies]
 
 
 def slots(topologies: Sequence[Topology]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf import classes
+from genrf import classes, technology
 from genrf.circuit.topology import Circuit
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
@@ -29,6 +29,11 @@ class Design:
     """Whether it is on the front that `ranked` describes."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where it came from: order of simulation, source, seed, model bundle, versions."""
+
+    @property
+    def technology(self) -> str:
+        """Name of the process that it was simulated in."""
+        return str(self.provenance.get("technology", technology.DEFAULT))
 
 
 class FailedCircuit(NamedTuple):

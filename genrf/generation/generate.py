@@ -46,7 +46,7 @@ class Designer:
         sampler: SamplerSettings,
         *,
         settings: SearchSettings | None = None,
-        technology_name: str = "sg13g2",
+        technology_name: str = technology.DEFAULT,
         topology_source: TopologySource | None = None,
         precedents: PrecedentSource | None = None,
         workers: int | None = None,

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from genrf import classes
 from genrf.circuit.biasing import fits_supply
 from genrf.circuit.topology import Topology
+from genrf.conditions import Constraint
 from genrf.errors import InvalidInputError
 from genrf.generation.candidates import normalised_values, on_grid, read_topology, slots, used_slots
 from genrf.generation.design import Design
 from genrf.generation.sampler import sample
 from genrf.generation.search import Models
 from genrf.metrics import Metrics
-from genrf.spec import Constraint, DesignSpec
+from genrf.spec import DesignSpec
 
 NOISE_LEVELS = (0.1, 0.3, 1.0)
 """Noise, in normalised values, at which known values are denoised again."""

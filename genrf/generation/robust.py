@@ -34,7 +34,6 @@ def ranked_by_corners(
     result: DesignResult,
     simulate: Callable[[Sequence[Simulation]], list[Outcome]],
     candidates: int = CANDIDATES,
-    technology_name: str = "sg13g2",
 ) -> DesignResult:
     """The result with its best ``candidates`` reordered: by corners met, then by worst margin over corners.
 
@@ -42,8 +41,8 @@ def ranked_by_corners(
     corners. Each of them carries its verdict in ``provenance["corners"]``; the designs behind them keep their order. The calls
     spent here are not counted as the search's.
     """
-    corners = technology.get(technology_name).corners
     chosen, rest = result.designs[:candidates], result.designs[candidates:]
+    corners = technology.get(chosen[0].technology if chosen else technology.DEFAULT).corners
     spec = result.spec
     outcomes = simulate(
         [

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.biasing import fits_supply
+from genrf.circuit.canonical import fingerprint
 from genrf.circuit.tokens import MAX_DEVICES, Tokens
 from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
@@ -172,7 +173,7 @@ class Search:
                 chosen = self._models.topology_source(self._spec, self._settings.topologies, self._rng)
             else:
                 drawn = self.topologies(self._settings.latents)
-                legal = {topology.fingerprint: topology for _, topology in drawn if topology is not None}
+                legal = {fingerprint(topology): topology for _, topology in drawn if topology is not None}
                 supply = self._spec.conditions.supply_v
                 fitting = [topology for topology in legal.values() if fits_supply(topology, supply)]
                 chosen = (fitting or list(legal.values()))[: self._settings.topologies]
@@ -199,7 +200,7 @@ class Search:
             places = self._place(values, near.conditions)
             for index, topology in enumerate(topologies):
                 measured = near.metrics[index].astype(np.float32)
-                self._posterior.observe(topology.fingerprint, places[index], mean[index], deviation[index], measured)
+                self._posterior.observe(fingerprint(topology), places[index], mean[index], deviation[index], measured)
             rescaled = on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
         recalled = self._rated(topologies, kinds, nets, rescaled, "precedent")
         best = np.argsort(-self._likelihood(recalled), kind="stable")[: self._settings.parents]
@@ -296,10 +297,10 @@ class Search:
                 break
             topology = candidates.topologies[index]
             circuit = self._circuit(topology, candidates.values[index])
-            if circuit in self._seen or used[topology.fingerprint] >= per_topology:
+            if circuit in self._seen or used[fingerprint(topology)] >= per_topology:
                 continue
             self._seen.add(circuit)
-            used[topology.fingerprint] += 1
+            used[fingerprint(topology)] += 1
             chosen.append((candidates, index, circuit))
         return chosen
 
@@ -321,10 +322,10 @@ class Search:
         )
         for (own, index, circuit), outcome in zip(chosen, outcomes, strict=True):
             place = self._place(own.values[index], self._conditions)
-            self._feasibility.observe(circuit.topology.fingerprint, place, worked=outcome.metrics is not None)
+            self._feasibility.observe(fingerprint(circuit.topology), place, worked=outcome.metrics is not None)
             if outcome.metrics is not None:
                 self._posterior.observe(
-                    circuit.topology.fingerprint,
+                    fingerprint(circuit.topology),
                     place,
                     own.mean[index],
                     own.deviation[index],

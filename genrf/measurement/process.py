@@ -16,12 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from genrf.conditions import Conditions
 from genrf.errors import GenRFError, MissingToolError
 from genrf.measurement.user_netlist import UserNetlist
 from genrf.metrics import Metrics
 from genrf.simulation.engine import Failure, Outcome
 from genrf.simulation.pool import WORKER_ENVIRONMENT
-from genrf.spec import Conditions
 
 TIME_LIMIT_S = 60.0
 """Processor time a netlist may take."""

@@ -84,6 +84,10 @@ class NetlistTechnology:
         """None: the user's lines hold their own."""
         return []
 
+    def transistor_name(self, designator: str, kind: str) -> str:
+        """No device of a user's netlist is known to be a transistor."""
+        return designator
+
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """None: the limits are unknown."""
         return []

@@ -71,7 +71,9 @@ def read_netlist(
     cards = sorted_cards(read_lines(path))
     nets = {net for line in cards.top for net in nets_of(line, cards.models)}
     if ports is None:
-        ports = [name if name in nets or name not in definition.optional_ports else OPEN for name in definition.ports]
+        ports = [
+            name if name in nets or name not in definition.ports.optional else OPEN for name in definition.ports.names
+        ]
     terminals = _terminals(path, circuit_class, [port.lower() for port in ports], supply and supply.lower(), nets)
     for net in terminals:
         if net in cards.global_nets:
@@ -109,15 +111,15 @@ def _terminals(
 ) -> dict[str, str]:
     """The user's net -> our net, ports first."""
     definition = classes.get(circuit_class)
-    expected = ", ".join(definition.ports)
-    if len(ports) != len(definition.ports):
+    expected = ", ".join(definition.ports.names)
+    if len(ports) != len(definition.ports.names):
         raise InvalidInputError(
-            f"--ports: class {circuit_class} has {len(definition.ports)} ports ({expected}), got {len(ports)} nets"
+            f"--ports: class {circuit_class} has {len(definition.ports.names)} ports ({expected}), got {len(ports)} nets"
         )
     terminals: dict[str, str] = {}
-    for ours, theirs in [*zip(definition.ports, ports, strict=True), *([(SUPPLY, supply)] if supply else [])]:
+    for ours, theirs in [*zip(definition.ports.names, ports, strict=True), *([(SUPPLY, supply)] if supply else [])]:
         option = "--supply" if ours == SUPPLY else "--ports"
-        if theirs == OPEN and ours in definition.optional_ports:
+        if theirs == OPEN and ours in definition.ports.optional:
             continue
         if theirs in _GROUNDS:
             raise InvalidInputError(f"{option}: {theirs} is ground")

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes
+from genrf.conditions import Constraint
 from genrf.metrics import Metrics
 from genrf.report.table import metric_columns
 from genrf.report.values import metric_text
 from genrf.simulation.testbench import Curve, Trace
-from genrf.spec import Constraint, DesignSpec
+from genrf.spec import DesignSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genrf import classes
+from genrf.conditions import Constraint
 from genrf.metrics import Metrics
 from genrf.report.values import metric_text, quantity_text
-from genrf.spec import Constraint, DesignSpec
+from genrf.spec import DesignSpec
 
 if TYPE_CHECKING:
     from rich.table import Table

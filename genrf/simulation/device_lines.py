@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError
 from genrf.simulation.testbench import SimulationFailure
-from genrf.spec import Conditions
 from genrf.technology.base import Technology
 
 

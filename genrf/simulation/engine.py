@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from genrf import classes, technology
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.library import Library
 from genrf.simulation.testbench import Cause, Curve, SimulationFailure, Trace
-from genrf.spec import Conditions
 from genrf.technology.base import Technology
-from genrf.technology.variation import Variation, VariedTechnology
+from genrf.technology.variation import Variation
+from genrf.technology.varied import VariedTechnology
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from genrf.circuit.topology import Circuit, Device, Topology
+from genrf.conditions import Conditions
 from genrf.errors import GenRFError
 from genrf.metrics import Metrics
 from genrf.simulation.engine import Failure, Outcome, Simulation
-from genrf.spec import Conditions
 from genrf.technology.variation import Variation
 
 Task = tuple[int, Simulation, bool]

@@ -24,10 +24,11 @@ from pathlib import Path
 from types import TracebackType
 
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.simulation.engine import Failure, Outcome, Simulation
 from genrf.simulation.messages import Task, pack_tasks, unpack_answers
 from genrf.simulation.worker import SHARED_BYTES, read_progress, time_limit_s, write_progress
-from genrf.spec import Conditions
+from genrf.technology import DEFAULT
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TOP_PAD_": "16777216",
 }
 
-__all__ = ["Failure", "Outcome", "Simulation", "SimulatorPool", "simulate"]
+__all__ = ["Failure", "Outcome", "Simulation", "SimulatorPool", "run_in_processes", "simulate"]
 
 
 @dataclass
@@ -141,7 +142,7 @@ class SimulatorPool:
     def __init__(
         self,
         workers: int | None = None,
-        technology: str = "sg13g2",
+        technology: str = DEFAULT,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         recycle_after: int = RECYCLE_AFTER,
     ) -> None:
@@ -289,7 +290,17 @@ class SimulatorPool:
         run.waiting.extendleft(task for task in reversed(worker.pending.values()) if task[0] >= run.first)
 
 
-def simulate(circuit: Circuit, conditions: Conditions, *, curves: bool = False, technology: str = "sg13g2") -> Outcome:
+def simulate(circuit: Circuit, conditions: Conditions, *, curves: bool = False, technology: str = DEFAULT) -> Outcome:
     """Simulate one circuit in a worker of its own; use `SimulatorPool` for more than one."""
     with SimulatorPool(workers=1, technology=technology) as pool:
         return pool.run([Simulation(circuit, conditions)], curves=curves)[0]
+
+
+def run_in_processes(simulations: Sequence[Simulation], technologies: Sequence[str]) -> list[Outcome]:
+    """Simulate circuits, each in the process of its own name; outcomes in the same order."""
+    outcomes: dict[int, Outcome] = {}
+    for name in dict.fromkeys(technologies):
+        own = [index for index, technology in enumerate(technologies) if technology == name]
+        with SimulatorPool(workers=min(len(own), os.cpu_count() or 1), technology=name) as pool:
+            outcomes |= zip(own, pool.run([simulations[index] for index in own]), strict=True)
+    return [outcomes[index] for index in range(len(simulations))]

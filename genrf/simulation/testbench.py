@@ -12,7 +12,7 @@ from genrf.metrics import Metrics
 
 if TYPE_CHECKING:
     from genrf.circuit.topology import Circuit
-    from genrf.spec import Conditions
+    from genrf.conditions import Conditions
     from genrf.technology.base import Technology
 
 Cause = Literal[

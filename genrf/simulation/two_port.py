@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit
+from genrf.conditions import Conditions
 from genrf.simulation.device_lines import device_lines
 from genrf.simulation.testbench import Curve, Plots, SimulationFailure
-from genrf.spec import Conditions
 from genrf.technology.base import Technology
 
 BAND_POINTS = 11

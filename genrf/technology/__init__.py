@@ -1,29 +1,31 @@
-"""Fabrication processes by name."""
+"""Fabrication processes, one a folder: its module ``process`` has a `Technology` called ``TECHNOLOGY``."""
 
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 
 from genrf.errors import InvalidInputError
 from genrf.technology.base import Technology
 
-_NAMES = ("sg13g2",)
+DEFAULT = "sg13g2"
+"""What a design that does not name its process was made for: the released weights know this one."""
 
 
 def names() -> tuple[str, ...]:
     """Names of all technologies."""
-    return _NAMES
+    return tuple(sorted(module.name for module in iter_modules(__path__) if module.ispkg))
 
 
 @cache
-def get(name: str = "sg13g2") -> Technology:
+def get(name: str = DEFAULT) -> Technology:
     """The technology of that name.
 
     Raises:
         InvalidInputError: for an unknown name, listing the known ones.
     """
-    if name == "sg13g2":
-        from genrf.technology.sg13g2 import SG13G2
-
-        return SG13G2()
-    raise InvalidInputError(f"technology: unknown process {name!r}; known: {', '.join(_NAMES)}")
+    if name not in names():
+        raise InvalidInputError(f"technology: unknown process {name!r}; known: {', '.join(names())}")
+    technology: Technology = import_module(f"{__name__}.{name}.process").TECHNOLOGY
+    return technology

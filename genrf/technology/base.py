@@ -46,6 +46,10 @@ class Technology(Protocol):
         """SPICE lines of just the model cards that the circuit's instances refer to, parameters evaluated."""
         ...
 
+    def transistor_name(self, designator: str, kind: str) -> str:
+        """Name of the SPICE transistor that makes a device of a kind that is made of one."""
+        ...
+
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """Which of the process's device limits the operating point breaks (voltages in V, currents in A)."""
         ...

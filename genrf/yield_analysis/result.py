@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from genrf import classes
+from genrf.conditions import Constraint
 from genrf.simulation.engine import Outcome
-from genrf.spec import Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from genrf.yield_analysis.study import YieldStudy
 
 CONFIDENCE = 0.95

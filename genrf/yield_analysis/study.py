@@ -15,9 +15,10 @@ import numpy as np
 
 from genrf import __version__, technology
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError
 from genrf.simulation.engine import Simulation
-from genrf.spec import Conditions, DesignSpec
+from genrf.spec import DesignSpec
 
 STATISTICS_CORNER = "typ"
 """The corner that the PDK's statistics are about."""
@@ -39,7 +40,7 @@ class YieldStudy:
     """Range in which the temperature is uniform, in degrees Celsius; none: always the specification's."""
     supply_tolerance: float = 0.0
     """The supply is uniform within this share of its value on either side."""
-    technology_name: str = "sg13g2"
+    technology_name: str = technology.DEFAULT
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.supply_tolerance < 1.0:

@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 import genrf.cli
+import genrf.cli_options
 from genrf.chain.budget import cascaded_iip3_dbm
 from genrf.chain.generate import MIXER_NOISE_NOTE
 from genrf.circuit.netlist import run_standalone
@@ -28,7 +29,7 @@ WITHOUT_MIXER = TOTALS | {"gain_db": 15, "blocks": [{"class": "filter"}, {"class
 
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genrf.cli, "_designer", lambda *_: ScriptedDesigner([FILTER, LNA, MIXER]))
+    monkeypatch.setattr(genrf.cli_options, "designer", lambda *_: ScriptedDesigner([FILTER, LNA, MIXER]))
 
 
 def chain(folder: Path, specification: dict[str, object], *options: str) -> tuple[int, str, str]:
@@ -95,7 +96,7 @@ def test_an_existing_folder_is_refused_unless_forced(tmp_path: Path) -> None:
 
 
 def test_a_class_that_the_models_do_not_know_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genrf.cli, "_designer", lambda *_: ScriptedDesigner([LNA]))
+    monkeypatch.setattr(genrf.cli_options, "designer", lambda *_: ScriptedDesigner([LNA]))
     code, _, errors = chain(tmp_path, WITHOUT_MIXER)
     assert code == 2
     assert "the models were not trained on class filter; they know lna" in errors

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from genrf import technology
 from genrf.circuit.normalise import denormalise, normalise
 from genrf.circuit.tokens import KIND_TOKENS, encode
-from genrf.lna.sizing import first_order_values
-from genrf.spec import Conditions
+from genrf.classes.lna.sizing import first_order_values
+from genrf.conditions import Conditions
 from tests.circuit.topologies import drawn, topologies
 
 SG13G2 = technology.get("sg13g2")

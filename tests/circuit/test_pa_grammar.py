@@ -9,13 +9,13 @@ import pytest
 
 from genrf import classes, technology
 from genrf.circuit.biasing import fits_supply
-from genrf.circuit.canonical import canonical
+from genrf.circuit.canonical import canonical, fingerprint
 from genrf.circuit.mutation import mutate
 from genrf.circuit.rules import is_legal
 from genrf.circuit.tokens import MAX_DEVICES, encode
 from genrf.circuit.topology import Circuit
-from genrf.pa.grammar import sample_topology
-from genrf.spec import Conditions
+from genrf.classes.pa.grammar import sample_topology
+from genrf.conditions import Conditions
 
 SUPPLIES_V = (1.2, 1.5, 1.8, 2.5, 3.3)
 
@@ -69,7 +69,7 @@ def test_stacks_have_capacitors_at_their_upper_bases_and_cascodes_may_have_ideal
 
 def test_nearly_every_draw_is_a_new_topology(sample):
     """1,500 draws with hardly a repeat come from many thousands of topologies."""
-    distinct = len({topology.fingerprint for topology in sample})
+    distinct = len({fingerprint(topology) for topology in sample})
     pairs = len(sample) * (len(sample) - 1) / 2
     # Birthday bound: with N equally likely topologies pairs / N repeats are expected; fewer if some are likelier.
     assert pairs / max(len(sample) - distinct, 1) > 10_000

@@ -11,10 +11,10 @@ from genrf import classes, technology
 from genrf.circuit.biasing import BETA, base_emitter_voltage, bias_point, current_density, fits_supply
 from genrf.circuit.graph import net_graph
 from genrf.circuit.topology import Circuit
-from genrf.lna.grammar import sample_topology
-from genrf.lna.sizing import first_order_values
+from genrf.classes.lna.grammar import sample_topology
+from genrf.classes.lna.sizing import first_order_values
+from genrf.conditions import Conditions
 from genrf.simulation.pool import Simulation, SimulatorPool
-from genrf.spec import Conditions
 from tests.circuit.topologies import COMMON_EMITTER, topologies, written
 
 SUPPLIES_V = (1.2, 1.5, 1.8, 2.5, 3.3)

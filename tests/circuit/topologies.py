@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from genrf.circuit.mutation import mutate
 from genrf.circuit.topology import Device, Topology
-from genrf.lna.grammar import sample_topology
+from genrf.classes.lna.grammar import sample_topology
 
 KIND_BY_LETTER = {"R": "resistor", "L": "inductor", "C": "capacitor", "Q": "hbt", "V": "bias_voltage"}
 

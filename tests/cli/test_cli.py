@@ -14,6 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 import genrf.cli
+import genrf.cli_options
 from genrf.circuit.netlist import run_standalone
 from genrf.cli import app
 from genrf.errors import MissingToolError
@@ -50,7 +51,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory, scripted: object) -> tup
     """The output folder of one successful run, and what it printed."""
     folder = tmp_path_factory.mktemp("generate")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(genrf.cli, "_designer", scripted)
+        patch.setattr(genrf.cli_options, "designer", scripted)
         code, output, errors = run("generate", written(folder / "wanted.yaml"), "-o", folder / "out", "-n", "2")
     assert (code, errors) == (0, "")
     return folder / "out", output
@@ -69,7 +70,7 @@ def test_prints_the_best_designs_against_the_specification(generated: tuple[Path
 def test_until_met_stops_at_the_first_verified_design(
     scripted: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(genrf.cli, "_designer", scripted)
+    monkeypatch.setattr(genrf.cli_options, "designer", scripted)
     code, output, _ = run("generate", written(tmp_path / "wanted.yaml"), "-o", tmp_path / "out", "--until-met")
     assert code == 0
     assert "1 of 2 meet the specification, the first after 2" in output
@@ -143,7 +144,7 @@ def test_a_simulation_that_fails_is_a_failure(generated: tuple[Path, str], tmp_p
 def test_robust_designs_are_judged_at_every_corner(
     tmp_path: Path, scripted: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(genrf.cli, "_designer", scripted)
+    monkeypatch.setattr(genrf.cli_options, "designer", scripted)
     spec = written(tmp_path / "wanted.yaml", constraints={"gain_db": {"min": 12}})
     code, output, _ = run("generate", spec, "-o", tmp_path / "out", "-n", "2", "--robust")
     assert code == 0
@@ -156,7 +157,7 @@ def test_refuses_to_overwrite_before_doing_any_work(
     generated: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, _ = generated
-    monkeypatch.setattr(genrf.cli, "_designer", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr(genrf.cli_options, "designer", lambda *_: pytest.fail("work was done"))
     code, _, errors = run("generate", folder.parent / "wanted.yaml", "-o", folder)
     assert (code, errors.count("\n")) == (2, 1)
     assert "exists already; choose another with --output or overwrite it with --force" in errors
@@ -165,7 +166,7 @@ def test_refuses_to_overwrite_before_doing_any_work(
 def test_an_impossible_specification_ends_with_the_closest_design_and_what_it_misses(
     tmp_path: Path, scripted: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(genrf.cli, "_designer", scripted)
+    monkeypatch.setattr(genrf.cli_options, "designer", scripted)
     spec = written(tmp_path / "dream.yaml", constraints={"gain_db": {"min": 60}})
     code, output, errors = run("generate", spec, "-o", tmp_path / "out", "-n", "1", "--json")
     assert code == 5
@@ -179,7 +180,7 @@ def test_an_impossible_specification_ends_with_the_closest_design_and_what_it_mi
 
 
 def test_a_specification_that_no_circuit_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genrf.cli, "_designer", lambda *_: ScriptedDesigner([COMMON_EMITTER]))
+    monkeypatch.setattr(genrf.cli_options, "designer", lambda *_: ScriptedDesigner([COMMON_EMITTER]))
     code, _, errors = run("generate", written(tmp_path / "dry.yaml"), "-o", tmp_path / "out")
     assert code == 5
     assert "no circuit could be simulated (1 " in errors
@@ -202,7 +203,7 @@ def test_failures_are_one_line_and_an_exit_code(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(genrf.cli, "_designer", fail)
+    monkeypatch.setattr(genrf.cli_options, "designer", fail)
     found, _, errors = run("generate", written(tmp_path / "spec.yaml"), "-o", tmp_path / "out")
     assert found == code
     assert errors.startswith(f"genrf: {line}")

@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 import genrf.cli
+import genrf.cli_options
 from genrf.cli import app
 from genrf.generation.design import Design, DesignResult, ranked
 from genrf.simulation.pool import Simulation
@@ -61,7 +62,7 @@ class Refining(ScriptedDesigner):
 
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(genrf.cli, "_designer", lambda *_: Refining([CASCODE, MATCHED_28GHZ]))
+    monkeypatch.setattr(genrf.cli_options, "designer", lambda *_: Refining([CASCODE, MATCHED_28GHZ]))
     path = tmp_path / "wanted.yaml"
     path.write_text(yaml.safe_dump(SPECIFICATION_28GHZ))
     return path
@@ -115,7 +116,7 @@ def test_objectives_alone_mark_the_front(spec: Path, tmp_path: Path) -> None:
 def test_unusable_objectives_are_refused_before_any_work(
     pareto: str, message: str, spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(genrf.cli, "_designer", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr(genrf.cli_options, "designer", lambda *_: pytest.fail("work was done"))
     code, _, errors = run(spec, "--refine", "8", "--pareto", pareto, "-o", tmp_path / "out")
     assert code == 2
     assert errors.startswith(message)
@@ -125,7 +126,7 @@ def test_unusable_objectives_are_refused_before_any_work(
 def test_refinement_without_botorch_ends_before_any_work(
     spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(genrf.cli, "_designer", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr(genrf.cli_options, "designer", lambda *_: pytest.fail("work was done"))
     monkeypatch.setitem(sys.modules, "genrf.generation.acquisition", None)
     code, _, errors = run(spec, "--refine", "8", "-o", tmp_path / "out")
     assert code == 3

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genrf.conditions import Conditions
 from genrf.export.touchstone import scattering_of, write_touchstone
 from genrf.simulation.testbench import Curve, Trace
-from genrf.spec import Conditions
 
 skrf = pytest.importorskip("skrf")
 

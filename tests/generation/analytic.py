@@ -15,13 +15,14 @@ from genrf.circuit.canonical import canonical_circuit
 from genrf.circuit.tokens import encode
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning, fit
+from genrf.conditions import Conditions
 from genrf.generation.candidates import normalised_values
 from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Models
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Failure, Outcome, Simulation
-from genrf.spec import Conditions, DesignSpec
+from genrf.spec import DesignSpec
 from tests.amplifiers import CASCODE, COMMON_EMITTER
 
 CONDITIONS = Conditions(frequency_hz=10e9, supply_v=1.8)

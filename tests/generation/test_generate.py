@@ -9,6 +9,7 @@ from genrf import classes
 from genrf.circuit.tokens import Tokens, encode
 from genrf.circuit.topology import Topology
 from genrf.conditioning import Conditioning, fit
+from genrf.conditions import Conditions, Constraint
 from genrf.generation.candidates import Candidates, normalised_values
 from genrf.generation.design import pareto_front
 from genrf.generation.generate import Designer
@@ -16,7 +17,7 @@ from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search, SearchSettings
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Failure, Outcome, SimulatorPool, simulate
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 
 CONDITIONS = Conditions(frequency_hz=10e9, supply_v=1.8)
 SETTINGS = SearchSettings(latents=24, topologies=12, sizings=4, batch=8, parents=3, variations=6, children=12)

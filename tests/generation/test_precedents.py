@@ -12,6 +12,7 @@ from genrf import classes
 from genrf.circuit.biasing import fits_supply
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning, fit
+from genrf.conditions import Conditions, Constraint
 from genrf.errors import CheckpointError
 from genrf.generation.candidates import normalised_values, slots
 from genrf.generation.generate import Designer
@@ -19,7 +20,7 @@ from genrf.generation.precedents import Precedents, file_name, precedents_in
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import SearchSettings
 from genrf.simulation.pool import simulate
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from tests.amplifiers import MATCHED_28GHZ
 
 CONDITIONS = Conditions(frequency_hz=28e9, supply_v=1.8)

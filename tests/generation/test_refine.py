@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from genrf import technology
+from genrf.conditions import Constraint
 from genrf.errors import InvalidInputError, MissingToolError
 from genrf.generation.design import DesignResult, FailedCircuit
 from genrf.generation.objectives import MOST_OBJECTIVES, Outputs, choose_objectives, parse_objectives
 from genrf.generation.refine import Refinement, RefinementSettings, far_apart, require_botorch
-from genrf.spec import Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from tests.generation.analytic import (
     CONDITIONS,
     KNOWN,

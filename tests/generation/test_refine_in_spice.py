@@ -9,11 +9,11 @@ import pytest
 
 from genrf import classes
 from genrf.conditioning import fit
+from genrf.conditions import Constraint
 from genrf.errors import InvalidInputError
 from genrf.generation.generate import Designer
 from genrf.generation.sampler import SamplerSettings
 from genrf.simulation.pool import simulate
-from genrf.spec import Constraint
 from tests.generation.test_generate import CONDITIONS, SETTINGS, GrammarBackend, spec_of
 
 OBJECTIVES = ("gain_db", "nf_db", "power_w")

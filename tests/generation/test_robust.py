@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from genrf.conditions import Conditions, Constraint
 from genrf.generation.design import Design, DesignResult
 from genrf.generation.robust import ranked_by_corners
 from genrf.metrics import Metrics
 from genrf.simulation.engine import Failure, Outcome, Simulation
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from tests.amplifiers import CASCODE
 
 SPEC = DesignSpec(

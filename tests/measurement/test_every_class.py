@@ -9,11 +9,11 @@ import pytest
 
 from genrf import classes, technology
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.measurement.process import measure_netlist
 from genrf.measurement.user_netlist import read_netlist
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Simulation, SimulatorPool
-from genrf.spec import Conditions
 
 CONDITIONS = Conditions(frequency_hz=5e9, supply_v=1.6)
 PROCESS = technology.get("sg13g2")
@@ -50,7 +50,7 @@ def test_an_exported_netlist_gives_the_metrics_of_the_pool(tmp_path: Path, circu
     supply = "vdd" if "vdd" in circuit.topology.nets else None
     probe = None
     if circuit_class == "vco":
-        from genrf.vco.testbench import probe as resonator
+        from genrf.classes.vco.testbench import probe as resonator
 
         probe = resonator(circuit)
     netlist = read_netlist(path, circuit_class, None, supply, probe)

@@ -124,7 +124,7 @@ def test_a_tuning_voltage_is_marked_wherever_it_is_used_and_the_output_is_on_the
 
 
 def test_a_mixer_has_its_signal_from_left_to_right_and_the_local_oscillator_beside_it() -> None:
-    graph = CircuitGraph(MIXER.topology, classes.get("mixer").ports, classes.get("mixer").held_ports)
+    graph = CircuitGraph(MIXER.topology, classes.get("mixer").ports.names, classes.get("mixer").ports.held)
     assert (graph.source, graph.sink, graph.side_ports) == ("rf", "out", {"lop", "lon"})
     sheet, named = place(MIXER)
     assert not named
@@ -149,7 +149,7 @@ def test_every_device_of_random_circuits_is_drawn_once_and_nothing_lies_on_a_sym
         sheet, _ = place(Circuit(topology, tuple(1.0 for _ in topology.devices)))
         drawn = sorted(symbol.device for symbol in sheet.symbols if symbol.device is not None)
         assert drawn == [i for i, device in enumerate(topology.devices) if device.kind != "bias_voltage"]
-        assert ports(sheet).keys() == set(definition.ports) & set(topology.nets)
+        assert ports(sheet).keys() == set(definition.ports.names) & set(topology.nets)
         wires = {point for edges in sheet.edges.values() for edge in edges for point in edge}
         assert not wires & sheet.body
         assert not sheet.pins.keys() & (sheet.body | sheet.text)

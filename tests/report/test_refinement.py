@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from genrf.conditions import Conditions, Constraint
 from genrf.generation.design import Design, DesignResult, ranked
 from genrf.metrics import Metrics
 from genrf.report.front import plot_front
 from genrf.report.refinement import front_text, refinement_text
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from tests.amplifiers import CASCODE
 
 SPEC = DesignSpec(

@@ -10,12 +10,12 @@ import pytest
 
 from genrf import technology
 from genrf.circuit.netlist import parse_metrics, run_standalone, standalone_netlist
+from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError, MissingToolError
 from genrf.simulation.library import Library
 from genrf.simulation.library import library as library_of_this_process
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import Deck, SimulationFailure
-from genrf.spec import Conditions
 from tests.simulation.circuits import CONDITIONS, cascode, circuit
 
 PROCESS = technology.get("sg13g2")

@@ -12,8 +12,8 @@ import skrf
 from genrf import classes, technology
 from genrf.circuit.netlist import run_standalone, standalone_netlist
 from genrf.circuit.topology import Circuit, Device, Topology
-from genrf.filter.metrics import METRICS, figures
-from genrf.filter.prototypes import (
+from genrf.classes.filter.metrics import METRICS, figures
+from genrf.classes.filter.prototypes import (
     Response,
     branch,
     butterworth,
@@ -21,12 +21,12 @@ from genrf.filter.prototypes import (
     chebyshev_load,
     dissipation_loss_db,
 )
-from genrf.filter.testbench import FilterTestbench
+from genrf.classes.filter.testbench import FilterTestbench
+from genrf.conditions import Conditions
 from genrf.simulation.library import Library
 from genrf.simulation.library import library as process_library
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import Measurement
-from genrf.spec import Conditions
 from tests.simulation.test_passive_two_ports import series, shunt
 
 F0 = 10e9

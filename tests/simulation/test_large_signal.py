@@ -9,14 +9,14 @@ import pytest
 
 from genrf import classes
 from genrf.circuit.topology import Circuit, Device, Topology
-from genrf.pa.drive import Drive, watts
-from genrf.pa.metrics import efficiency_percent
+from genrf.classes.pa.drive import Drive, watts
+from genrf.classes.pa.metrics import efficiency_percent
+from genrf.conditions import Conditions
 from genrf.simulation.large_signal import PowerSweep, ToneSpacing, compress, two_tones, warped
 from genrf.simulation.library import library
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
-from genrf.spec import Conditions
 from genrf.technology import get
 from tests.amplifiers import MATCHED_28GHZ
 from tests.simulation.circuits import CONDITIONS as LNA_CONDITIONS

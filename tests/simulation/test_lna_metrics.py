@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genrf import classes
-from genrf.lna.metrics import METRICS, noise_figure_db
-from genrf.lna.testbench import LnaTestbench
+from genrf.classes.lna.metrics import METRICS, noise_figure_db
+from genrf.classes.lna.testbench import LnaTestbench
 from genrf.simulation.scattering import bandwidth_hz, mu_minimum
 
 

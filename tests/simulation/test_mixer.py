@@ -12,14 +12,14 @@ import pytest
 from genrf import technology
 from genrf.circuit.netlist import run_standalone, standalone_netlist
 from genrf.circuit.topology import Circuit, Device, Topology
-from genrf.mixer import testbench
-from genrf.mixer.compression import compression_point
-from genrf.mixer.testbench import LO_DBM, MixerTestbench
+from genrf.classes.mixer import testbench
+from genrf.classes.mixer.compression import compression_point
+from genrf.classes.mixer.testbench import LO_DBM, MixerTestbench
+from genrf.conditions import Conditions
 from genrf.simulation.library import library
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import Measurement, SimulationFailure
 from genrf.simulation.transient import available_amplitude_v, dbm
-from genrf.spec import Conditions
 
 PROCESS = technology.get("sg13g2")
 CONDITIONS = Conditions(frequency_hz=28e9, supply_v=2.5)

@@ -12,11 +12,11 @@ from genrf import classes, technology
 from genrf.circuit.netlist import run_standalone, standalone_netlist
 from genrf.circuit.rules import violations
 from genrf.circuit.topology import Circuit, Device, Topology
+from genrf.classes.pa.metrics import METRICS
+from genrf.conditions import Conditions
 from genrf.metrics import Metrics
-from genrf.pa.metrics import METRICS
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import Trace
-from genrf.spec import Conditions
 
 CONDITIONS = Conditions(frequency_hz=31.7e9, supply_v=1.2)
 

@@ -9,11 +9,11 @@ import pytest
 import skrf
 
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import Curve
-from genrf.spec import Conditions
-from genrf.technology.inductor import SpiralInductor
-from genrf.technology.mim_capacitor import mim_capacitor
+from genrf.technology.sg13g2.inductor import SpiralInductor
+from genrf.technology.sg13g2.mim_capacitor import mim_capacitor
 from tests.simulation.circuits import circuit
 
 CELSIUS = 27.0

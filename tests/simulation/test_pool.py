@@ -15,7 +15,7 @@ from genrf.errors import MissingToolError
 from genrf.simulation import library
 from genrf.simulation.messages import pack_answers, pack_tasks, unpack_answers, unpack_tasks
 from genrf.simulation.pool import Failure, Outcome, Simulation, SimulatorPool, simulate
-from genrf.technology import model_cards
+from genrf.technology.sg13g2 import model_cards
 from tests.simulation.circuits import CONDITIONS, cascode, circuit, divider
 
 PROCESS = technology.get("sg13g2")

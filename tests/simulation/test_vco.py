@@ -12,14 +12,14 @@ from genrf import technology
 from genrf.circuit.netlist import run_standalone, standalone_netlist
 from genrf.circuit.rules import is_legal
 from genrf.circuit.topology import Circuit, Device, Topology
+from genrf.classes.vco.metrics import BOLTZMANN, figure_of_merit_dbc_hz, phase_noise_dbc_hz, unwarped
+from genrf.classes.vco.modes import modes
+from genrf.classes.vco.oscillation import KICK_V, OPTIONS, POINTS, Oscillation, Oscillator, Steady
+from genrf.classes.vco.phase_noise import signoff_phase_noise
+from genrf.conditions import Conditions
 from genrf.simulation.library import library
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import Deck, SimulationFailure
-from genrf.spec import Conditions
-from genrf.vco.metrics import BOLTZMANN, figure_of_merit_dbc_hz, phase_noise_dbc_hz, unwarped
-from genrf.vco.modes import modes
-from genrf.vco.oscillation import KICK_V, OPTIONS, POINTS, Oscillation, Oscillator, Steady
-from genrf.vco.phase_noise import signoff_phase_noise
 
 INDUCTANCE, CAPACITANCE, LOSS_OHM = 1e-9, 1e-12, 500.0
 RESONANCE_HZ = 1.0 / (2.0 * math.pi * math.sqrt(INDUCTANCE * CAPACITANCE))

@@ -7,7 +7,7 @@ import importlib.util
 import pytest
 
 from genrf.errors import MissingToolError
-from genrf.technology import model_cards
+from genrf.technology.sg13g2 import model_cards
 
 
 @pytest.mark.parametrize(

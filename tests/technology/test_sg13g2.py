@@ -17,9 +17,9 @@ from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.errors import InvalidInputError
 from genrf.simulation.library import Library
 from genrf.simulation.testbench import Deck
-from genrf.technology import model_cards, npn13g2
-from genrf.technology.inductor import SpiralInductor
-from genrf.technology.mim_capacitor import mim_capacitor
+from genrf.technology.sg13g2 import model_cards, npn13g2
+from genrf.technology.sg13g2.inductor import SpiralInductor
+from genrf.technology.sg13g2.mim_capacitor import mim_capacitor
 
 PROCESS = technology.get("sg13g2")
 FREQUENCY_HZ = 10e9

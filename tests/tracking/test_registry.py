@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from genrf.conditions import Conditions
 from genrf.errors import CheckpointError
 from genrf.generation import released
 from genrf.generation.bundle import write_manifest
 from genrf.generation.sampler import SamplerSettings
-from genrf.spec import Conditions, DesignSpec
+from genrf.spec import DesignSpec
 from tests.models.circuits import conditioning
 from training.config.loading import load_config
 from training.config.schema import Config

@@ -11,8 +11,9 @@ import torch
 
 from genrf import classes
 from genrf.conditioning import BOUND_FEATURES, Conditioning, fit
+from genrf.conditions import Conditions, Constraint
 from genrf.errors import CheckpointError, InvalidInputError
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from training.data.row_conditions import RowConditions
 from training.data.rows import Rows
 

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from genrf import classes, technology
+from genrf.circuit.canonical import fingerprint
 from genrf.circuit.normalise import denormalise, normalise
 from genrf.conditioning import Conditioning, fit
+from genrf.conditions import Conditions
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.generation.candidates import slots
 from genrf.generation.precedents import precedents_in
-from genrf.spec import Conditions
 from training.config.schema import Config, per_class
 from training.data.dominance import DOMINANCE_BAND_DECADES, dominators
 from training.data.prepare import prepare_data
@@ -276,7 +277,7 @@ def test_an_oscillator_rescaled_from_its_own_frequency_keeps_to_the_new_one() ->
         supply_v=np.array([1.5]),
         useful=np.array([False]),
         circuit_class=np.array(["vco"]),
-        fingerprint=np.array([topology.fingerprint]),
+        fingerprint=np.array([fingerprint(topology)]),
         row=np.array([1]),
     )
     own = at_own_frequency(rows, conditioning, "vco")

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genrf.conditions import Conditions, Constraint
 from genrf.errors import InvalidInputError
 from genrf.generation.backend import OnnxBackend
 from genrf.generation.released import released_folder
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from training.comparison.quality.journal import Entry, Journal
 from training.comparison.quality.plots import plot_success
 from training.comparison.quality.queue import FairQueue

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from genrf import classes, technology
-from genrf.circuit.canonical import canonical_circuit
+from genrf.circuit.canonical import canonical_circuit, fingerprint
 from genrf.circuit.tokens import Tokens, decode
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError
 from genrf.simulation.pool import Simulation, SimulatorPool
-from genrf.spec import Conditions
 from training.config.schema import Config
 from training.data.breeding import Breeder, Individual, SearchSpace, random_candidate, retune
 from training.data.chunks import individuals, useful_individuals, write_chunk
@@ -110,7 +110,7 @@ def random_population(count: int, useful: int, rng: np.random.Generator) -> list
                 row=row,
                 parents=(-1, -1),
                 circuit=Circuit(topology, tuple(definition.first_order_values(topology, conditions, rng))),
-                fingerprint=topology.fingerprint,
+                fingerprint=fingerprint(topology),
                 conditions=conditions,
                 metrics=metrics,
             )
@@ -195,7 +195,7 @@ def test_the_frequency_that_an_oscillator_is_asked_for_and_the_one_it_has_are_bo
         row=1,
         parents=(-1, -1),
         circuit=circuit,
-        fingerprint=topology.fingerprint,
+        fingerprint=fingerprint(topology),
         conditions=conditions,
         metrics=metrics,
     )

@@ -13,9 +13,10 @@ from benchmarks.refinement import shares, summarize
 from genrf import technology
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning, fit
+from genrf.conditions import Conditions, Constraint
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Failure, Outcome, Simulation
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from training.comparison import trade_off_searches as trade_off_baselines
 from training.comparison import trade_off_trials
 from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows, volume

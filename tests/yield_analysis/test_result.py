@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from genrf.conditions import Constraint
 from genrf.metrics import Metrics
 from genrf.simulation.engine import Failure, Outcome
-from genrf.spec import Constraint
 from genrf.yield_analysis.result import YieldResult, wilson_interval
 from genrf.yield_analysis.study import YieldStudy
 

@@ -14,8 +14,9 @@ from genrf.simulation.engine import Simulation, measure
 from genrf.simulation.library import Library
 from genrf.simulation.messages import pack_tasks, unpack_tasks
 from genrf.simulation.testbench import Deck
-from genrf.technology import sg13g2_statistics
-from genrf.technology.variation import Variation, VariedTechnology
+from genrf.technology.sg13g2 import statistics as sg13g2_statistics
+from genrf.technology.variation import Variation
+from genrf.technology.varied import VariedTechnology
 from genrf.yield_analysis.study import YieldStudy
 from tests.amplifiers import MATCHED_28GHZ
 

@@ -10,11 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from genrf.cli import app
+from genrf.conditions import Constraint
 from genrf.export.design_file import read_design, write_design
 from genrf.generation.design import Design
 from genrf.metrics import Metrics
 from genrf.simulation.pool import SimulatorPool
-from genrf.spec import Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from genrf.yield_analysis.analysis import CHUNK
 from genrf.yield_analysis.study import YieldStudy
 

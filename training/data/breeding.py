@@ -19,7 +19,8 @@ from genrf import classes
 from genrf.circuit.biasing import fits_supply
 from genrf.circuit.mutation import cross, mutate, mutate_circuit, vary
 from genrf.circuit.topology import Circuit, Topology
-from genrf.spec import Conditions, relative_slack
+from genrf.conditions import Conditions
+from genrf.spec import relative_slack
 from genrf.technology.base import Technology
 
 PARENT_MUTATED = 0.25

@@ -16,9 +16,9 @@ from genrf import __version__, classes
 from genrf.circuit.devices import MAX_TERMINALS
 from genrf.circuit.tokens import Tokens, decode, encode
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Conditions
 from genrf.files import written_whole
 from genrf.simulation.library import simulator_version
-from genrf.spec import Conditions
 from genrf.technology.base import Technology
 from training.data.breeding import Individual
 

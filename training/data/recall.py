@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from genrf import classes, technology
+from genrf.circuit.canonical import fingerprint
 from genrf.circuit.normalise import denormalise
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
+from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError
 from genrf.generation.precedents import Precedents, precedents_in
-from genrf.spec import Conditions
 from genrf.technology.base import Technology
 from training.config.schema import Config
 from training.data.breeding import Individual
@@ -94,7 +95,7 @@ def simulated_before(
                 row=first_row + index,
                 parents=(-1, -1),
                 circuit=circuit,
-                fingerprint=topology.fingerprint,
+                fingerprint=fingerprint(topology),
                 conditions=conditions,
                 metrics=metrics,
             )

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from rich.progress import Progress, TaskID
 
 from genrf import classes, technology
+from genrf.circuit.canonical import fingerprint
 from genrf.errors import InvalidInputError
 from genrf.files import write_json
 from genrf.simulation.pool import Simulation, SimulatorPool
@@ -170,7 +171,7 @@ class _Island:
                     row=first_row + index,
                     parents=candidate.parents,
                     circuit=candidate.circuit,
-                    fingerprint=candidate.circuit.topology.fingerprint,
+                    fingerprint=fingerprint(candidate.circuit.topology),
                     conditions=candidate.conditions,
                     metrics=dict(outcome.metrics or {}),
                     failure=outcome.failure.cause if outcome.failure is not None else None,
@@ -189,7 +190,7 @@ class _Island:
             )
             if self._topologies == "all":
                 return candidate
-            held_out = split_of(candidate.circuit.topology.fingerprint, self._config) == "test"
+            held_out = split_of(fingerprint(candidate.circuit.topology), self._config) == "test"
             if held_out == (self._topologies == "held-out"):
                 return candidate
 

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes
+from genrf.conditions import Conditions, Constraint
 from genrf.errors import CheckpointError
 from genrf.files import write_json
-from genrf.spec import Conditions, Constraint, DesignSpec
+from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
 
 if TYPE_CHECKING:

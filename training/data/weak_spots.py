@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes, technology
+from genrf.circuit.canonical import fingerprint
 from genrf.conditioning import Conditioning
 from genrf.generation.generate import Designer
 from genrf.spec import DesignSpec
@@ -94,7 +95,7 @@ def simulate_weak_spots(
                                 row=first_row + len(born),
                                 parents=(-1, -1),
                                 circuit=circuit,
-                                fingerprint=circuit.topology.fingerprint,
+                                fingerprint=fingerprint(circuit.topology),
                                 conditions=spec.conditions,
                                 metrics=metrics,
                                 failure=failure,

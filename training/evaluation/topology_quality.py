@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from genrf.circuit.canonical import fingerprint
 from genrf.circuit.topology import Topology
 from genrf.generation.generate import Designer
 from genrf.simulation.pool import Simulation, SimulatorPool
@@ -58,7 +59,7 @@ def topology_quality(
             if share:
                 drawn += [(spec, topology) for topology in draw(spec, share, rng)]
         valid = [(spec, topology) for spec, topology in drawn if topology is not None]
-        fingerprints = {topology.fingerprint for _, topology in valid}
+        fingerprints = {fingerprint(topology) for _, topology in valid}
         quality[name] = {
             "drawn": len(drawn),
             "valid": len(valid) / max(1, len(drawn)),

@@ -162,11 +162,11 @@ class LegalMoves(nn.Module):
         for row, name in enumerate(circuit_classes):
             definition = classes.get(name)
             amplified[row, _OUT] = float(amplifies in definition.rules)
-            absent[row, FIRST_PORT_TOKEN + len(definition.ports) : FIRST_INTERNAL_TOKEN] = 1.0
-            for token, port in enumerate(definition.ports, start=FIRST_PORT_TOKEN):
-                ports[0, row, token] = float(port not in definition.held_ports)
-                ports[1, row, token] = float(port in definition.held_ports)
-                ports[2, row, token] = float(port not in definition.optional_ports)
+            absent[row, FIRST_PORT_TOKEN + len(definition.ports.names) : FIRST_INTERNAL_TOKEN] = 1.0
+            for token, port in enumerate(definition.ports.names, start=FIRST_PORT_TOKEN):
+                ports[0, row, token] = float(port not in definition.ports.held)
+                ports[1, row, token] = float(port in definition.ports.held)
+                ports[2, row, token] = float(port not in definition.ports.optional)
         kinds = len(KINDS) + 1
         joins = torch.zeros(kinds, 5, MAX_TERMINALS)
         joins[_INDUCTOR, _ONE_VOLTAGE, :2] = 1.0

@@ -1,0 +1,78 @@
+"""What a circuit class is: ports, metrics, what is useful of it, its testbench, and its grammar and sizing beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from genrf.circuit.ports import Ports
+from genrf.circuit.topology import Topology
+from genrf.circuit.violation import Rule
+from genrf.conditions import Conditions, Constraint
+from genrf.metrics import Metric
+from genrf.simulation.testbench import Testbench
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class OwnFrequency(NamedTuple):
+    """The metrics that tell of a circuit's own frequency."""
+
+    metric: str
+    """That frequency, in Hz."""
+    error_percent: str
+    """Its distance from the frequency asked for, of the latter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CircuitClass:
+    """Everything that is particular to one class of circuit."""
+
+    name: str
+    title: str
+    """Name for people, for example "low-noise amplifier"."""
+    ports: Ports
+    metrics: dict[str, Metric]
+    """All that the testbench measures, by name."""
+    specification_metrics: tuple[str, ...]
+    """The metrics that a held-out specification bounds with a circuit's own values."""
+    trade_off: tuple[str, ...]
+    """Of these, the metrics that designers trade for each other: the objectives of refinement if none are named."""
+    requirements: tuple[Constraint, ...]
+    """Constraints that every specification of the class carries unchanged, such as stability."""
+    useful: tuple[Constraint, ...]
+    """What a circuit must at least do to be of use, requirements included; specifications are made from such only."""
+    testbench: Testbench
+    """How the class is measured."""
+    own_frequency: OwnFrequency | None = None
+    """Of circuits that have a frequency of their own, instead of being measured at the one asked for."""
+    rules: tuple[Rule, ...] = ()
+    """Electrical rules of the class's own, checked after the general ones."""
+
+    @property
+    def label_metrics(self) -> tuple[str, ...]:
+        """Metrics that every simulation measures, and that training data and models therefore know."""
+        return tuple(name for name, metric in self.metrics.items() if not metric.signoff)
+
+    def sample_topology(self, rng: np.random.Generator) -> Topology:
+        """Draw a legal topology from the class's grammar, in canonical form."""
+        topology: Topology = self._module("grammar").sample_topology(rng)
+        return topology
+
+    def first_order_values(
+        self, topology: Topology, conditions: Conditions, rng: np.random.Generator
+    ) -> tuple[float, ...]:
+        """Draw values around first-order design equations, with wide spread; in SI units, in the order of the devices."""
+        values: tuple[float, ...] = self._module("sizing").first_order_values(topology, conditions, rng)
+        return values
+
+    def _module(self, name: str) -> Any:
+        """A module of the class's folder that is imported when first needed: simulation workers never need it."""
+        return import_module(f"genrf.classes.{self.name}.{name}")
+
+    def is_useful(self, metrics: Mapping[str, float]) -> bool:
+        """Whether a circuit does what the class at least asks for."""
+        return all(constraint.slack(metrics[constraint.metric]) >= 0.0 for constraint in self.useful)

@@ -1,0 +1,6 @@
+"""The passive filter."""
+
+from genrf.circuit.ports import Ports
+
+NUMBER = 4
+PORTS = Ports(("in", "out"))

@@ -1,0 +1,127 @@
+"""How a low-noise amplifier is measured: ports, sources, analyses, and metrics from their results.
+
+One deck, three analyses. S-parameters at 11 linear points from 0.75 to 1.25 f0 and at 15 logarithmic points from 0.1 to
+10 f0; noise at f0 with ``.noise``. ngspice's ``.sp`` noise figure is wrong for active circuits and is not used. Port
+impedances make no noise in ``.noise``, so its input-referred density is the circuit's own noise alone, at the circuit's
+temperature, referred to the source's open-circuit voltage. The operating point is a by-product of the first sweep.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from genrf.circuit.topology import Circuit
+from genrf.classes.lna.compression import compression_dbm
+from genrf.classes.lna.control import lna_control
+from genrf.classes.lna.intercept import intercept_dbm
+from genrf.classes.lna.metrics import noise_figure_db
+from genrf.conditions import Conditions
+from genrf.metrics import Metrics
+from genrf.simulation.scattering import SMALLEST_MAGNITUDE, bandwidth_hz, decibels, mu_minimum
+from genrf.simulation.testbench import Curve, Deck, Measurement, Plots, SimulationFailure, Simulator
+from genrf.simulation.two_port import (
+    CURVE_POINTS,
+    CURVE_SPAN,
+    PARAMETERS,
+    curve_sweep,
+    operating_point_vectors,
+    operating_power_w,
+    read_scattering,
+    scattering_curves,
+    sweeps,
+    two_port_netlist,
+)
+from genrf.technology.base import Technology
+
+# ngspice counts on where a plot of the same name exists, so the noise after two sweeps is noise2; with curves sp3 and
+# noise3 follow.
+
+
+class LnaTestbench:
+    """Two-port testbench: source at ``in``, load at ``out``, supply at ``vdd``. Ports are at 0 V DC."""
+
+    def simulate(
+        self,
+        simulator: Simulator,
+        circuit: Circuit,
+        conditions: Conditions,
+        technology: Technology,
+        *,
+        curves: bool = False,
+        signoff: bool = False,
+    ) -> Measurement:
+        """See `genrf.simulation.testbench.Testbench.simulate`."""
+        simulator.run(self.deck(circuit, conditions, technology, curves))
+        measured = self.measure(simulator, circuit, conditions, technology, curves)
+        if not signoff:
+            return measured
+        netlist = self.netlist(circuit, conditions, technology)
+        intercept = intercept_dbm(simulator, netlist, conditions)
+        compression = compression_dbm(simulator, netlist, conditions, intercept)
+        return Measurement(
+            Metrics({**measured.metrics, "iip3_dbm": intercept, "p1db_dbm": compression}), measured.curves
+        )
+
+    def deck(self, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False) -> Deck:
+        """The netlist, the small-signal analyses, and what `measure` reads of them."""
+        analyses = [
+            *sweeps(conditions.frequency_hz),
+            f"noise v(out) v_in lin 1 {conditions.frequency_hz:.12g} {conditions.frequency_hz:.12g}",
+        ]
+        if curves:
+            analyses.append(curve_sweep(conditions.frequency_hz))
+            low, high = (ratio * conditions.frequency_hz for ratio in CURVE_SPAN)
+            analyses.append(f"noise v(out) v_in lin {CURVE_POINTS} {low:.12g} {high:.12g}")
+        return Deck(
+            netlist=tuple(self.netlist(circuit, conditions, technology)),
+            analyses=tuple(analyses),
+            saved=(
+                *PARAMETERS,
+                "inoise_spectrum",
+                "inoise_total",
+                "v_supply#branch",
+                *operating_point_vectors(circuit),
+            ),
+        )
+
+    def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
+        """Title, sources, devices and models."""
+        return two_port_netlist("low-noise amplifier", circuit, conditions, technology)
+
+    def measure(
+        self, plots: Plots, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False
+    ) -> Measurement:
+        """Label metrics from the results of `deck`; the same with and without `curves`."""
+        power = operating_power_w(plots, circuit, conditions, technology)
+        scattering = read_scattering(plots, conditions.frequency_hz)
+        gains = 20.0 * np.log10(np.maximum(np.abs(scattering.values[2]), SMALLEST_MAGNITUDE))
+        s11, s12, s21, s22 = scattering.centre
+        noise = float(plots.vector("noise2", "inoise_spectrum")[0])
+        values = {
+            "gain_db": decibels(s21),
+            "nf_db": noise_figure_db(noise, conditions.source_ohm),
+            "s11_db": decibels(s11),
+            "s22_db": decibels(s22),
+            "s12_db": decibels(s12),
+            "bandwidth_hz": bandwidth_hz(
+                scattering.frequency_hz, gains[scattering.order].tolist(), conditions.frequency_hz
+            ),
+            "mu_min": mu_minimum(*scattering.values),
+            "power_w": power,
+        }
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise SimulationFailure("not_measurable", f"{name} is {value}")
+        return Measurement(Metrics(values), self._curves(plots, conditions) if curves else {})
+
+    def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
+        """See `genrf.simulation.testbench.Testbench.control`: `measure` again, in ngspice's own language."""
+        return lna_control(circuit, conditions, self.deck(circuit, conditions, technology).analyses)
+
+    def _curves(self, plots: Plots, conditions: Conditions) -> dict[str, Curve]:
+        densities = plots.vector("noise3", "inoise_spectrum")
+        noise = np.array([noise_figure_db(density, conditions.source_ohm) for density in densities])
+        curves = scattering_curves(plots, conditions.frequency_hz)
+        return {**curves, "nf_db": Curve(curves["s11"].frequency_hz, noise)}

@@ -1,0 +1,1 @@
+"""IHP SG13G2: its devices, model cards and statistics."""

@@ -1,0 +1,118 @@
+"""The PDK's npn13G2 as flat SPICE lines: model cards for one number of emitters, and instances with their parasitics.
+
+ngspice 39 leaves VBIC's fixed overlap capacitances ``cbeo`` and ``cbco`` out of its small-signal analyses (``.ac``,
+``.sp``, ``.noise``) but not out of its transient. So the cards have neither, and every instance has both as linear
+capacitors between its external terminals, where VBIC has them too: all analyses see the same charge, once.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache, lru_cache
+
+from genrf.technology.sg13g2 import model_cards
+
+HBT_FILE = "sg13g2_hbt_mod.lib"
+HBT_SUBCIRCUIT = "npn13G2"
+OVERLAPS = {"cbeo": ("base", "emitter"), "cbco": ("base", "collector")}
+"""Parameters of the PDK's card that are capacitors here -> the terminals that each lies between."""
+LARGEST_NX = 10
+"""Emitters of one npn13G2 at most; more are transistors in parallel."""
+
+
+@lru_cache(maxsize=4096)
+def split_emitters(value: float) -> tuple[int, int]:
+    """Number of equal transistors, and emitters of each, nearest to a total number of emitters."""
+    total = max(1, round(value))
+    transistors = math.ceil(total / LARGEST_NX)
+    return transistors, min(LARGEST_NX, round(total / transistors))
+
+
+@cache
+def _subcircuit() -> model_cards.Subcircuit:
+    return model_cards.Subcircuit(HBT_FILE, HBT_SUBCIRCUIT)
+
+
+@cache
+def largest_vce() -> float:
+    """The largest collector-emitter voltage that the model card allows, in V."""
+    return float(_subcircuit().model_parameters["vce_max"])
+
+
+@lru_cache(maxsize=4096)
+def card(emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...] = ()) -> str:
+    """The ``.model`` line ``npn_xEMITTERS``, every parameter a number, without `OVERLAPS`.
+
+    Args:
+        process: factors on the corner's parameters; those of other devices are ignored.
+    """
+    environment = _environment(emitters, corner, temperature_c, process)
+    return _subcircuit().model_card(f"npn_x{emitters}", environment, replaced=dict.fromkeys(OVERLAPS, "0"))
+
+
+def _environment(
+    emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...] = ()
+) -> dict[str, float]:
+    values = dict(model_cards.corner_parameters("cornerHBT.lib", f"hbt_{corner}"))
+    values |= {name: values[name] * factor for name, factor in process if name in values}
+    return _subcircuit().environment(values, temperature_c, nx=float(emitters))
+
+
+@cache
+def _parasitics(emitters: int) -> tuple[float, float, float]:
+    """Substrate resistance and capacitance and the thermal node's leak; they depend on neither corner nor
+    temperature."""
+    environment = _environment(emitters, "typ", 27.0)
+    parasitics = _subcircuit().parasitics
+    rsub, csub, rt = (model_cards.evaluate(parasitics[key], environment) for key in ("rsub", "csub", "rt"))
+    return rsub, csub, rt
+
+
+@cache
+def overlaps(emitters: int) -> dict[str, float]:
+    """The capacitances of `OVERLAPS` of one transistor, in F; like its parasitics they depend on the emitters only."""
+    parameters = _subcircuit().model_parameters
+    return {name: model_cards.evaluate(parameters[name], {"nx": float(emitters)}) for name in OVERLAPS}
+
+
+def overlap_lines(name: str, nets: tuple[str, ...], value: float, area: float = 1.0) -> list[str]:
+    """The capacitors ``cbeo_NAME`` and ``cbco_NAME`` of a transistor, whose VBIC scales both with its area.
+
+    Args:
+        name: of the SPICE element.
+        nets: collector, base and emitter.
+        value: emitters in all.
+        area: factor on the emitters' area.
+    """
+    transistors, emitters = split_emitters(value)
+    net = dict(zip(("collector", "base", "emitter"), nets, strict=True))
+    # One between joined terminals does nothing.
+    return [
+        f"{overlap}_{name} {net[one]} {net[other]} {capacitance * transistors * area:.7g}"
+        for (overlap, (one, other)), capacitance in zip(OVERLAPS.items(), overlaps(emitters).values(), strict=True)
+        if net[one] != net[other]
+    ]
+
+
+def lines(name: str, nets: tuple[str, ...], value: float, area: float) -> list[str]:
+    """A transistor with its substrate and thermal nodes and its overlap capacitances.
+
+    Args:
+        name: of the SPICE element.
+        nets: collector, base and emitter.
+        value: emitters in all.
+        area: factor on the emitters' area.
+    """
+    transistors, emitters = split_emitters(value)
+    rsub, csub, rt = _parasitics(emitters)
+    collector, base, emitter = nets
+    multiplier = f" m={transistors}" if transistors > 1 else ""
+    if area != 1.0:
+        multiplier += f" area={area:.7g}"
+    return [
+        f"{name} {collector} {base} {emitter} {name}_s {name}_t npn_x{emitters}{multiplier}",
+        f"rsub_{name} {name}_s 0 {rsub / transistors:.7g}",
+        f"csub_{name} {name}_s 0 {csub * transistors:.7g}",
+        f"rt_{name} {name}_t 0 {rt:.7g}",
+        *overlap_lines(name, nets, value, area),
+    ]

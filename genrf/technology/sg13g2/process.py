@@ -1,0 +1,271 @@
+"""IHP SG13G2: a 130 nm SiGe BiCMOS process with 350 GHz HBTs, as far as ngspice can simulate it without plug-ins.
+
+device          model
+hbt             the PDK's npn13G2 (VBIC), cards derived from its text and overlap capacitances beside it
+                (`genrf.technology.sg13g2.npn13g2`); above 10 emitters several in parallel
+capacitor       MIM with the PDK's series resistance and bottom plate (`genrf.technology.sg13g2.mim_capacitor`)
+inductor        a model of ours (`genrf.technology.sg13g2.inductor`): the PDK has none
+resistor        ideal, with the corner and temperature coefficient of the PDK's rppd (its own model needs a plug-in)
+bias_voltage    ideal
+diode           npn13G2 with collector and base joined: its base-emitter junction
+varactor        npn13G2 with emitter and base joined: its base-collector junction, meant to be reverse biased
+
+Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage (the slope of
+ln I_C over V_BE stays at its 27 degree value), so currents rise too steeply with temperature: treat such results as a
+trend.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from genrf.circuit.devices import KINDS
+from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device
+from genrf.errors import InvalidInputError, MissingToolError
+from genrf.technology.sg13g2 import model_cards, npn13g2
+from genrf.technology.sg13g2 import statistics as sg13g2_statistics
+from genrf.technology.sg13g2.inductor import SpiralInductor
+from genrf.technology.sg13g2.mim_capacitor import mim_capacitor, plate_area_um2
+from genrf.technology.variation import NOMINAL, Variation
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DEVICES_VERSION = 2
+"""Counts what a device becomes in SPICE, the PDK's files being the same: rows simulated with another are not
+comparable. 2: the transistor's overlap capacitances count in small-signal analyses."""
+LARGEST_EMITTER_CURRENT_A = 3e-3
+"""Collector current for which an emitter's model is valid: header of sg13g2_hbt_mod.lib, ``ic: <(0.003*Nx) A``."""
+
+_RANGES = {
+    "resistor": (1.0, 100e3),
+    "inductor": (20e-12, 20e-9),
+    "capacitor": (5e-15, 50e-12),
+    "hbt": (1.0, 40.0),
+    "bias_voltage": (0.0, 3.3),
+    "diode": (1.0, 40.0),
+    "varactor": (1.0, 200.0),
+}
+JUNCTIONS = ("hbt", "diode", "varactor")
+"""Kinds that are made of transistors, and whose value is their number of emitters."""
+_NET = re.compile(r"(0|[a-z][a-z0-9]{0,15})\Z")
+_SIGNAL_GROUNDS = (GROUND, SUPPLY)
+
+
+class SG13G2:
+    """The process, read from the installed PDK package at first use."""
+
+    name = "sg13g2"
+    corners: tuple[str, ...] = ("typ", "bcs", "wcs")
+
+    @property
+    def version(self) -> str:
+        """Version of the model files, and of the devices made of them."""
+        return f"{model_cards.DISTRIBUTION} {model_cards.models_version()}, devices {DEVICES_VERSION}"
+
+    def value_range(self, kind: str) -> tuple[float, float]:
+        """Smallest and largest legal value of a device kind, in SI units."""
+        return _RANGES[kind]
+
+    def snap(self, kind: str, value: float) -> float:
+        """The nearest legal value: 4 significant digits for R, L and C, 1 mV for a bias, whole transistors for
+        emitters."""
+        low, high = _RANGES[kind]
+        value = min(max(float(value), low), high)
+        if kind == "bias_voltage":
+            return round(value, 3)
+        if kind in JUNCTIONS:
+            # Of some totals the nearest that can be drawn is split in another way, which moves it once more.
+            while (drawn := float(math.prod(npn13g2.split_emitters(value)))) != value:
+                value = drawn
+            return value
+        return float(f"{value:.4g}")
+
+    def instances(
+        self,
+        circuit: Circuit,
+        corner: str = "typ",
+        temperature_c: float = 27.0,
+        variation: Variation | None = None,
+    ) -> list[str]:
+        """SPICE lines of every device with its parasitics, named by its designator in lower case.
+
+        Nets keep their names; internal nodes contain an underscore, which nets may not. Shunt parasitics of all devices
+        at a net are one capacitor ``cpar_<net>``.
+
+        Raises:
+            InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net.
+        """
+        self._check_corner(corner)
+        lines: list[str] = []
+        shunt: dict[str, float] = {}
+        process = dict((variation or NOMINAL).process)
+        factors = (variation or NOMINAL).mismatch or (1.0,) * len(circuit.values)
+        for designator, device, value, own in zip(
+            circuit.topology.designators, circuit.topology.devices, circuit.values, factors, strict=True
+        ):
+            name = designator.lower()
+            _check(designator, device, value)
+            if device.kind in JUNCTIONS:
+                lines += npn13g2.lines(self.transistor_name(name, device.kind), _terminals(device), value, own)
+            elif device.kind == "resistor":
+                a, b = device.nets
+                factor = _resistor_factor(corner, temperature_c) * process.get("rsh_rppd", 1.0) * own
+                lines.append(f"{name} {a} {b} {value * factor:.7g}")
+            elif device.kind == "bias_voltage":
+                lines.append(f"{name} {device.nets[0]} 0 {value:.7g}")
+            elif device.kind == "inductor":
+                a, b = device.nets
+                spiral = SpiralInductor.of(value)
+                lines += [
+                    f"{name} {a} {name}_r {spiral.inductance_h:.7g}",
+                    f"rp_{name} {a} {name}_r {spiral.parallel_ohm:.7g}",
+                    f"rs_{name} {name}_r {b} {spiral.series_ohm:.7g}",
+                ]
+                for net in (a, b):
+                    shunt[net] = shunt.get(net, 0.0) + spiral.side_f
+            else:
+                a, b = device.nets
+                mim = _mim(value, corner, temperature_c)
+                capacitance_f = mim.capacitance_f * process.get("cap_carea", 1.0) * own
+                lines += [
+                    f"{name} {a} {name}_r {capacitance_f:.7g}",
+                    f"rs_{name} {name}_r {b} {mim.series_ohm:.7g}",
+                ]
+                if GROUND not in (a, b):
+                    bottom_plate_f = mim.bottom_plate_f * process.get("cap_cpara", 1.0)
+                    for net in (a, b):
+                        shunt[net] = shunt.get(net, 0.0) + bottom_plate_f / 2.0
+        for net, capacitance in shunt.items():
+            if net not in _SIGNAL_GROUNDS:
+                lines.append(f"cpar_{net} {net} 0 {capacitance:.7g}")
+        return lines
+
+    def models(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
+        """One ``.model`` line for each number of emitters in the circuit, every parameter evaluated."""
+        self._check_corner(corner)
+        emitters = {
+            npn13g2.split_emitters(value)[1]
+            for device, value in zip(circuit.topology.devices, circuit.values, strict=True)
+            if device.kind in JUNCTIONS
+        }
+        process = (variation or NOMINAL).process
+        return [npn13g2.card(nx, corner, temperature_c, process) for nx in sorted(emitters)]
+
+    def draw(
+        self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True
+    ) -> Variation:
+        """One manufactured copy of a circuit, drawn as the PDK draws it: see `genrf.technology.sg13g2.statistics`."""
+        deviations = sg13g2_statistics.process_deviations()
+        common = rng.standard_normal(len(deviations))
+        own = rng.standard_normal(len(circuit.values))
+        drawn = zip(deviations.items(), common.tolist(), strict=True)
+        devices = zip(circuit.topology.devices, circuit.values, own.tolist(), strict=True)
+        return Variation(
+            process=tuple((name, 1.0 + sigma * z) for (name, sigma), z in drawn) if process else (),
+            mismatch=tuple(1.0 + _mismatch_deviation(device.kind, value) * z for device, value, z in devices)
+            if mismatch
+            else (),
+        )
+
+    def transistor_name(self, designator: str, kind: str) -> str:
+        """Name of the SPICE transistor that makes a device: SPICE tells kinds of element by the first letter."""
+        return designator if kind == "hbt" else f"q_{designator}"
+
+    def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
+        """Which limits the operating point breaks.
+
+        Args:
+            device: any device; only those made of transistors have limits.
+            value: the device's value.
+            operating_point: ``vce``, in V, and ``ic``, in A, of all emitters together; for a junction the voltage
+                across it and the current through it.
+        """
+        if device.kind not in JUNCTIONS:
+            return []
+        broken = []
+        limit_v = npn13g2.largest_vce()
+        vce, current = operating_point["vce"], operating_point["ic"]
+        # Negated comparisons, so that a not-a-number counts as broken.
+        if not abs(vce) <= limit_v:
+            broken.append(f"|V_CE| = {abs(vce):.3f} V above {limit_v:g} V")
+        if not abs(current) <= LARGEST_EMITTER_CURRENT_A * value:
+            broken.append(
+                f"I_C = {abs(current) / value * 1e3:.2f} mA an emitter above {LARGEST_EMITTER_CURRENT_A * 1e3:g} mA"
+            )
+        return broken
+
+    def _check_corner(self, corner: str) -> None:
+        if corner not in self.corners:
+            raise InvalidInputError(
+                f"corner: {self.name} has no corner {corner!r}; choose from {', '.join(self.corners)}"
+            )
+
+
+def _check(designator: str, device: Device, value: float) -> None:
+    low, high = _RANGES[device.kind]
+    if not (isinstance(value, (int, float)) and low <= value <= high):
+        kind = KINDS[device.kind]
+        raise InvalidInputError(
+            f"{designator}: {kind.value} must be from {low:g} to {high:g} {kind.unit}, got {value!r}"
+        )
+    if device.kind in JUNCTIONS:
+        transistors, emitters = npn13g2.split_emitters(value)
+        if transistors * emitters != value:
+            raise InvalidInputError(
+                f"{designator}: {value!r} emitters cannot be drawn as equal transistors of at most {npn13g2.LARGEST_NX};"
+                f" the nearest that can is {transistors * emitters}"
+            )
+    for net in device.nets:
+        if not _is_net(net):
+            raise InvalidInputError(
+                f"{designator}: net {net!r} must be 0 or lower-case letters and digits, letter first"
+            )
+
+
+@lru_cache(maxsize=4096)
+def _is_net(name: str) -> bool:
+    return _NET.match(name) is not None and name != "gnd"
+
+
+def _terminals(device: Device) -> tuple[str, str, str]:
+    """Collector, base and emitter net of the transistor that makes a device."""
+    if device.kind == "diode":
+        anode, cathode = device.nets
+        return anode, anode, cathode
+    if device.kind == "varactor":
+        anode, cathode = device.nets
+        return cathode, anode, anode
+    collector, base, emitter = device.nets
+    return collector, base, emitter
+
+
+def _mismatch_deviation(kind: str, value: float) -> float:
+    """Relative standard deviation between equal devices."""
+    if kind in JUNCTIONS:
+        return sg13g2_statistics.transistor_deviation(npn13g2.split_emitters(value)[0])
+    if kind == "capacitor":
+        return sg13g2_statistics.capacitor_deviation(plate_area_um2(value))
+    return sg13g2_statistics.resistor_deviation(value) if kind == "resistor" else 0.0
+
+
+_mim = lru_cache(maxsize=8192)(mim_capacitor)
+
+
+@cache
+def _resistor_factor(corner: str, temperature_c: float) -> float:
+    """Resistance relative to its designed value: rppd's sheet resistance and first-order temperature coefficient."""
+    sheet = model_cards.corner_parameters("cornerRES.lib", f"res_{corner}")["rsh_rppd"]
+    typical = model_cards.corner_parameters("cornerRES.lib", "res_typ")["rsh_rppd"]
+    found = re.search(r"^\.model\s+res_rppd\s.*?\btc1=(\S+)", model_cards.read("resistors_mod.lib"), re.M)
+    if not found:
+        raise MissingToolError(f"{model_cards.model_folder() / 'resistors_mod.lib'}: no model res_rppd")
+    return sheet / typical * (1.0 + float(found.group(1)) * (temperature_c - 27.0))
+
+
+TECHNOLOGY = SG13G2()

@@ -1,0 +1,68 @@
+"""A process in which one manufactured copy of a circuit is simulated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genrf.circuit.topology import Circuit, Device
+from genrf.technology.base import Technology
+from genrf.technology.variation import Variation
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class VariedTechnology:
+    """A technology whose devices are those of one manufactured copy of a circuit; all else is the technology's own.
+
+    Testbenches ask it as they ask any technology, so none of them knows of variation.
+    """
+
+    def __init__(self, technology: Technology, variation: Variation) -> None:
+        self._technology = technology
+        self._variation = variation
+        self.name = technology.name
+        self.corners = technology.corners
+
+    @property
+    def version(self) -> str:
+        """See `Technology.version`."""
+        return self._technology.version
+
+    def value_range(self, kind: str) -> tuple[float, float]:
+        """See `Technology.value_range`."""
+        return self._technology.value_range(kind)
+
+    def snap(self, kind: str, value: float) -> float:
+        """See `Technology.snap`."""
+        return self._technology.snap(kind, value)
+
+    def instances(
+        self,
+        circuit: Circuit,
+        corner: str = "typ",
+        temperature_c: float = 27.0,
+        variation: Variation | None = None,
+    ) -> list[str]:
+        """See `Technology.instances`; this copy's variation, unless another is given."""
+        return self._technology.instances(circuit, corner, temperature_c, variation or self._variation)
+
+    def models(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
+        """See `Technology.models`; this copy's variation, unless another is given."""
+        return self._technology.models(circuit, corner, temperature_c, variation or self._variation)
+
+    def transistor_name(self, designator: str, kind: str) -> str:
+        """See `Technology.transistor_name`."""
+        return self._technology.transistor_name(designator, kind)
+
+    def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
+        """See `Technology.violations`."""
+        return self._technology.violations(device, value, operating_point)
+
+    def draw(
+        self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True
+    ) -> Variation:
+        """See `Technology.draw`."""
+        return self._technology.draw(circuit, rng, process=process, mismatch=mismatch)
