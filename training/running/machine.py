@@ -56,7 +56,7 @@ def code_hash(root: Path | None = None) -> str:
     root = root or Path(__file__).parents[2]
     digest = hashlib.sha256()
     files = [path for name in SOURCES for path in (root / name).rglob("*.py")]
-    for path in sorted([*files, *root.glob("requirements*.lock")]):
+    for path in sorted([*files, *(root / "locks").glob("*.lock")]):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -22,7 +22,9 @@ PACKAGE = "ihp"
 """Import name of the package that carries the models."""
 DISTRIBUTION = "ihp-gdsfactory"
 
-_REMEDY = f"install it with `pip install --no-deps {DISTRIBUTION}==2.0.0` (or `make install`)"
+BUILT_IN = Path(__file__).parent / "models"
+"""Where an installed package of this project has the model files; a checkout has them from `DISTRIBUTION`."""
+_REMEDY = f"install it with `pip install --no-deps {DISTRIBUTION}==2.0.0` or, in a checkout, `make setup`"
 
 
 @cache
@@ -40,6 +42,8 @@ def model_folder() -> Path:
         folder = Path(root) / "models" / "ngspice" / "models"
         if (folder / "cornerHBT.lib").is_file():
             return folder
+    if (BUILT_IN / "cornerHBT.lib").is_file():
+        return BUILT_IN
     raise MissingToolError(f"SG13G2 models: the Python package {DISTRIBUTION} is not installed; {_REMEDY}")
 
 
@@ -48,6 +52,8 @@ def models_version() -> str:
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
+        if (BUILT_IN / "VERSION").is_file():
+            return (BUILT_IN / "VERSION").read_text(encoding="utf-8").strip()
         raise MissingToolError(
             f"SG13G2 models: the Python package {DISTRIBUTION} is not installed; {_REMEDY}"
         ) from None

@@ -1,0 +1,131 @@
+"""The locks of the environment: which one fits this machine, how they are resolved, whether they are complete.
+
+    python locks/locks.py which             # cpu or cuda: the build of PyTorch that pip takes here, and what it costs
+    python locks/locks.py resolve           # write cuda.lock and cpu.lock from pyproject.toml
+    python locks/locks.py check [NAME ...]  # exit 1 if pip would install anything that a lock does not pin
+
+``cuda.lock`` is what the public index gives: PyTorch's CUDA build with the CUDA libraries that it pins. ``cpu.lock`` is the same with
+PyTorch's CPU wheel, which lies elsewhere: ``TORCH_CPU`` names an index or a folder of wheels that has it, unless pip is set up
+with one. ``files.lock`` lists packages of which only files are used, installed without what they depend on. Nothing is
+installed by any of these commands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+PROJECT = FOLDER.parent
+EXTRAS = "refine,train,pipeline,serve,dev"
+SIZES = {"cpu": "about 2.5 GB", "cuda": "about 6.9 GB, most of it CUDA libraries"}
+"""Of the whole environment, measured after ``make setup``."""
+CPU_TORCH = "TORCH_CPU"
+PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
+
+
+def pins(name: str) -> dict[str, str]:
+    """Packages of a lock with their versions."""
+    text = (FOLDER / f"{name}.lock").read_text(encoding="utf-8")
+    found = (PIN.fullmatch(line) for line in text.splitlines() if line and not line.startswith("#"))
+    return {normalized(match[1]): match[2] for match in found if match}
+
+
+def normalized(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def where() -> list[str]:
+    """Options of pip that add the place with PyTorch's CPU wheel, if one is named."""
+    place = os.environ.get(CPU_TORCH, "")
+    return [] if not place else ["--extra-index-url" if "://" in place else "--find-links", place]
+
+
+def dry_run(*arguments: str, public: bool = False) -> list[dict[str, Any]]:
+    """What pip would install into an empty environment.
+
+    Args:
+        public: whether pip is to know of no place but the index, whatever it is set up with here.
+    """
+    environment = dict(os.environ)
+    if public:
+        environment = {name: value for name, value in environment.items() if name not in ("PIP_FIND_LINKS", CPU_TORCH)}
+        environment["PIP_CONFIG_FILE"] = os.devnull
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--dry-run"]
+        command += ["--ignore-installed", "--report", str(report), *([] if public else where()), *arguments]
+        done = subprocess.run(command, cwd=PROJECT, env=environment, check=False)
+        if done.returncode:
+            raise SystemExit(f"locks: pip cannot resolve {' '.join(arguments)}")
+        found: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return found
+
+
+def which() -> str:
+    """The lock that fits the build of PyTorch which pip takes here."""
+    if os.environ.get(CPU_TORCH):
+        return "cpu"
+    (torch,) = dry_run("--no-deps", f"torch=={pins('cuda')['torch']}")
+    return "cpu" if "+cpu" in torch["metadata"]["version"] else "cuda"
+
+
+def resolve() -> None:
+    """Write both locks, with the versions of before where they still fit."""
+    wanted = [f".[{EXTRAS}]"]
+    for name, public in (("cuda", True), ("cpu", False)):
+        known = FOLDER / f"{name}.lock"
+        options = ["--constraint", str(known)] if known.exists() and "--upgrade" not in sys.argv else []
+        found = {
+            normalized(item["metadata"]["name"]): item["metadata"]["version"]
+            for item in dry_run(*options, *wanted, public=public)
+        }
+        found.pop("genrf-circuit-diffuser")
+        if name == "cpu" and "+cpu" not in found["torch"]:
+            raise SystemExit(f"locks: pip finds no CPU wheel of torch; name a place that has one in {CPU_TORCH}")
+        what = f"PyTorch's {name.upper()} build"
+        lines = [f"# Every package of the environment with {what}, resolved by `make lock` (Python 3.11, Linux)."]
+        lines += [f"{package}=={version}" for package, version in sorted(found.items())]
+        temporary = known.with_suffix(".tmp")
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        os.replace(temporary, known)
+
+
+def check(name: str) -> list[str]:
+    """What is wrong with a lock: packages that pip would install besides, or in another version."""
+    found = dry_run("--requirement", str(FOLDER / f"{name}.lock"), public=name == "cuda")
+    installed = {normalized(item["metadata"]["name"]): item["metadata"]["version"] for item in found}
+    locked = pins(name)
+    missing = [
+        f"{name}.lock: {package} {installed[package]} is not pinned" for package in installed.keys() - locked.keys()
+    ]
+    other = [f"{name}.lock: {p} is {locked[p]}, pip takes {v}" for p, v in installed.items() if locked.get(p, v) != v]
+    return sorted(missing + other)
+
+
+def main(command: str, *names: str) -> int:
+    """Run one command; returns the exit status."""
+    if command == "which":
+        print(which())
+    elif command == "size":
+        print(SIZES[names[0]])
+    elif command == "resolve":
+        resolve()
+    else:
+        wrong = [line for name in names or ("cuda", "cpu") for line in check(name)]
+        print("\n".join(wrong) or "Every package is pinned.")
+        return 1 if wrong else 0
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in ("which", "size", "resolve", "check"):
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1], *(argument for argument in sys.argv[2:] if not argument.startswith("-"))))
