@@ -4,9 +4,9 @@
     python locks/locks.py resolve           # write cuda.lock and cpu.lock from pyproject.toml
     python locks/locks.py check [NAME ...]  # exit 1 if pip would install anything that a lock does not pin
 
-``cuda.lock`` is what the public index gives: PyTorch's CUDA build with the CUDA libraries that it pins. ``cpu.lock`` is the same with
-PyTorch's CPU wheel, which lies elsewhere: ``TORCH_CPU`` names an index or a folder of wheels that has it, unless pip is set up
-with one. ``files.lock`` lists packages of which only files are used, installed without what they depend on. Nothing is
+``cuda.lock`` is what the public index gives: PyTorch's CUDA build with the CUDA libraries that it pins. ``cpu.lock`` is the same
+with PyTorch's CPU wheel, which lies elsewhere: ``TORCH_CPU`` names an index or a folder of wheels that has it, unless pip is
+set up with one. ``files.lock`` lists packages of which only files are used, installed without what they depend on. Nothing is
 installed by any of these commands.
 """
 
