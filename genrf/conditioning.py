@@ -22,6 +22,7 @@ from genrf import classes
 from genrf.conditions import Conditions, Constraint
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.files import write_json
+from genrf.metrics import current_name
 from genrf.spec import DesignSpec
 
 FILE = "normalisation.json"
@@ -216,7 +217,7 @@ class Conditioning:
                 )
             return cls(
                 classes=tuple(content["classes"]),
-                metrics=tuple(content["metrics"]),
+                metrics=tuple(map(current_name, content["metrics"])),
                 **{key: tuple(map(tuple, content[key])) for key in ("mean", "deviation")},
             )
         except OSError as error:
@@ -251,9 +252,7 @@ def fit(class_names: Sequence[str], rows: Mapping[str, Mapping[str, NDArray[np.f
     for circuit_class in class_names:
         means, deviations = [0.0] * len(metric_names), [1.0] * len(metric_names)
         for name in classes.get(circuit_class).label_metrics:
-            metric, column = classes.get(circuit_class).metrics[name], rows[circuit_class][name]
-            if metric.scale == "log":
-                column = np.log10(np.maximum(column, 1e-30))
+            column = classes.get(circuit_class).metrics[name].normalise_all(rows[circuit_class][name])
             # Quartiles, because failed designs leave long tails (a gain of -80 dB) that say nothing about useful
             # circuits.
             low, middle, high = np.percentile(column, [25, 50, 75])

@@ -7,6 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+SMALLEST = 1e-30
+"""Of a value on a logarithmic scale."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -40,8 +46,21 @@ class Metric:
     def normalise(self, value: float) -> float:
         """Map a value to the scale on which differences are comparable (decades for a ``log`` metric)."""
         if self.scale == "log":
-            return math.log10(max(value, 1e-30))
+            return math.log10(max(value, SMALLEST))
         return value
+
+    def normalise_all(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map values of any shape as `normalise` does one."""
+        return np.log10(np.maximum(values, SMALLEST)) if self.scale == "log" else values
+
+
+FORMER_NAMES = {"p1db_dbm": "ip1db_dbm"}
+"""Metrics that files of earlier versions know by another name."""
+
+
+def current_name(name: str) -> str:
+    """What a metric is called today."""
+    return FORMER_NAMES.get(name, name)
 
 
 class Metrics(Mapping[str, float]):
@@ -67,3 +86,13 @@ class Metrics(Mapping[str, float]):
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={value:.6g}" for name, value in self._values.items())
         return f"Metrics({inner})"
+
+
+GAIN_DB = Metric("gain_db", "dB", "higher", "Transducer gain |S21| at the centre frequency.")
+S11_DB = Metric("s11_db", "dB", "lower", "Input reflection |S11| at the centre frequency.")
+S22_DB = Metric("s22_db", "dB", "lower", "Output reflection |S22| at the centre frequency.")
+MU_MIN = Metric(
+    "mu_min", "", "higher", "Smallest Edwards-Sinsky mu of both ports from a tenth to ten times the centre frequency."
+)
+POWER_W = Metric("power_w", "W", "lower", "Power drawn from the supply and the bias sources.", scale="log")
+"""Metrics that amplifiers share."""

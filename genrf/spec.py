@@ -12,7 +12,7 @@ from genrf import classes
 from genrf.conditions import Conditions, Constraint
 from genrf.errors import InvalidInputError
 from genrf.fields import mapping, quantity, read_yaml, refuse_unknown
-from genrf.metrics import Metric
+from genrf.metrics import Metric, current_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +103,7 @@ class DesignSpec:
         constraints = []
         listed = content.get("constraints")
         for metric, given in mapping("constraints", {} if listed is None else listed).items():
+            metric = current_name(metric) if isinstance(metric, str) else metric
             unit = _metric(circuit_class, metric).unit
             bounds = mapping(f"constraints.{metric}", given)
             refuse_unknown(bounds, {"min", "max"}, f"constraints.{metric}.")

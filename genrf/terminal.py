@@ -29,12 +29,10 @@ def progress_bar(total: int) -> Iterator[Progress | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from genrf import progress
 
-    columns = (TextColumn("Simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
+    with progress.progress_bar(transient=True) as bar:
+        task = bar.add_task("Simulating", total=total)
         yield lambda done, allowed: bar.update(task, completed=done, total=max(total, allowed))
 
 

@@ -34,6 +34,7 @@ from rich.console import Console
 
 from genrf.errors import GenRFError, InvalidInputError
 from genrf.files import write_json
+from genrf.progress import MESSAGES
 from pipelines.at_once import AT_ONCE, independent_tasks_at_once
 from pipelines.terminal import Terminal
 from training.config.loading import DEFAULT_PATH, load_config
@@ -198,6 +199,7 @@ def _environment(code: str, identity: str) -> Iterator[None]:
         LAUNCHER: str(os.getpid()),
         WORK: str((RUNS / "work").resolve()),
         "PYTHONUNBUFFERED": "1",
+        MESSAGES: "1",
         # Threads that wait for each other on cores that another step uses make training many times slower.
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, len(os.sched_getaffinity(0)) // AT_ONCE)),
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID
+
+from genrf.progress import ERROR, PROGRESS, message_of, progress_bar
 
 SECONDS_BETWEEN_LINES = 10.0
 """How often a long step reports where there is no terminal for bars."""
@@ -24,8 +26,6 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STARTED = re.compile(r"Executing task '(?P<task>[^']+)'")
 _CACHED = re.compile(r"Task (?P<task>\S+) cache hit")
 _ENDED = re.compile(r"Task '(?P<task>[^']+)' finished with status (?P<status>SUCCESS|FAILURE)")
-_PROGRESS = re.compile(r"progress: (?P<what>.+): (?P<done>\d+)/(?P<total>\d+)$")
-_ERROR = re.compile(r"error\[(?P<code>\d+)\]: (?P<message>.+)$")
 _EXCEPTION = re.compile(r"^(?P<message>(?:\w+\.)*\w*(?:Error|Exception|Interrupt)(?::.*)?)$")
 
 
@@ -70,15 +70,7 @@ class Terminal(io.TextIOBase):
         self._lock = threading.RLock()
         self._lines: dict[int, str] = {}
         self._activities: dict[int, _Activity] = {}
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._bars = Progress(disable=True) if not console.is_terminal else progress_bar(console, transient=True)
 
     def __enter__(self) -> Terminal:
         self._bars.start()
@@ -128,8 +120,9 @@ class Terminal(io.TextIOBase):
 
     def _follow(self, activity: _Activity, line: str) -> None:
         """A line of a step's own output."""
-        if match := _PROGRESS.match(line):
-            what, done, total = match["what"], int(match["done"]), int(match["total"])
+        kind, content = message_of(line) or ("", {})
+        if kind == PROGRESS:
+            what, done, total = content["what"], content["done"], content["total"]
             if what not in activity.bars:
                 activity.bars[what] = self._bars.add_task(f"{activity.task}: {what}", total=total)
             self._bars.update(activity.bars[what], completed=done, total=total)
@@ -137,8 +130,8 @@ class Terminal(io.TextIOBase):
             if not self.console.is_terminal and now - max(activity.shown, activity.start) > SECONDS_BETWEEN_LINES:
                 activity.shown = now
                 self._say(f"{activity.task}: {what} {done:,}/{total:,}")
-        elif match := _ERROR.match(line):
-            activity.failure = Failure(activity.task, match["message"], int(match["code"]))
+        elif kind == ERROR:
+            activity.failure = Failure(activity.task, content["message"], content["code"])
         elif (match := _EXCEPTION.match(line)) and (activity.failure is None or activity.failure.code == 1):
             activity.failure = Failure(activity.task, match["message"])
 

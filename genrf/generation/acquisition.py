@@ -17,7 +17,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import gpytorch
@@ -44,6 +44,8 @@ from gpytorch.utils.warnings import NumericalWarning
 from numpy.typing import NDArray
 from torch import Tensor
 
+from genrf.tables import ArrayTable
+
 COMMON = 0.2
 """Correlation of errors between circuits of different topologies."""
 NOISE = 1e-3
@@ -61,7 +63,7 @@ Slack = tuple[int, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Points:
+class Points(ArrayTable):
     """Circuits as the processes see them; P circuits, M device slots, n outputs."""
 
     topology: NDArray[np.int64]
@@ -72,18 +74,6 @@ class Points:
     """Predicted outputs, (P, n)."""
     deviation: NDArray[np.floating]
     """Their predicted standard deviations, (P, n)."""
-
-    def __len__(self) -> int:
-        return len(self.topology)
-
-    def __getitem__(self, chosen: Any) -> Points:
-        return replace(
-            self,
-            topology=self.topology[chosen],
-            values=self.values[chosen],
-            mean=self.mean[chosen],
-            deviation=self.deviation[chosen],
-        )
 
 
 class Acquisition:
@@ -168,7 +158,7 @@ class Processes:
                 qLogNoisyExpectedHypervolumeImprovement(
                     self._model,
                     torch.tensor(reference),
-                    _tensor(self._known[list(baseline)]),
+                    _tensor(self._known.take(list(baseline))),
                     sampler=self._sampler(),
                     objective=WeightedMCMultiOutputObjective(
                         torch.tensor(list(signs), dtype=torch.double), outcomes=list(objectives)
@@ -189,7 +179,7 @@ class Processes:
             return Acquisition(
                 qLogNoisyExpectedImprovement(
                     self._model,
-                    _tensor(self._known[list(baseline)]),
+                    _tensor(self._known.take(list(baseline))),
                     sampler=self._sampler(),
                     objective=GenericMCObjective(worst),
                     constraints=self._simulates() or None,

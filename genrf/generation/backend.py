@@ -101,8 +101,10 @@ class OnnxBackend:
 
     def predict(self, values: Array, kinds: Tokens, nets: Tokens, conditions: Array) -> tuple[Array, Array, Array]:
         """See `Backend.predict`."""
-        mean, log_variance, works = self._run(SURROGATE, values=values, kinds=kinds, nets=nets, conditions=conditions)
-        return mean, log_variance, works
+        mean, log_variance, feasible = self._run(
+            SURROGATE, values=values, kinds=kinds, nets=nets, conditions=conditions
+        )
+        return mean, log_variance, feasible
 
     def _run(self, name: str, **inputs: NDArray[np.generic]) -> list[Array]:
         outputs: list[Array] = self._sessions[name].run(None, inputs)

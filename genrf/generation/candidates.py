@@ -27,7 +27,7 @@ class Candidates:
     """Standardised metrics that the surrogate predicts, (P, n)."""
     deviation: NDArray[np.float32]
     """Their predicted standard deviations, (P, n)."""
-    works: NDArray[np.float32]
+    feasible: NDArray[np.float32]
     """Logit of the predicted chance that each can be simulated within its devices' limits, (P,)."""
     source: str
     """Where they come from: the generator, precedents, or variations of simulated circuits."""
@@ -35,14 +35,14 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.topologies)
 
-    def take(self, index: NDArray[np.intp]) -> Candidates:
+    def take(self, index: NDArray[np.integer]) -> Candidates:
         """The candidates of an index."""
         return Candidates(
             topologies=[self.topologies[place] for place in index],
             values=self.values[index],
             mean=self.mean[index],
             deviation=self.deviation[index],
-            works=self.works[index],
+            feasible=self.feasible[index],
             source=self.source,
         )
 
@@ -53,7 +53,7 @@ class Candidates:
             values=np.concatenate([self.values, others.values]),
             mean=np.concatenate([self.mean, others.mean]),
             deviation=np.concatenate([self.deviation, others.deviation]),
-            works=np.concatenate([self.works, others.works]),
+            feasible=np.concatenate([self.feasible, others.feasible]),
             source=self.source,
         )
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf import classes, technology
+from genrf import classes, pareto, technology
 from genrf.circuit.topology import Circuit
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
@@ -114,12 +114,10 @@ def over_objectives(result: DesignResult, objectives: tuple[str, ...]) -> Design
 
 def pareto_front(circuit_class: str, metrics: Sequence[Metrics], objectives: Sequence[str] = ()) -> NDArray[np.bool_]:
     """Which of the circuits no other one dominates in the objectives, by default the specification metrics, (N,)."""
-    gains = goodness(circuit_class, metrics, objectives)
-    dominated = [bool(((gains >= gain).all(axis=1) & (gains > gain).any(axis=1)).any()) for gain in gains]
-    return ~np.array(dominated, dtype=bool)
+    return pareto.front(maximized(circuit_class, metrics, objectives))
 
 
-def goodness(circuit_class: str, metrics: Sequence[Metrics], names: Sequence[str] = ()) -> NDArray[np.float64]:
+def maximized(circuit_class: str, metrics: Sequence[Metrics], names: Sequence[str] = ()) -> NDArray[np.float64]:
     """Metrics, by default the specification metrics, on their own scale, signed so that larger is better, (N, n)."""
     definition = classes.get(circuit_class)
     wanted = [definition.metrics[name] for name in names or definition.specification_metrics]

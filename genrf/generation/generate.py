@@ -14,10 +14,12 @@ from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
 from genrf.generation.backend import Backend
 from genrf.generation.design import DesignResult
+from genrf.generation.models import Models, TopologySource
 from genrf.generation.precedents import PrecedentSource
 from genrf.generation.record import Progress
 from genrf.generation.sampler import SamplerSettings
-from genrf.generation.search import Models, Search, SearchSettings, TopologySource
+from genrf.generation.search import Search
+from genrf.generation.settings import SearchSettings
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 

@@ -34,21 +34,21 @@ class Feasibility:
     """Circuits at the same place that the surrogate's opinion is worth."""
     _topologies: list[str] = field(default_factory=list)
     _values: list[Array] = field(default_factory=list)
-    _worked: list[bool] = field(default_factory=list)
+    _feasible: list[bool] = field(default_factory=list)
 
-    def observe(self, topology: str, values: Array, worked: bool) -> None:
+    def observe(self, topology: str, values: Array, feasible: bool) -> None:
         """Add a simulated circuit by its topology's fingerprint and its normalised values (M,)."""
         self._topologies.append(topology)
         self._values.append(values)
-        self._worked.append(worked)
+        self._feasible.append(feasible)
 
     def log_probability(self, topologies: list[str], values: Array, logit: Array) -> Array:
         """Logarithm of the chance that candidates work, (P,), with values (P, M) and the surrogate's logit (P,)."""
         chance = 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
-        if self._worked:
+        if self._feasible:
             near = np.exp(-distances(values, np.stack(self._values)) / self.length)
             near *= alike(topologies, self._topologies)
-            chance = (self.prior * chance + near @ np.array(self._worked, dtype=float)) / (
+            chance = (self.prior * chance + near @ np.array(self._feasible, dtype=float)) / (
                 self.prior + near.sum(axis=1)
             )
         return np.log(np.maximum(chance, LEAST_CHANCE)).astype(np.float32)

@@ -7,9 +7,10 @@ precedent is rescaled to another frequency by being read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,8 @@ from genrf.circuit.tokens import Tokens, decode
 from genrf.circuit.topology import Topology
 from genrf.conditioning import Conditioning
 from genrf.errors import CheckpointError
-from genrf.files import written_whole
 from genrf.spec import DesignSpec
+from genrf.tables import ArrayTable
 
 CONDITION_SCALE = np.array([2.0 * np.log(10.0), 1.0, 1.0, 1.0])
 """How far apart a decade of frequency, a volt of supply and a factor of e in source and load put two circuits, in the units of
@@ -28,7 +29,7 @@ their normalised values and, what retrieval gives up rather than bridge them, in
 
 
 @dataclass(frozen=True, kw_only=True)
-class Precedents:
+class Precedents(ArrayTable):
     """Simulated circuits of one class; N circuits, M slots, n metrics."""
 
     kinds: NDArray[np.int8]
@@ -42,30 +43,17 @@ class Precedents:
     conditions: NDArray[np.float32]
     """What they were simulated under, (N, C)."""
 
-    def __len__(self) -> int:
-        return len(self.kinds)
-
-    def save(self, folder: Path, circuit_class: str) -> None:
-        """Write the file of a class, whole or not at all."""
-        with written_whole(folder / file_name(circuit_class)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-
     @classmethod
-    def load(cls, path: Path) -> Precedents:
-        """Read what `save` wrote; nothing is unpickled.
+    def load(cls, path: Path) -> Self:
+        """Read the file of a class.
 
         Raises:
             CheckpointError: if the file is damaged.
         """
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                return cls(**{field.name: archive[field.name] for field in fields(cls)})
+            return super().load(path)
         except Exception as error:  # zipfile and numpy raise several types for a damaged archive
             raise CheckpointError(f"{path}: not a file of precedents ({error}); export the models again") from error
-
-    def take(self, index: NDArray[np.intp]) -> Precedents:
-        """The circuits of an index."""
-        return Precedents(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
     def nearest(self, conditioning: Conditioning, spec: DesignSpec, count: int) -> Precedents:
         """The circuits that most nearly meet a specification, nearest first, of topologies that fit its supply.
@@ -74,7 +62,7 @@ class Precedents:
         from the specification's.
         """
         wanted = conditioning.encode_conditions(spec.circuit_class, spec.conditions)
-        distance = np.abs(condition_place(self.conditions) - condition_place(wanted)).sum(axis=1)
+        distance = np.abs(condition_coordinates(self.conditions) - condition_coordinates(wanted)).sum(axis=1)
         nearness = conditioning.predicted_margin(spec, self.metrics.astype(np.float32)) - distance
         fitting: dict[bytes, bool] = {}
         chosen: list[int] = []
@@ -114,7 +102,7 @@ def precedents_in(folder: Path) -> PrecedentSource:
     return read
 
 
-def condition_place(conditions: NDArray[np.float32]) -> NDArray[np.float64]:
+def condition_coordinates(conditions: NDArray[np.float32]) -> NDArray[np.float64]:
     """Conditions vectors (..., C) as coordinates (..., 4), in the units of normalised values."""
     own: NDArray[np.float64] = conditions[..., -len(CONDITION_SCALE) :] * CONDITION_SCALE
     return own

@@ -21,8 +21,8 @@ from genrf.conditions import Constraint
 from genrf.errors import InvalidInputError
 from genrf.generation.candidates import normalised_values, on_grid, read_topology, slots, used_slots
 from genrf.generation.design import Design
+from genrf.generation.models import Models
 from genrf.generation.sampler import sample
-from genrf.generation.search import Models
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 

@@ -22,10 +22,10 @@ from genrf.circuit.topology import Circuit, Topology
 from genrf.errors import MissingToolError
 from genrf.generation.candidates import normalised_values, sized_circuit, slots, used_slots
 from genrf.generation.design import Design, DesignResult, pareto_front, ranked
+from genrf.generation.models import Models
 from genrf.generation.objectives import Outputs
 from genrf.generation.proposals import Proposed, Proposer
 from genrf.generation.record import Progress, Record
-from genrf.generation.search import Models
 from genrf.simulation.pool import SimulatorPool
 
 if TYPE_CHECKING:

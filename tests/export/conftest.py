@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from genrf.generation.precedents import Precedents
+from genrf.generation.precedents import Precedents, file_name
 from genrf.generation.sampler import SamplerSettings
 from tests.models.circuits import TINY, conditioning, prepared_folder, tiny_config
 from training.config.schema import Config
@@ -69,7 +69,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         metrics=np.zeros((1, len(names.metrics)), dtype=np.float16),
         conditions=np.zeros((1, names.conditions_size), dtype=np.float32),
     )
-    known.save(prepared, "lna")
+    known.save(prepared / file_name("lna"), compressed=True)
     return Trained(prepared, *(folder / name for name in models))
 
 

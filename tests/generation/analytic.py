@@ -18,8 +18,8 @@ from genrf.conditioning import Conditioning, fit
 from genrf.conditions import Conditions
 from genrf.generation.candidates import normalised_values
 from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
+from genrf.generation.models import Models
 from genrf.generation.sampler import SamplerSettings
-from genrf.generation.search import Models
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Failure, Outcome, Simulation
 from genrf.spec import DesignSpec

@@ -14,7 +14,8 @@ from genrf.generation.candidates import Candidates, normalised_values
 from genrf.generation.design import pareto_front
 from genrf.generation.generate import Designer
 from genrf.generation.sampler import SamplerSettings
-from genrf.generation.search import Search, SearchSettings
+from genrf.generation.search import Search
+from genrf.generation.settings import SearchSettings
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Failure, Outcome, SimulatorPool, simulate
 from genrf.spec import DesignSpec

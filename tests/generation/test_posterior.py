@@ -134,10 +134,10 @@ def test_whether_a_circuit_works_is_the_surrogates_opinion_at_first() -> None:
 def test_circuits_like_those_that_failed_are_less_likely_to_work() -> None:
     feasibility = Feasibility()
     for _ in range(3):
-        feasibility.observe("a", VALUES, worked=False)
+        feasibility.observe("a", VALUES, feasible=False)
     # Even odds from the surrogate count as one circuit, beside three that failed.
     assert chance(feasibility, "a", VALUES) == pytest.approx(0.5 / 4)
     assert chance(feasibility, "a", VALUES) < chance(feasibility, "a", VALUES + 0.5) < 0.5
     assert chance(feasibility, "b", VALUES) == pytest.approx(0.5)
-    feasibility.observe("b", VALUES, worked=True)
+    feasibility.observe("b", VALUES, feasible=True)
     assert chance(feasibility, "b", VALUES) == pytest.approx(0.75)

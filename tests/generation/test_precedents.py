@@ -18,7 +18,7 @@ from genrf.generation.candidates import normalised_values, slots
 from genrf.generation.generate import Designer
 from genrf.generation.precedents import Precedents, file_name, precedents_in
 from genrf.generation.sampler import SamplerSettings
-from genrf.generation.search import SearchSettings
+from genrf.generation.settings import SearchSettings
 from genrf.simulation.pool import simulate
 from genrf.spec import DesignSpec
 from tests.amplifiers import MATCHED_28GHZ
@@ -76,7 +76,7 @@ def spec_at(frequency_hz: float, gain_db: float) -> DesignSpec:
 
 def test_what_is_saved_is_read_back(conditioning: Conditioning, tmp_path: Path) -> None:
     saved = precedents_of(conditioning, MATCHED_28GHZ, [10e9, 28e9])
-    saved.save(tmp_path, "lna")
+    saved.save(tmp_path / file_name("lna"), compressed=True)
     read = precedents_in(tmp_path)("lna")
     assert read is not None
     assert read.topologies("lna") == [MATCHED_28GHZ.topology] * 2

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from genrf.progress import MESSAGES, progress_bar
 from pipelines.terminal import Failure, Terminal
-from training.running.progress import progress_bar
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_line_that_a_step_ends_with_is_the_failure(terminal: Terminal) -> No
             "train-surrogate",
             "Traceback (most recent call last):",
             "ValueError: shapes differ",
-            "error[4]: model.pt: the checkpoint is corrupt; train again",
+            '{"error": {"code": 4, "message": "model.pt: the checkpoint is corrupt; train again"}}',
             status="FAILURE",
         )
     assert terminal.failure == Failure("train-surrogate", "model.pt: the checkpoint is corrupt; train again", 4)
@@ -67,8 +67,8 @@ def test_a_step_that_only_leaves_a_traceback_is_told_by_its_last_line(terminal: 
 
 def test_the_first_of_several_failures_counts(terminal: Terminal) -> None:
     with terminal:
-        step(terminal, "simulate-shard", "error[3]: ngspice is missing", status="FAILURE")
-        step(terminal, "simulate-shard", "error[130]: interrupted", status="FAILURE")
+        step(terminal, "simulate-shard", '{"error": {"code": 3, "message": "ngspice is missing"}}', status="FAILURE")
+        step(terminal, "simulate-shard", '{"error": {"code": 130, "message": "interrupted"}}', status="FAILURE")
     assert terminal.failure is not None
     assert terminal.failure.code == 3
 
@@ -94,13 +94,17 @@ def test_steps_that_print_at_once_are_kept_apart(terminal: Terminal) -> None:
             assert line.split(" ")[1].rstrip(":") == line.split(" ")[2]
 
 
-def test_bars_follow_the_progress_that_steps_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bars_follow_the_progress_that_steps_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MESSAGES, "1")
     with progress_bar() as progress:
         for _ in progress.track(range(3), description="lna shard 0"):
             pass
     reported = capsys.readouterr().err.splitlines()
-    assert reported[0] == "progress: lna shard 0: 0/3"
-    assert reported[-1] == "progress: lna shard 0: 3/3"
+    assert reported[0] == '{"progress": {"what": "lna shard 0", "done": 0, "total": 3}}'
+    assert reported[-1] == '{"progress": {"what": "lna shard 0", "done": 3, "total": 3}}'
+    monkeypatch.delenv(MESSAGES)
     screen = io.StringIO()
     with Terminal(tmp_path / "run.log", Console(file=screen, force_terminal=True, width=120)) as terminal:
         terminal.write("INFO - Executing task 'simulate-shard'\n")

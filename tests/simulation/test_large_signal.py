@@ -189,9 +189,9 @@ def test_a_low_noise_amplifier_compresses_about_ten_decibels_below_its_intercept
     plain, signed = (pool.run([Simulation(cascode(), LNA_CONDITIONS, signoff=signoff)])[0] for signoff in (False, True))
     assert plain.metrics is not None
     assert signed.metrics is not None, signed.failure
-    assert {"iip3_dbm", "p1db_dbm"} == signed.metrics.keys() - plain.metrics.keys()
+    assert {"iip3_dbm", "ip1db_dbm"} == signed.metrics.keys() - plain.metrics.keys()
     assert all(signed.metrics[name] == value for name, value in plain.metrics.items())
-    assert signed.metrics["iip3_dbm"] - signed.metrics["p1db_dbm"] == pytest.approx(9.6, abs=3.0)
+    assert signed.metrics["iip3_dbm"] - signed.metrics["ip1db_dbm"] == pytest.approx(9.6, abs=3.0)
 
 
 @pytest.mark.parametrize("frequency_hz", [28e9, 36e9])

@@ -139,7 +139,7 @@ def test_compression_and_intercept_of_a_cubic() -> None:
     cubic = 4.0
     metrics = ideal(f"(v(rf) - {cubic}*v(rf)*v(rf)*v(rf))*{COSINE}", signoff=True).metrics
     at_drop = 4.0 / (3.0 * cubic) * (1.0 - 10.0 ** (-1.0 / 20.0))
-    assert metrics["p1db_dbm"] == pytest.approx(dbm(math.sqrt(at_drop), 50.0), abs=0.1)
+    assert metrics["ip1db_dbm"] == pytest.approx(dbm(math.sqrt(at_drop), 50.0), abs=0.1)
     # The tones themselves are compressed a little.
     assert metrics["iip3_dbm"] == pytest.approx(dbm(math.sqrt(4.0 / (3.0 * cubic)), 50.0), abs=0.3)
 
@@ -213,7 +213,7 @@ def test_a_gilbert_cell_in_and_outside_the_library(pool: SimulatorPool, tmp_path
     assert by_hand["lo_if_isolation_db"] == pytest.approx(metrics["lo_if_isolation_db"], abs=0.05)
     assert by_hand["power_w"] == pytest.approx(metrics["power_w"], rel=0.01)
     # The search gives a level a few periods; by hand each has many.
-    assert by_hand["p1db_dbm"] == pytest.approx(metrics["p1db_dbm"], abs=0.3)
+    assert by_hand["ip1db_dbm"] == pytest.approx(metrics["ip1db_dbm"], abs=0.3)
 
 
 def test_label_metrics_do_not_depend_on_curves_and_signoff(pool: SimulatorPool) -> None:
@@ -223,11 +223,11 @@ def test_label_metrics_do_not_depend_on_curves_and_signoff(pool: SimulatorPool) 
     assert full.metrics is not None
     assert dict(plain.metrics) == {name: full.metrics[name] for name in plain.metrics}
     assert set(full.metrics) - set(plain.metrics) == {"iip3_dbm"}
-    assert full.metrics["iip3_dbm"] > full.metrics["p1db_dbm"]
+    assert full.metrics["iip3_dbm"] > full.metrics["ip1db_dbm"]
     assert plain.curves == {}
     gain, power = full.curves["conversion_gain_db"], full.curves["if_power_dbm"]
     np.testing.assert_allclose(power.values - gain.values, gain.x)
-    at_compression = np.interp(full.metrics["p1db_dbm"], gain.x, gain.values)
+    at_compression = np.interp(full.metrics["ip1db_dbm"], gain.x, gain.values)
     assert at_compression == pytest.approx(full.metrics["conversion_gain_db"] - 1.0, abs=0.2)
 
 

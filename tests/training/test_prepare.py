@@ -184,7 +184,7 @@ def test_held_out_specifications_are_met_by_their_own_circuit_up_to_exact_and_no
 def test_nothing_is_asked_for_beyond_what_is_measured(splits: dict[str, Rows]) -> None:
     measured = {
         "conversion_gain_db": 5.0,
-        "p1db_dbm": -10.0,
+        "ip1db_dbm": -10.0,
         "lo_rf_isolation_db": 80.0,
         "lo_if_isolation_db": 60.0,
         "power_w": 1e-3,

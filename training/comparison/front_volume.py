@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import moocore
 import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes
 from genrf.conditioning import Conditioning
-from genrf.generation.design import goodness, pareto_front
+from genrf.generation.design import maximized, pareto_front
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 from training.data.rows import Rows
-from training.data.specifications import FRONTIER_WINDOW
+from training.data.specifications import near_in_frequency
 
 Array = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ def scaled(
     """Objectives of circuits, (N, k)."""
     position = conditioning.classes.index(spec.circuit_class)
     deviation = [conditioning.deviation[position][conditioning.metrics.index(name)] for name in objectives]
-    return goodness(spec.circuit_class, metrics, objectives) / np.array(deviation)
+    return maximized(spec.circuit_class, metrics, objectives) / np.array(deviation)
 
 
 def reference_point(spec: DesignSpec, objectives: Sequence[str], conditioning: Conditioning, compared: Array) -> Array:
@@ -52,10 +53,8 @@ def reference_point(spec: DesignSpec, objectives: Sequence[str], conditioning: C
 
 def volume(points: Array, reference: Array) -> float:
     """Hypervolume of points (N, k) above a reference (k,)."""
-    from pymoo.indicators.hv import HV
-
     better = points[(points > reference).all(axis=1)]
-    return float(HV(ref_point=-reference)(-better)) if len(better) else 0.0
+    return float(moocore.hypervolume(better, ref=reference, maximise=True)) if len(better) else 0.0
 
 
 def training_rows(
@@ -67,9 +66,8 @@ def training_rows(
     meet it. As the row was measured at its own frequency this favours the training data: retuned to the specification's
     frequency (`training.evaluation.baselines.retuned_circuits`) and simulated, many of them no longer meet it.
     """
-    ratio = train.frequency_hz / spec.conditions.frequency_hz
     own = (train.circuit_class == spec.circuit_class) & (np.abs(train.supply_v - spec.conditions.supply_v) < 1e-6)
-    own &= (ratio < FRONTIER_WINDOW) & (ratio > 1.0 / FRONTIER_WINDOW)
+    own &= near_in_frequency(train.frequency_hz, spec.conditions.frequency_hz)
     for constraint in spec.constraints:
         values = train.measured[:, conditioning.metrics.index(constraint.metric)]
         own &= values >= constraint.bound if constraint.sense == ">=" else values <= constraint.bound

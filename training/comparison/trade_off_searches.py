@@ -20,7 +20,7 @@ from genrf.circuit.mutation import cross, mutate_circuit, vary
 from genrf.circuit.normalise import denormalise, normalise
 from genrf.circuit.tokens import KIND_TOKENS
 from genrf.circuit.topology import Circuit, Topology
-from genrf.generation.design import goodness
+from genrf.generation.design import maximized
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
@@ -81,7 +81,7 @@ def nsga2(
             out["G"] = np.full((len(found), self.n_ieq_constr), LAST)
             for row, metrics in enumerate(found):
                 if metrics is not None:
-                    out["F"][row] = -goodness(spec.circuit_class, [metrics], objectives)[0]
+                    out["F"][row] = -maximized(spec.circuit_class, [metrics], objectives)[0]
                     out["G"][row] = [-slack for slack in spec.margins(metrics).values()] or 0.0
 
     class Random(Sampling):
@@ -185,7 +185,7 @@ def _next_batch(
     low, high = (normalise(kinds, ranges[:, column], frequency) for column in (0, 1))
     points = np.stack([normalise(kinds, circuit.values, frequency) for circuit, _ in known])
     x = torch.tensor(np.clip((points - low) / (high - low), 0.0, 1.0))
-    gains = goodness(spec.circuit_class, [metrics for _, metrics in known], objectives)
+    gains = maximized(spec.circuit_class, [metrics for _, metrics in known], objectives)
     slacks = np.array([list(spec.margins(metrics).values()) for _, metrics in known]).reshape(len(known), -1)
     count, seed = len(objectives), int(rng.integers(2**31))
     with warnings.catch_warnings(), manual_seed(seed):
@@ -231,7 +231,7 @@ def _violation(index: int) -> Callable[[Tensor], Tensor]:
 def _reference(spec: DesignSpec, objectives: Sequence[str], found: Sequence[Metrics]) -> Array:
     """A bound on an objective where there is one, else the worst value found, larger being better."""
     vocabulary = classes.get(spec.circuit_class).metrics
-    reference = goodness(spec.circuit_class, found, objectives).min(axis=0)
+    reference = maximized(spec.circuit_class, found, objectives).min(axis=0)
     for constraint in spec.constraints:
         metric = vocabulary[constraint.metric]
         if metric.name in objectives and constraint.sense == metric.sense:

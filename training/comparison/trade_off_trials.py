@@ -19,11 +19,11 @@ from genrf.circuit.topology import Circuit
 from genrf.generation.design import DesignResult
 from genrf.generation.opening import open_designer
 from genrf.metrics import Metrics
+from genrf.progress import progress_bar
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 from training.comparison import trade_off_searches as trade_off_baselines
 from training.comparison.trade_off_searches import SpentError
-from training.running.progress import progress_bar
 
 TECHNOLOGY = "sg13g2"
 GENERATING = ("refined", "generator")

@@ -18,6 +18,7 @@ from genrf.circuit.tokens import Tokens, decode, encode
 from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
 from genrf.files import written_whole
+from genrf.metrics import current_name
 from genrf.simulation.library import simulator_version
 from genrf.technology.base import Technology
 from training.data.breeding import Individual
@@ -32,7 +33,13 @@ ROWS_PER_SHARD = 1_000_000_000
 
 def read_rows(folder: Path, circuit_class: str) -> list[pa.Table]:
     """All tables of a class below a dataset folder, in order of file name."""
-    return [pq.read_table(path) for path in sorted((folder / circuit_class).glob("*.parquet"))]
+    return [read_table(path) for path in sorted((folder / circuit_class).glob("*.parquet"))]
+
+
+def read_table(path: Path) -> pa.Table:
+    """One file of simulated circuits, its metrics by the names that they have today."""
+    table = pq.read_table(path)
+    return table.rename_columns([current_name(name) for name in table.column_names])
 
 
 def useful_individuals(folder: Path, circuit_class: str) -> list[Individual]:

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from genrf import classes
@@ -27,13 +26,12 @@ from genrf.circuit.tokens import MAX_DEVICES
 from genrf.conditioning import CLIP, Conditioning, fit
 from genrf.errors import InvalidInputError
 from genrf.files import write_json
-from genrf.generation.precedents import Precedents
-from genrf.metrics import Metric
+from genrf.generation.precedents import Precedents, file_name
 from genrf.spec import RELATIVE_TO
 from training.config.schema import Config, per_class
-from training.data.chunks import CONDITION_PREFIX
-from training.data.dominance import dominators
-from training.data.rows import SPLITS, CircuitRows, Rows, at_own_frequency, concatenate, failed_file
+from training.data.chunks import CONDITION_PREFIX, read_table
+from training.data.dominance import domination_counts
+from training.data.rows import SPLITS, CircuitRows, Rows, at_own_frequency, failed_file
 from training.data.specifications import SPECIFICATIONS_FILE, held_out_specifications, write_specifications
 from training.data.split import split_of
 
@@ -82,14 +80,14 @@ def prepare_data(
     most = max(len(table) for table in tables.values())
     # Drawn as often as the square root of how many there are: neither by numbers alone, nor each class alike.
     balance = {name: (most / len(table)) ** 0.5 for name, table in tables.items()}
-    rows = concatenate([_rows(table, name, conditioning, balance[name]) for name, table in tables.items()])
+    rows = Rows.joined([_rows(table, name, conditioning, balance[name]) for name, table in tables.items()])
     assignment = np.concatenate([split[name] for name in config.classes])
     parts = {name: rows.take(assignment == name) for name in SPLITS}
     for name, part in parts.items():
         part.save(output / f"{name}.npz")
         own = [table.filter(pa.array(failed_split[c] == name)) for c, table in failed.items()]
         lost = [_failed_rows(table, c, conditioning, balance[c]) for c, table in zip(failed, own, strict=True)]
-        concatenate(lost).save(output / failed_file(name))
+        CircuitRows.joined(lost).save(output / failed_file(name))
     conditioning.save(output)
     _save_precedents(config, parts["train"], conditioning, output)
     specifications = held_out_specifications(config, parts["train"], parts["test"], conditioning.metrics)
@@ -129,7 +127,7 @@ def _save_precedents(config: Config, train: Rows, conditioning: Conditioning, ou
         rows = at_own_frequency(train.take(own), conditioning, name)
         chosen, most = np.arange(len(own)), per_class(config.preparation.precedents, name)
         if len(own) > most:
-            chosen = np.argsort(dominators(rows, conditioning, name), kind="stable")[:most]
+            chosen = np.argsort(domination_counts(rows, conditioning, name), kind="stable")[:most]
         rows = rows.take(chosen[np.argsort(own[chosen])])
         precedents = Precedents(
             kinds=rows.kinds,
@@ -138,7 +136,7 @@ def _save_precedents(config: Config, train: Rows, conditioning: Conditioning, ou
             metrics=rows.metrics.astype(np.float16),
             conditions=rows.conditions,
         )
-        precedents.save(output, name)
+        precedents.save(output / file_name(name), compressed=True)
 
 
 def _class_report(rows: Rows, assignment: NDArray[np.str_], circuit_class: str) -> dict[str, Any]:
@@ -169,7 +167,7 @@ def _read(shards: Sequence[Path], circuit_class: str) -> pa.Table:
             raise InvalidInputError(
                 f"{path}: not a file of simulated rows, whose names are shard-S-round-R-chunk-C.parquet"
             )
-        table = pq.read_table(path)
+        table = read_table(path)
         if "failure" not in table.column_names:
             raise InvalidInputError(f"{path}: no column failure, so of an earlier version; simulate the dataset again")
         tables.append(table.replace_schema_metadata(None))
@@ -202,7 +200,7 @@ def _rows(table: pa.Table, circuit_class: str, conditioning: Conditioning, balan
     for index, name in enumerate(conditioning.metrics):
         if name in definition.label_metrics:
             measured[:, index] = table[name].to_numpy()
-            scaled = _on_scale(definition.metrics[name], measured[:, index])
+            scaled = definition.metrics[name].normalise_all(measured[:, index])
             mean, deviation = conditioning.mean[position][index], conditioning.deviation[position][index]
             standardised[:, index] = np.clip((scaled - mean) / deviation, -CLIP, CLIP)
     shortfall = _shortfall(table, circuit_class)
@@ -272,13 +270,9 @@ def _shortfall(table: pa.Table, circuit_class: str) -> NDArray[np.float64]:
     for constraint in definition.useful:
         metric = definition.metrics[constraint.metric]
         sign = 1.0 if constraint.sense == ">=" else -1.0
-        short = sign * (metric.normalise(constraint.bound) - _on_scale(metric, table[constraint.metric].to_numpy()))
+        short = sign * (metric.normalise(constraint.bound) - metric.normalise_all(table[constraint.metric].to_numpy()))
         total += np.maximum(0.0, short / RELATIVE_TO[metric.scale])
     return total
-
-
-def _on_scale(metric: Metric, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.log10(np.maximum(values, 1e-30)) if metric.scale == "log" else values
 
 
 def _digest(shards: Sequence[Path], class_names: Sequence[str]) -> str:

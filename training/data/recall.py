@@ -20,11 +20,11 @@ from genrf.conditioning import Conditioning
 from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError
 from genrf.generation.precedents import Precedents, precedents_in
+from genrf.progress import progress_bar
 from genrf.technology.base import Technology
 from training.config.schema import Config
 from training.data.breeding import Individual
 from training.data.chunks import ROWS_PER_SHARD, chunk_file, stamp, write_chunk
-from training.running.progress import progress_bar
 
 
 def recall(config: Config, folder: Path, shard: int, output: Path) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +11,13 @@ from numpy.typing import NDArray
 from genrf import classes
 from genrf.circuit.normalise import normalise
 from genrf.conditioning import Conditioning
-from genrf.files import written_whole
+from genrf.tables import ArrayTable
 
 SPLITS = ("train", "validation", "test")
 
 
-RowsT = TypeVar("RowsT", bound="CircuitRows")
-
-
 @dataclass(frozen=True, kw_only=True)
-class CircuitRows:
+class CircuitRows(ArrayTable):
     """Circuits as arrays, whether they worked or not; N rows, M device slots."""
 
     kinds: NDArray[np.int8]
@@ -35,11 +30,6 @@ class CircuitRows:
     """(N, C) conditions vectors."""
     balance: NDArray[np.float32]
     """(N,) factor on how often a row is drawn that brings classes with few circuits nearer to those with many."""
-
-    def save(self, path: Path) -> None:
-        """Write as ``.npz``, whole or not at all."""
-        with written_whole(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +51,17 @@ class Rows(CircuitRows):
     fingerprint: NDArray[np.str_]
     row: NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self.row)
+    def maximized(self, circuit_class: str, metric_names: Sequence[str]) -> NDArray[np.float64]:
+        """Specification metrics of the class in their own units, signed so that larger is better, (N, k).
 
-    def take(self, index: NDArray[Any]) -> Rows:
-        """The rows of an index or mask."""
-        return Rows(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
-
-    @classmethod
-    def load(cls, path: Path) -> Rows:
-        """Read what `save` wrote; nothing is unpickled."""
-        with np.load(path, allow_pickle=False) as archive:
-            return cls(**{field.name: archive[field.name] for field in fields(cls)})
+        Args:
+            circuit_class: of all the rows.
+            metric_names: columns of `measured`.
+        """
+        definition = classes.get(circuit_class)
+        names = definition.specification_metrics
+        signs = np.array([definition.metrics[name].sign for name in names])
+        return signs * self.measured[:, [metric_names.index(name) for name in names]]
 
 
 def failed_file(split: str) -> str:
@@ -97,9 +86,3 @@ def at_own_frequency(rows: Rows, conditioning: Conditioning, circuit_class: str)
     return replace(
         rows, values=values, metrics=metrics, measured=measured, conditions=conditions, frequency_hz=frequency
     )
-
-
-def concatenate(parts: Sequence[RowsT]) -> RowsT:
-    """Join tables of one kind, row by row."""
-    kind = type(parts[0])
-    return kind(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(kind)})

@@ -18,20 +18,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from rich.progress import Progress, TaskID
 
 from genrf import classes, technology
 from genrf.circuit.canonical import fingerprint
 from genrf.errors import InvalidInputError
 from genrf.files import write_json
+from genrf.progress import progress_bar
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.technology.base import Technology
 from training.config.schema import Config, per_class
 from training.data.breeding import Breeder, Candidate, Individual, SearchSpace, random_candidate
-from training.data.chunks import ROWS_PER_SHARD, chunk_file, individuals, stamp, useful_individuals, write_chunk
+from training.data.chunks import (
+    ROWS_PER_SHARD,
+    chunk_file,
+    individuals,
+    read_table,
+    stamp,
+    useful_individuals,
+    write_chunk,
+)
 from training.data.split import Topologies, split_of
-from training.running.progress import progress_bar
 
 
 def simulate_shard(
@@ -121,7 +128,7 @@ class _Island:
                 path = self._folder / chunk_file(self._shard, number, chunk)
                 if not path.exists():
                     self._simulate_chunk(path, number, chunk, start, count, breeder, progress, task)
-                table = pq.read_table(path)
+                table = read_table(path)
                 for individual in individuals(table, self._class):
                     if individual.failure is None:
                         born.append(individual)

@@ -16,20 +16,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf import classes
+from genrf import classes, pareto
 from genrf.conditions import Conditions, Constraint
 from genrf.errors import CheckpointError
 from genrf.files import write_json
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
-
-if TYPE_CHECKING:
-    from training.data.rows import Rows
+from training.data.rows import Rows
 
 SPECIFICATIONS_FILE = "specifications.json"
 LEVELS = ("relaxed", "exact", "tightened", "frontier")
@@ -37,6 +34,10 @@ EASE = {"relaxed": -0.1, "exact": 0.0, "tightened": 0.1, "frontier": 0.0}
 """By what share of its size a bound is made harder."""
 FRONTIER_WINDOW = 1.25
 """Training circuits within this frequency ratio could be retuned to a specification's frequency."""
+
+
+Gains = NDArray[np.float64]
+"""Specification metrics, signed so that larger is better, (N, k)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,15 @@ def held_out_specifications(
         own = own[order]
         count = per_class(config.preparation.specifications_per_level, name)
         rivals = train.take((train.circuit_class == name) & train.useful)
+        rival_gains, gains = (rows.maximized(name, metric_names) for rows in (rivals, test))
+
+        def matched(index: int, rivals: Rows = rivals, rival_gains: Gains = rival_gains, gains: Gains = gains) -> bool:
+            """Whether a training circuit at about its frequency is at least as good in every specification metric."""
+            near = near_in_frequency(rivals.frequency_hz, float(test.frequency_hz[index]))
+            return bool(pareto.reach(rival_gains[near], gains[index]).any())
+
         # Lazily, since every test row would have to be held against every training row.
-        frontier = islice((index for index in own if not _matched(name, rivals, test, int(index), metric_names)), count)
+        frontier = islice((index for index in own if not matched(int(index))), count)
         for level in config.preparation.levels:
             for index in frontier if level == "frontier" else own[:count]:
                 row = int(test.row[index])
@@ -141,13 +149,8 @@ def _spread_over_topologies(fingerprints: NDArray[np.str_], rng: np.random.Gener
     return order[np.argsort(turn, kind="stable")]
 
 
-def _matched(circuit_class: str, train: Rows, test: Rows, index: int, metric_names: Sequence[str]) -> bool:
-    """Whether some training circuit at about the same frequency is at least as good in every specification metric."""
-    definition = classes.get(circuit_class)
-    ratio = train.frequency_hz / test.frequency_hz[index]
-    good = (ratio < FRONTIER_WINDOW) & (ratio > 1.0 / FRONTIER_WINDOW)
-    for name in definition.specification_metrics:
-        column = metric_names.index(name)
-        sign = definition.metrics[name].sign
-        good &= sign * train.measured[:, column] >= sign * test.measured[index, column]
-    return bool(good.any())
+def near_in_frequency(frequency_hz: NDArray[np.float64], centre_hz: float) -> NDArray[np.bool_]:
+    """Which of the circuits could be retuned to a frequency, (N,)."""
+    ratio = frequency_hz / centre_hz
+    near: NDArray[np.bool_] = (ratio < FRONTIER_WINDOW) & (ratio > 1.0 / FRONTIER_WINDOW)
+    return near

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from genrf.errors import InvalidInputError
+from genrf.tables import ArrayTable
+from training.data.rows import Rows
 
 LENGTH_GROUP = 8
 """Batches among which rows are sorted by length. More saves computation, fewer mixes lengths better."""
@@ -39,8 +41,8 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PreparedData:
-    """One split of the prepared dataset; N rows."""
+class PreparedData(ArrayTable):
+    """What the models see of one split of the prepared dataset, as tensors; N rows."""
 
     kinds: Tensor
     nets: Tensor
@@ -52,8 +54,10 @@ class PreparedData:
     balance: Tensor
     """(N,) factor that brings classes with few circuits nearer to those with many."""
 
-    def __len__(self) -> int:
-        return len(self.kinds)
+    @classmethod
+    def of(cls, rows: Rows) -> Self:
+        """The same rows as tensors."""
+        return cls(**{field.name: torch.from_numpy(getattr(rows, field.name)) for field in fields(cls)})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -62,8 +66,7 @@ class PreparedData:
         Raises:
             InvalidInputError: if the file is missing, damaged or empty.
         """
-        names = ("kinds", "nets", "values", "metrics", "conditions", "weight", "balance")
-        data = cls(**_arrays(path, names))
+        data = cls(**_arrays(path, [field.name for field in fields(cls)]))
         if len(data) == 0:
             raise InvalidInputError(f"{path}: no rows; simulate more circuits")
         return data
@@ -80,11 +83,11 @@ class PreparedData:
             "metrics": torch.full((count, self.metrics.shape[1]), torch.nan),
             "weight": torch.full((count,), weight),
         }
-        return type(self)(**{name: torch.cat([tensor, failed[name]]) for name, tensor in vars(self).items()})
+        return type(self)(**{name: torch.cat([tensor, failed[name]]) for name, tensor in self.arrays().items()})
 
     def to(self, device: torch.device) -> Self:
         """The same rows on a device."""
-        return type(self)(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+        return type(self)(**{name: tensor.to(device) for name, tensor in self.arrays().items()})
 
     def sample(self, count: int, seed: int, *, weighted: bool = False) -> Self:
         """About ``count`` rows: without weights each at most once, with weights as often as their weight says."""
@@ -93,7 +96,7 @@ class PreparedData:
             index = draw_by_weight(self.weight, min(count, len(self)), generator)
         else:
             index = torch.randperm(len(self), generator=generator)[:count].sort().values
-        return type(self)(**{name: tensor[index] for name, tensor in vars(self).items()})
+        return self.take(index)
 
     def with_least_weight(self, weight: float) -> Self:
         """The same rows, none of them with less than a weight."""
@@ -207,7 +210,7 @@ class ValidationBatches:
     def __init__(self, data: PreparedData, *, batch_size: int) -> None:
         lengths = (data.kinds > 0).sum(dim=1)
         order = lengths.argsort(stable=True)
-        self._data = replace(data, **{name: tensor[order] for name, tensor in vars(data).items()})
+        self._data = data.take(order)
         self._lengths = lengths[order]
         self._batch_size = batch_size
 

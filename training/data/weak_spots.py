@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf import classes, technology
+from genrf import classes, pareto, technology
 from genrf.circuit.canonical import fingerprint
 from genrf.conditioning import Conditioning
 from genrf.generation.generate import Designer
+from genrf.progress import progress_bar
 from genrf.spec import DesignSpec
 from training.config.schema import Config
 from training.data.breeding import Individual
 from training.data.chunks import ROWS_PER_SHARD, chunk_file, stamp, write_chunk
 from training.data.rows import Rows
-from training.data.specifications import FRONTIER_WINDOW, specification_of
-from training.running.progress import progress_bar
+from training.data.specifications import near_in_frequency, specification_of
 
 HARDEST = 0.15
 """Largest share of its size by which a bound is made harder."""
@@ -112,10 +112,7 @@ def _targets(
 ) -> list[DesignSpec]:
     """Specifications at and beyond the front of the useful training circuits."""
     own = np.flatnonzero((train.circuit_class == circuit_class) & train.useful)
-    definition = classes.get(circuit_class)
-    columns = [conditioning.metrics.index(name) for name in definition.specification_metrics]
-    signs = np.array([definition.metrics[name].sign for name in definition.specification_metrics])
-    gains = signs * train.measured[own][:, columns]  # (N, n)
+    gains = train.take(own).maximized(circuit_class, conditioning.metrics)  # (N, n)
     specs: list[DesignSpec] = []
     while len(specs) < count:
         pick = int(rng.integers(len(own)))
@@ -137,8 +134,7 @@ def _dominated(
     pick: int, gains: NDArray[np.float64], frequency_hz: NDArray[np.float64], rng: np.random.Generator
 ) -> bool:
     """Whether one of some training circuits at about the same frequency is at least as good in every metric."""
-    ratio = frequency_hz / frequency_hz[pick]
-    near = np.flatnonzero((ratio < FRONTIER_WINDOW) & (ratio > 1.0 / FRONTIER_WINDOW))
+    near = np.flatnonzero(near_in_frequency(frequency_hz, float(frequency_hz[pick])))
     rivals = rng.choice(near, size=min(RIVALS, len(near)), replace=False)
     rivals = rivals[rivals != pick]
-    return bool((gains[rivals] >= gains[pick]).all(axis=1).any())
+    return bool(pareto.reach(gains[rivals], gains[pick]).any())

@@ -19,6 +19,7 @@ from genrf.conditioning import Conditioning
 from genrf.files import write_json
 from genrf.generation.generate import Designer
 from genrf.generation.precedents import precedents_in
+from genrf.progress import progress_bar
 from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
@@ -34,7 +35,6 @@ from training.evaluation.hypervolume import hypervolumes
 from training.evaluation.success import SUCCESS_AT, summarize
 from training.evaluation.topology_quality import topology_quality
 from training.evaluation.trials import SourceTrial, Trial, generator_trials
-from training.running.progress import progress_bar
 from training.running.tracking import log_artifact
 
 

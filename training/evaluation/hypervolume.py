@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf import classes
+from genrf import classes, pareto
 from genrf.conditioning import Conditioning
-from genrf.generation.design import goodness
+from genrf.generation.design import maximized
 from genrf.metrics import Metrics
 from training.data.rows import Rows
 from training.evaluation.trials import Trial
@@ -45,8 +45,7 @@ class TrainingFront:
         columns = []
         for name in definition.specification_metrics:
             metric, values = definition.metrics[name], train.measured[useful, conditioning.metrics.index(name)]
-            scaled = np.log10(np.maximum(values, 1e-30)) if metric.scale == "log" else values
-            columns.append(metric.sign * scaled)
+            columns.append(metric.sign * metric.normalise_all(values))
         gains = np.stack(columns, axis=1)
         return cls(gains) if len(gains) else None
 
@@ -63,7 +62,7 @@ class TrainingFront:
 def useful_gains(circuit_class: str, metrics: Sequence[Metrics]) -> Array:
     """Specification metrics of the useful ones among circuits, signed so that larger is better, (N, n)."""
     definition = classes.get(circuit_class)
-    return goodness(circuit_class, [m for m in metrics if definition.is_useful(m)])
+    return maximized(circuit_class, [m for m in metrics if definition.is_useful(m)])
 
 
 def hypervolumes(
@@ -111,6 +110,6 @@ def _less_dominated(gains: Array, rounds: int = 6, judges: int = 16) -> Array:
         best = gains[np.argsort(-(np.log(gains) @ weights), kind="stable")[:judges]]
         dominated = np.zeros(len(gains), dtype=bool)
         for judge in best:
-            dominated |= (judge >= gains).all(axis=1) & (judge > gains).any(axis=1)
+            dominated |= pareto.dominated_by(gains, judge)
         gains = gains[~dominated]
     return gains

@@ -10,12 +10,12 @@ import numpy as np
 from genrf.circuit.canonical import fingerprint
 from genrf.circuit.topology import Topology
 from genrf.generation.generate import Designer
+from genrf.progress import progress_bar
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
 from training.data.rows import Rows
 from training.data.specifications import HeldOutSpecification
-from training.running.progress import progress_bar
 
 SIZINGS = 4
 """Sets of values that a topology is given to show that it can be simulated."""

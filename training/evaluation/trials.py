@@ -15,14 +15,14 @@ from genrf.generation.bundle import Bundle
 from genrf.generation.generate import Designer
 from genrf.generation.precedents import precedents_in
 from genrf.metrics import Metrics
+from genrf.progress import progress_bar
 from genrf.simulation.pool import Outcome, Simulation
 from training.config.schema import Config, PerClass, per_class
 from training.data.specifications import HeldOutSpecification
 from training.running.processes import Processes, cores
-from training.running.progress import progress_bar
 
 if TYPE_CHECKING:
-    from genrf.generation.search import TopologySource
+    from genrf.generation.models import TopologySource
 
 GENERATOR = "generator"
 

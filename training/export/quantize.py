@@ -6,12 +6,10 @@ on held-out specifications falls too far below the original's is reported as fai
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -26,6 +24,7 @@ from genrf.generation.bundle import Bundle, write_manifest
 from training.config.schema import Config
 from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, read_specifications
 from training.data.tensors import PreparedData
+from training.running.quiet import quiet
 
 if TYPE_CHECKING:
     import onnx
@@ -137,7 +136,8 @@ def _to_int8(path: Path, batches: list[Inputs]) -> dict[str, Any]:
     candidates: dict[str, tuple[float, Path]] = {}
     for method, convert in (("dynamic", _dynamic), ("qdq", _static)):
         target = path.with_name(f".{method}.onnx")
-        with _quiet():
+        # The quantizer advises to run a preprocessing step that the exporter has done already.
+        with quiet("", ignored=()):
             convert(path, target, batches)
         candidates[method] = (_difference(path, _run(target, batches[0]), reference), target)
     best = min(candidates, key=lambda method: candidates[method][0])
@@ -194,7 +194,7 @@ def _to_fp16(path: Path, batches: list[Inputs]) -> dict[str, Any]:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     reference = _run(path, batches[0])
-    with _quiet():
+    with quiet("", ignored=()):
         onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=True), path)
     return {
         "method": "fp16",
@@ -270,15 +270,3 @@ def _difference(path: Path, found: list[NDArray[np.float32]], expected: list[NDA
         same = [(ours.argmax(-1) == theirs.argmax(-1)).reshape(len(ours), -1).all(axis=1) for ours, theirs in pairs]
         return float(1.0 - np.logical_and.reduce(same).mean())
     return max(float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), 1e-12)) for ours, theirs in pairs)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantizer advises, on the root logger, to run a preprocessing step that the exporter has done already."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)

@@ -12,8 +12,8 @@ from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from genrf.files import written_whole
+from genrf.progress import progress_bar
 from training.data.tensors import TrainingBatches, ValidationBatches
-from training.running.progress import progress_bar
 from training.running.tracking import log_metrics
 
 MONITOR = "validation_loss"

@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import os
 import shutil
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +34,12 @@ from training.fitting.modules import CircuitTraining
 from training.fitting.throughput import Throughput
 from training.fitting.time_limit import TimeLimit
 from training.models.base import MODEL
+from training.running.quiet import quiet
 
 LOSSES = "losses.csv"
 REPORT = "report.json"
+LIGHTNING = ("pytorch_lightning", "lightning", "lightning.pytorch")
+"""Names of its loggers."""
 _CHECKPOINTS = "checkpoints"
 _CLAIM = "run.json"
 
@@ -93,7 +92,8 @@ def fit(
     last = checkpoints / "last.ckpt"
     history = LossHistory(output / LOSSES)
     if not (last.exists() and _is_finished(_read_checkpoint(last), settings)):
-        with quiet():
+        # Lightning's advice about loaders and hardware is of no use here: there are no loaders.
+        with quiet(*LIGHTNING, ignored=({"module": r"(pytorch_)?lightning.*"}, {"category": FutureWarning})):
             trainer = _trainer(
                 module,
                 settings,
@@ -241,20 +241,3 @@ def _is_finished(checkpoint: dict[str, Any], settings: TrainingConfig) -> bool:
     if settings.max_minutes is not None and TimeLimit.share_of(checkpoint) >= 1.0:
         return True
     return bool(stopped or (checkpoint["epoch"] + 1) * settings.validate_every >= settings.max_steps)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without Lightning's advice about loaders and hardware, which is of no use here: there are no loaders."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning", "lightning.pytorch")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(pytorch_)?lightning.*")
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

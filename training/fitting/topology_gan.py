@@ -196,9 +196,7 @@ def topology_rows(prepared: Path) -> PreparedData:
     # A topology counts by how good its rows are, not by how often it was bred: what is drawn should not repeat itself.
     weight = rows.balance * np.where(rows.weight > LEAST_WEIGHT, rows.weight, 0.0) / counts[inverse]
     chosen = torch.from_numpy(np.flatnonzero(weight > 0))
-    data = PreparedData.load(prepared / "train.npz")
-    data = replace(data, weight=torch.from_numpy(weight.astype(np.float32)))
-    return type(data)(**{name: tensor[chosen] for name, tensor in vars(data).items()})
+    return replace(PreparedData.of(rows), weight=torch.from_numpy(weight.astype(np.float32))).take(chosen)
 
 
 def _bound_error(guessed: Tensor, specification: Tensor) -> Tensor:

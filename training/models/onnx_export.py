@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from training.models.base import BaseCircuitModel
 from training.models.onnx_files import strip
 from training.models.sizing_diffusion import SizingDiffusion
 from training.models.topology_gan import TopologyGAN
+from training.running.quiet import quiet
 
 OPSET = 20
 
@@ -116,15 +115,9 @@ def to_onnx(item: Exported, example: dict[str, Tensor], path: Path) -> None:
 
 @contextlib.contextmanager
 def quiet_export() -> Iterator[None]:
-    """Silence the exporters' progress and advice, which nobody can act on."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    """Silence the exporters' progress and advice."""
+    with (
+        quiet("torch.onnx", "onnxscript", "onnx_ir", "torch.export"),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        yield

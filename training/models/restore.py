@@ -21,6 +21,7 @@ from torch import Tensor
 from genrf.circuit.tokens import KIND_TOKENS
 from genrf.errors import CheckpointError
 from genrf.generation.bundle import Bundle
+from genrf.metrics import current_name
 from training.models.base import BaseCircuitModel
 from training.models.onnx_export import EXAMPLE_BATCH, Exported, exported, relative_error, run_onnx, to_onnx
 from training.models.topology_gan import TopologyGAN
@@ -86,6 +87,8 @@ def restore(model: BaseCircuitModel, folder: Path) -> str:
 def _check_same(model: BaseCircuitModel, entry: dict[str, Any], folder: Path) -> None:
     own = {"class": type(model).__name__, "version": model.version, **json.loads(json.dumps(asdict(model.config)))}
     theirs = {"class": entry["class"], "version": entry["version"], **entry["config"]}
+    if "metrics" in theirs:
+        theirs["metrics"] = [current_name(name) for name in theirs["metrics"]]
     for key in own.keys() | theirs.keys():
         if own.get(key) != theirs.get(key):
             raise CheckpointError(

@@ -24,6 +24,7 @@ from typing import Any
 
 from genrf.errors import GenRFError
 from genrf.files import write_json
+from genrf.progress import ERROR, MESSAGES, tell
 from training.config.schema import Config
 from training.running.machine import commit, describe
 from training.running.tracking import DATASET_TAG, PIPELINE_RUN, StepRun, numbers, step_run
@@ -237,6 +238,9 @@ def _disk_is_full(error: Exception, output: Path) -> bool:
 
 
 def _fail(message: str, code: int) -> None:
-    """One line that `pipelines.terminal` shows, and the exit code."""
-    print(f"error[{code}]: {message}", file=sys.stderr, flush=True)
+    """Say why in one line, to whoever started this process or to people, and end with the exit code."""
+    if os.environ.get(MESSAGES):
+        tell(ERROR, {"code": code, "message": message})
+    else:
+        print(f"error: {message}", file=sys.stderr, flush=True)
     raise SystemExit(code)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 
-from genrf.metrics import Metric
+from genrf.metrics import GAIN_DB, MU_MIN, POWER_W, S11_DB, S22_DB, Metric
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("gain_db", "dB", "higher", "Transducer gain |S21| at the centre frequency."),
+        GAIN_DB,
         Metric("nf_db", "dB", "lower", "Noise figure at the centre frequency, source at 290 K."),
-        Metric("s11_db", "dB", "lower", "Input reflection |S11| at the centre frequency."),
-        Metric("s22_db", "dB", "lower", "Output reflection |S22| at the centre frequency."),
+        S11_DB,
+        S22_DB,
         Metric("s12_db", "dB", "lower", "Reverse transmission |S12| at the centre frequency."),
         Metric(
             "bandwidth_hz",
@@ -25,13 +25,8 @@ METRICS: dict[str, Metric] = {
             "Width of the band around the centre frequency in which the gain is within 3 dB of the centre's.",
             scale="log",
         ),
-        Metric(
-            "mu_min",
-            "",
-            "higher",
-            "Smallest Edwards-Sinsky mu of both ports from a tenth to ten times the centre frequency.",
-        ),
-        Metric("power_w", "W", "lower", "Power drawn from the supply and the bias sources.", scale="log"),
+        MU_MIN,
+        POWER_W,
         Metric(
             "iip3_dbm",
             "dBm",
@@ -40,7 +35,7 @@ METRICS: dict[str, Metric] = {
             signoff=True,
         ),
         Metric(
-            "p1db_dbm",
+            "ip1db_dbm",
             "dBm",
             "higher",
             "Input power at the centre frequency where the gain is 1 dB below its value at low drive; 20 at most.",

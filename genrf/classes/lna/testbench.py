@@ -61,7 +61,7 @@ class LnaTestbench:
         intercept = intercept_dbm(simulator, netlist, conditions)
         compression = compression_dbm(simulator, netlist, conditions, intercept)
         return Measurement(
-            Metrics({**measured.metrics, "iip3_dbm": intercept, "p1db_dbm": compression}), measured.curves
+            Metrics({**measured.metrics, "iip3_dbm": intercept, "ip1db_dbm": compression}), measured.curves
         )
 
     def deck(self, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False) -> Deck:

@@ -30,7 +30,7 @@ METRICS: dict[str, Metric] = {
             "Power at the IF in the load over the power available from the RF source, at -40 dBm.",
         ),
         Metric(
-            "p1db_dbm",
+            "ip1db_dbm",
             "dBm",
             "higher",
             "RF power available from the source at which the conversion gain is 1 dB below its value at -40 dBm;"

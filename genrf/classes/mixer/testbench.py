@@ -119,10 +119,10 @@ class MixerTestbench:
         gain, values = run.small_signal(sources)
         if gain < LEAST_GAIN_DB:
             raise SimulationFailure("not_measurable", f"conversion gain of {gain:.1f} dB")
-        values["p1db_dbm"] = compression_point(lambda level: run.gain_db(level, gain), gain)
+        values["ip1db_dbm"] = compression_point(lambda level: run.gain_db(level, gain), gain)
         traces = run.traces(gain) if curves else {}
         if signoff:
-            values["iip3_dbm"] = _intercept(simulator, netlist, conditions, values["p1db_dbm"] - BACK_OFF_DB)
+            values["iip3_dbm"] = _intercept(simulator, netlist, conditions, values["ip1db_dbm"] - BACK_OFF_DB)
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")

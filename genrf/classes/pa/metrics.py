@@ -11,21 +11,16 @@ PAE     pae_percent         100 (P_out - P_in) / P_DC                           
 
 from __future__ import annotations
 
-from genrf.metrics import Metric
+from genrf.metrics import GAIN_DB, MU_MIN, POWER_W, S11_DB, S22_DB, Metric
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("gain_db", "dB", "higher", "Transducer gain |S21| at the centre frequency."),
-        Metric("s11_db", "dB", "lower", "Input reflection |S11| at the centre frequency."),
-        Metric("s22_db", "dB", "lower", "Output reflection |S22| at the centre frequency."),
-        Metric(
-            "mu_min",
-            "",
-            "higher",
-            "Smallest Edwards-Sinsky mu of both ports from a tenth to ten times the centre frequency.",
-        ),
-        Metric("power_w", "W", "lower", "Power drawn from the supply and the bias sources.", scale="log"),
+        GAIN_DB,
+        S11_DB,
+        S22_DB,
+        MU_MIN,
+        POWER_W,
         Metric(
             "op1db_dbm",
             "dBm",

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from genrf.errors import CheckpointError
-from training.running.progress import progress_bar
+from genrf.progress import progress_bar
 
 
 def _work(name, output, *inputs):

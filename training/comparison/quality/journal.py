@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from genrf import pareto
 from genrf.errors import InvalidInputError
 from training.comparison.quality.tasks import Group, Task
 from training.evaluation.hypervolume import useful_gains
@@ -62,7 +63,7 @@ def entry_of(task: Task, trial: Trial, machine: str, error: str | None = None) -
     """The line of a trial that is over."""
     gains = useful_gains(trial.circuit_class, trial.metrics)
     # Those that another dominates add nothing to a hypervolume.
-    front = [g for g in gains if not ((gains >= g).all(axis=1) & (gains > g).any(axis=1)).any()]
+    front = gains[pareto.front(gains)]
     return Entry(
         key=task.key,
         circuit_class=trial.circuit_class,

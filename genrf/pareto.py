@@ -1,0 +1,37 @@
+"""Pareto dominance, larger being better in every column; N points in k objectives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.floating[Any]]
+
+
+def reach(points: Points, target: Points) -> NDArray[np.bool_]:
+    """Which of the points (N, k) are at least as good as the target (k,) in every objective, (N,)."""
+    as_good: NDArray[np.bool_] = (points >= target).all(axis=1)
+    return as_good
+
+
+def dominate(points: Points, target: Points) -> NDArray[np.bool_]:
+    """Which of the points (N, k) are at least as good as the target (k,) in every objective and better in one, (N,)."""
+    better: NDArray[np.bool_] = (points > target).any(axis=1)
+    return reach(points, target) & better
+
+
+def dominated_by(points: Points, judge: Points) -> NDArray[np.bool_]:
+    """Which of the points (N, k) one judge (k,) dominates, (N,)."""
+    return dominate(-points, -judge)
+
+
+def front(points: Points) -> NDArray[np.bool_]:
+    """Which of the points (N, k) no other dominates, (N,)."""
+    return domination_counts(points) == 0
+
+
+def domination_counts(points: Points) -> NDArray[np.int64]:
+    """By how many of the others each point (N, k) is dominated, (N,)."""
+    return np.array([dominate(points, point).sum() for point in points], dtype=np.int64)
