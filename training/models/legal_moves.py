@@ -126,7 +126,7 @@ class Outlook(NamedTuple):
         if not earlier:
             return wrong + bias * self.biasing
         first = earlier[0].detach()
-        conducting = kind[:, _CONDUCTING].sum(dim=1, keepdim=True)
+        conducting = sum((kind[:, token] for token in _CONDUCTING[1:]), kind[:, _CONDUCTING[0]]).unsqueeze(1)
         loop = (self.one_voltage * first.unsqueeze(-1)).sum(dim=1) + self.anchored * _at(self.anchored, first)
         first_taken, first_taboo = _at(self.taken, first.unsqueeze(1)), _at(self.taboo, first.unsqueeze(1))
         loop = loop + (self.taken * first_taboo + self.taboo * first_taken).sum(dim=1)
