@@ -42,6 +42,7 @@ $(VENV)/bin/python:
 		|| { rm -rf $(VENV); echo "setup: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 3; }
 
 $(STAMP): | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^pip==' locks/cuda.lock)
 	@lock=$$($(BIN)/python locks/locks.py which) \
 		&& echo "Installing locks/$$lock.lock: $$($(BIN)/python locks/locks.py size $$lock), once" \
 		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_PLACE) -r locks/$$lock.lock \

@@ -5,7 +5,7 @@
     python locks/locks.py check [NAME ...]  # exit 1 if pip would install anything that a lock does not pin
 
 ``cuda.lock`` is what the public index gives: PyTorch's CUDA build with the CUDA libraries that it pins. ``cpu.lock`` is the same
-with PyTorch's CPU wheel, which lies elsewhere: ``TORCH_CPU`` names an index or a folder of wheels that has it, unless pip is
+with PyTorch's CPU wheel and without CUDA, which lies elsewhere: ``TORCH_CPU`` names an index or a folder of wheels that has it, unless pip is
 set up with one. ``files.lock`` lists packages of which only files are used, installed without what they depend on. Nothing is
 installed by any of these commands.
 """
@@ -78,11 +78,12 @@ def which() -> str:
 
 
 def resolve() -> None:
-    """Write both locks, with the versions of before where they still fit."""
+    """Write both locks, with the versions of before where they still fit; the second has the versions of the first."""
     wanted = [f".[{EXTRAS}]"]
+    versions = FOLDER / "cuda.lock"
     for name, public in (("cuda", True), ("cpu", False)):
-        known = FOLDER / f"{name}.lock"
-        options = ["--constraint", str(known)] if known.exists() and "--upgrade" not in sys.argv else []
+        keep = versions.exists() and (name == "cpu" or "--upgrade" not in sys.argv)
+        options = ["--constraint", str(versions)] if keep else []
         found = {
             normalized(item["metadata"]["name"]): item["metadata"]["version"]
             for item in dry_run(*options, *wanted, public=public)
@@ -93,9 +94,9 @@ def resolve() -> None:
         what = f"PyTorch's {name.upper()} build"
         lines = [f"# Every package of the environment with {what}, resolved by `make lock` (Python 3.11, Linux)."]
         lines += [f"{package}=={version}" for package, version in sorted(found.items())]
-        temporary = known.with_suffix(".tmp")
+        temporary = FOLDER / f"{name}.tmp"
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        os.replace(temporary, known)
+        os.replace(temporary, FOLDER / f"{name}.lock")
 
 
 def check(name: str) -> list[str]:
