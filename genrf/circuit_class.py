@@ -40,7 +40,7 @@ class CircuitClass:
     specification_metrics: tuple[str, ...]
     """The metrics that a held-out specification bounds with a circuit's own values."""
     trade_off: tuple[str, ...]
-    """Of these, the metrics that designers trade for each other: the objectives of refinement if none are named."""
+    """Metrics among these that designers trade for each other: the objectives of refinement if none are named."""
     requirements: tuple[Constraint, ...]
     """Constraints that every specification of the class carries unchanged, such as stability."""
     useful: tuple[Constraint, ...]
@@ -48,7 +48,7 @@ class CircuitClass:
     testbench: Testbench
     """How the class is measured."""
     own_frequency: OwnFrequency | None = None
-    """Of circuits that have a frequency of their own, instead of being measured at the one asked for."""
+    """Metric that is the frequency of circuits that have their own, instead of being measured at the one asked for."""
     rules: tuple[Rule, ...] = ()
     """Electrical rules of the class's own, checked after the general ones."""
 

@@ -51,7 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="From a radio-frequency specification to circuits that SPICE has shown to meet it.",
+    help="Turns a radio-frequency specification into circuits that SPICE has shown to meet it.",
     epilog=_examples("generate examples/lna_28ghz.yaml", "metrics", "spec check my.yaml"),
 )
 spec_app = typer.Typer(no_args_is_help=True, help="Work with specification files.")
@@ -64,7 +64,7 @@ SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="Specificati
 def main(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
 ) -> None:
-    """From a radio-frequency specification to circuits that SPICE has shown to meet it."""
+    """Turns a radio-frequency specification into circuits that SPICE has shown to meet it."""
 
 
 @app.command(

@@ -46,10 +46,10 @@ class Conditioning:
     metrics: tuple[str, ...]
     """Label metrics of all the classes, in the order of the models' outputs."""
     mean: tuple[tuple[float, ...], ...]
-    """For each class the mean of each metric over its training rows, on its own scale (decades for a ``log`` metric);
+    """Mean of each metric for each class over its training rows, on its own scale (decades for a ``log`` metric);
     0 for a metric that the class does not have."""
     deviation: tuple[tuple[float, ...], ...]
-    """For each class the standard deviation of each metric; 1 for a metric that the class does not have."""
+    """Standard deviation of each metric for each class; 1 for a metric that the class does not have."""
 
     @property
     def conditions_size(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST = 1e-30
-"""Of a value on a logarithmic scale."""
+"""Least value on a logarithmic scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Metric:
 
     @property
     def sense(self) -> Literal[">=", "<="]:
-        """Of a bound that a designer sets."""
+        """Side of a bound that a designer sets."""
         return ">=" if self.better == "higher" else "<="
 
     def normalise(self, value: float) -> float:

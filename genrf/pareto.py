@@ -32,5 +32,5 @@ def front(points: Points) -> NDArray[np.bool_]:
 
 
 def domination_counts(points: Points) -> NDArray[np.int64]:
-    """By how many of the others each point (N, k) is dominated, (N,)."""
+    """Counts how many of the others dominate each point (N, k), (N,)."""
     return np.array([dominate(points, point).sum() for point in points], dtype=np.int64)

@@ -5,9 +5,9 @@
     python locks/locks.py check [NAME ...]  # exit 1 if pip would install anything that a lock does not pin
 
 ``cuda.lock`` is what the public index gives: PyTorch's CUDA build with the CUDA libraries that it pins. ``cpu.lock`` is the same
-with PyTorch's CPU wheel and without CUDA, which lies elsewhere: ``TORCH_CPU`` names an index or a folder of wheels that has it, unless pip is
-set up with one. ``files.lock`` lists packages of which only files are used, installed without what they depend on. Nothing is
-installed by any of these commands.
+with PyTorch's CPU wheel and without CUDA. That wheel lies elsewhere: ``TORCH_CPU`` names an index or a folder of wheels that
+has it, unless pip is set up with one. ``files.lock`` lists packages of which only files are used, installed without what they
+depend on. Nothing is installed by any of these commands.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Role:
     cpu: str
     memory: str
     hours: int
-    """After which a task is stopped."""
+    """Hours after which a task is stopped."""
     toleration: str = ""
     """Key of the taint that the role's nodes carry."""
     gpus: int = 0

@@ -45,7 +45,7 @@ class Demand:
     gain_db: float | None
     """None to take what the total leaves."""
     share: float = 1.0
-    """Of noise, distortion and power, relative to other blocks; passive blocks take what their loss makes."""
+    """Share of noise, distortion and power, relative to other blocks; passive blocks take what their loss makes."""
 
 
 def linear(decibels: float) -> float:

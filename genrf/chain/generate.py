@@ -36,7 +36,7 @@ class Block:
     budget: Figures
     result: DesignResult
     figures: Figures
-    """As simulated alone, between the conditions' source and load."""
+    """Metrics simulated alone, between the conditions' source and load."""
 
     @property
     def design(self) -> Design:

@@ -8,7 +8,7 @@ from genrf.circuit.ports import ports_of
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device, Topology
 
 LINK_OHM = 100e3
-"""From every net between two blocks to ground: blocks with capacitors at their ports leave it without direct
+"""Resistance from every net between two blocks to ground: blocks with capacitors at their ports leave it without direct
 voltage. It changes a 50 Ohm system's gain and noise figure by about 0.002 dB."""
 
 

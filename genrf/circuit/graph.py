@@ -43,7 +43,7 @@ class NetGraph:
         return FIRST_PORT_NET + self.port_count
 
     def incidence(self) -> list[list[int]]:
-        """For each net the devices with a terminal on it, each device once."""
+        """Devices with a terminal on each net, each device once."""
         touching: list[list[int]] = [[] for _ in self.names]
         for device, nets in enumerate(self.nets):
             for net in set(nets):

@@ -21,7 +21,7 @@ class Ports:
     """The ports of a circuit class."""
 
     names: tuple[str, ...]
-    """Of the port nets, in the order of the testbench's ports."""
+    """Numbers of the port nets, in the order of the testbench's ports."""
     held: frozenset[str] = frozenset()
     """Ports that the testbench holds at a DC voltage, such as a tuning voltage; they are signal grounds."""
     optional: frozenset[str] = frozenset()

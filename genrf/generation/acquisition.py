@@ -53,7 +53,7 @@ NOISE = 1e-3
 LEAST_DEVIATION = 0.05
 """Deviations of the surrogate are taken to be no smaller, in standard deviations of the training data."""
 LEAST_SIZE = 1e-4
-"""Of a process's length and scale: one that underflows to 0 as the optimizer steps far has no density under its prior."""
+"""Smallest length and scale of a process: one that underflows to 0 as the optimizer steps far has no density under its prior."""
 FAILURE_DEVIATION = 0.5
 SUCCESS = 0.5
 """A circuit is expected to simulate if the process over successes (1) and failures (0) is above this."""

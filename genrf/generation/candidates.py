@@ -59,7 +59,7 @@ class Candidates:
 
     @property
     def fingerprints(self) -> list[str]:
-        """Of the topologies."""
+        """Fingerprint of each candidate's topology, P strings."""
         return [fingerprint(topology) for topology in self.topologies]
 
 

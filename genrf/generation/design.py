@@ -63,7 +63,7 @@ class DesignResult:
     objectives: tuple[str, ...] = ()
     """The metrics that the Pareto front is over; empty for all specification metrics of the class."""
     refined_from: int | None = None
-    """After how many calls refinement began; none without it."""
+    """Calls after which refinement began; none without it."""
     hypervolume: tuple[float, float] | None = None
     """Volume that designs which meet the specification dominate in the objectives, before and after refinement, in standard
     deviations of the training data; none without refinement, or where nothing meets the specification."""

@@ -114,7 +114,7 @@ class Outputs:
 
     @property
     def slacks(self) -> list[tuple[int, float, float]]:
-        """For each constraint the output that it bounds, and slope and offset of its relative slack."""
+        """Output that each constraint bounds, with slope and offset of its relative slack."""
         vocabulary = classes.get(self.spec.circuit_class).metrics
         lines = []
         for constraint in self.spec.constraints:

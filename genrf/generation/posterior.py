@@ -64,7 +64,7 @@ class Kernel:
     """Correlation of errors between circuits of different topologies."""
 
     def correlation(self, distance: NDArray[np.float64], same: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Of circuits at a distance that are of the same topology or not."""
+        """Correlation of circuits at a distance that are of the same topology or not."""
         reduced = np.sqrt(5.0) * distance / self.length
         near = (1.0 + reduced + reduced**2 / 3.0) * np.exp(-reduced)
         return self.common + (1.0 - self.common) * np.where(same, near, 0.0)
@@ -96,7 +96,7 @@ class Posterior:
     """What is known of one specification's circuits; M device slots, n metrics."""
 
     kernels: tuple[Kernel, ...] = KERNELS
-    """Of which each metric takes the likeliest."""
+    """Kernels of which each metric takes the likeliest."""
     noise: float = 0.001
     """Share of an error's variance that nearness does not explain."""
     trust: float = 8.0
@@ -175,7 +175,7 @@ def alike(topologies: list[str], others: list[str]) -> NDArray[np.bool_]:
 
 
 def distances(values: Array, others: Array) -> NDArray[np.float64]:
-    """Between each of (P, M) and each of (S, M), (P, S)."""
+    """Distance between each of (P, M) and each of (S, M), (P, S)."""
     # In double precision: of values close together little is left of the squares.
     values, others = values.astype(np.float64), others.astype(np.float64)
     squares = (values**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None] - 2.0 * values @ others.T

@@ -78,7 +78,7 @@ class Precedents(ArrayTable):
         return self.take(np.array(chosen, dtype=np.intp))
 
     def topologies(self, circuit_class: str) -> list[Topology]:
-        """Of all the circuits, in order."""
+        """Topology of each circuit, in order."""
         return [decode(Tokens(kinds, nets), circuit_class) for kinds, nets in zip(self.kinds, self.nets, strict=True)]
 
 

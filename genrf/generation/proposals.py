@@ -77,7 +77,7 @@ class Proposer:
         return topologies, on_grid(kinds, values, self._frequency, self._models.technology)
 
     def fresh(self, parents: Sequence[Design], count: int) -> Proposed:
-        """At most ``count`` circuits of topologies from the generator: as many as are legal."""
+        """Draws at most ``count`` circuits of topologies from the generator: as many as are legal."""
         backend = self._models.backend
         asked = np.stack(
             [

@@ -300,7 +300,7 @@ class Refinement:
 
 
 def far_apart(points: NDArray[np.float64], count: int) -> list[int]:
-    """At most ``count`` of the points (P, k): the best of each column, then each time the one farthest from all chosen."""
+    """Chooses at most ``count`` of the points (P, k): each column's best, then always the one farthest from all chosen."""
     chosen = list(dict.fromkeys(points.argmax(axis=0).tolist()))[:count]
     while len(chosen) < min(count, len(points)):
         distance = np.linalg.norm(points[:, None] - points[None, chosen], axis=-1).min(axis=1)

@@ -38,7 +38,7 @@ class Symbol:
     at: Point
     """First terminal of a two-terminal device, base of a transistor, terminal of a mark."""
     direction: Direction
-    """From the first terminal to the second; where a mark points to."""
+    """Direction from the first terminal to the second; where a mark points to."""
     texts: tuple[str, ...]
     """Lines of its label."""
     device: int | None = None

@@ -38,7 +38,7 @@ _FAR_DB = 0.1
 _BEYOND = 1.05
 """How far beyond a wanted compression a step aims, so that it is bracketed."""
 _LARGEST_DOUBT_DB = 0.04
-"""By how much two interpolations of a compression point may differ; else a level is measured there."""
+"""Most that two interpolations of a compression point may differ by; else a level is measured there."""
 _REFINEMENTS = 3
 _LOWEST_DBM, _HIGHEST_DBM = -60.0, 30.0
 _LEAST_LOG_DB = 0.05

@@ -135,7 +135,7 @@ class Measurement:
 
     metrics: Metrics
     curves: Mapping[str, Curve | Trace] = field(default_factory=dict)
-    """By name (``s11`` ... ``s22``, ``nf_db``, ``output_power_dbm``); empty unless asked for."""
+    """Curves by name (``s11`` ... ``s22``, ``nf_db``, ``output_power_dbm``); empty unless asked for."""
 
 
 class Testbench(Protocol):

@@ -47,9 +47,9 @@ class YieldResult:
 
     study: YieldStudy
     outcomes: Sequence[Outcome]
-    """Of the runs, by number."""
+    """Outcomes of the runs, by number."""
     corners: Mapping[str, Outcome]
-    """Of the design at each corner, under its nominal conditions."""
+    """Outcome of the design at each corner, under its nominal conditions."""
 
     @property
     def spec(self) -> DesignSpec:
@@ -92,10 +92,10 @@ class YieldResult:
             return None
         bounds = [constraint for constraint in self.spec.constraints if constraint.metric == metric]
         if bounds:
-            goodness = np.min([[c.slack(value) for value in values.tolist()] for c in bounds], axis=0)
+            margins = np.min([[c.slack(value) for value in values.tolist()] for c in bounds], axis=0)
         else:
-            goodness = classes.get(self.spec.circuit_class).metrics[metric].sign * values
-        worst = int(np.argmin(goodness))
+            margins = classes.get(self.spec.circuit_class).metrics[metric].sign * values
+        worst = int(np.argmin(margins))
         runs = [number for number, outcome in enumerate(self.outcomes) if outcome.metrics is not None]
         return Spread(
             mean=float(values.mean()),

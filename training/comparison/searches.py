@@ -29,7 +29,7 @@ from genrf.technology.base import Technology
 from training.data.breeding import fitting_topology, snap
 
 VERSION = 1
-"""Of all searches from scratch; a change of their outcome is a new one."""
+"""Version of all searches from scratch; a change of their outcome is a new one."""
 EXPLORED_SHARE = 0.25
 """Share of the calls that random circuits get before the first topology is sized."""
 MOST_EXPLORED = 256

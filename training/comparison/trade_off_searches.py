@@ -37,14 +37,14 @@ SPREADS = (0.02, 0.4)
 EXPLORED_SHARE = 0.25
 """Share of the calls that `botorch` gives to random circuits."""
 TOPOLOGIES = 3
-"""Of which it sizes so many topologies."""
+"""Topologies that it sizes."""
 FIRST_DRAWS = 6
 """First-order draws of each that its models start from."""
 BATCH = 4
 RESTARTS, RAW_SAMPLES, STEPS = 2, 64, 40
-"""Of the acquisition function's maximisation: starts, points that they are chosen from, and iterations of L-BFGS."""
+"""Settings of the acquisition function's maximisation: starts, points that they are chosen from, and iterations of L-BFGS."""
 SAMPLES = 16
-"""Of the integration by quasi Monte Carlo."""
+"""Samples of the integration by quasi Monte Carlo."""
 LAST = 1e3
 """Where a circuit that failed ranks: after every one that did not, in a unit that no metric comes near."""
 

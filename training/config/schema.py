@@ -151,7 +151,7 @@ class TopologyGANConfig(TrainingConfig):
     style_size: int
     """Length of the part of the latent that the cycle carries."""
     temperature: PerClassNumber
-    """Of the distribution that a topology's parts are drawn from; lower is more often legal and less varied."""
+    """Temperature of the distribution that a topology's parts are drawn from; lower is more often legal and less varied."""
 
     def __post_init__(self) -> None:
         # A dataclass with slots is a new class, which super() without arguments does not know.

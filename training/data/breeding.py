@@ -52,9 +52,9 @@ class Individual:
     parents: tuple[int, int]
     """Rows it descends from; -1 where there is none."""
     circuit: Circuit
-    """In canonical form."""
+    """Circuit in canonical form."""
     fingerprint: str
-    """Of its topology."""
+    """Fingerprint of the circuit's topology."""
     conditions: Conditions
     metrics: dict[str, float]
     """Empty if the simulation failed."""
@@ -68,7 +68,7 @@ class Candidate:
 
     parents: tuple[int, int]
     circuit: Circuit
-    """In canonical form."""
+    """Circuit in canonical form."""
     conditions: Conditions
 
 
@@ -212,7 +212,7 @@ def snap(circuit: Circuit, technology: Technology) -> Circuit:
 
 
 def _quality(circuit_class: str, population: Sequence[Individual]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standardised goodness of each specification metric, (N, n), and total shortfall from usefulness, (N,)."""
+    """Standardised value of each specification metric, (N, n), and total shortfall from usefulness, (N,)."""
     definition = classes.get(circuit_class)
     columns = []
     for name in definition.specification_metrics:

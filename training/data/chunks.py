@@ -24,7 +24,8 @@ from genrf.technology.base import Technology
 from training.data.breeding import Individual
 
 CONDITION_PREFIX = "condition_"
-"""Of the columns that say what a row was simulated under: an oscillator is asked for one ``frequency_hz`` and has another."""
+"""Prefix of the columns that say what a row was simulated under: an oscillator is asked for one ``frequency_hz`` and has
+another."""
 
 
 ROWS_PER_SHARD = 1_000_000_000

@@ -39,7 +39,7 @@ WEIGHT_DECAY_PER_SHORTFALL = 5.0
 """Rows that miss usefulness by 2 dB are drawn 1/e as often as useful ones when the sizing model trains."""
 WEIGHT_FLOOR = 0.02
 FILE_NAME = re.compile(r"shard-\d+-round-\d+-chunk-\d+\.parquet")
-"""Of the files of simulated rows."""
+"""Names of the files of simulated rows."""
 
 
 def prepare_data(

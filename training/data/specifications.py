@@ -31,7 +31,7 @@ from training.data.rows import Rows
 SPECIFICATIONS_FILE = "specifications.json"
 LEVELS = ("relaxed", "exact", "tightened", "frontier")
 EASE = {"relaxed": -0.1, "exact": 0.0, "tightened": 0.1, "frontier": 0.0}
-"""By what share of its size a bound is made harder."""
+"""Share of its size that a bound is made harder by."""
 FRONTIER_WINDOW = 1.25
 """Training circuits within this frequency ratio could be retuned to a specification's frequency."""
 

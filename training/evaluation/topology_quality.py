@@ -20,7 +20,7 @@ from training.data.specifications import HeldOutSpecification
 SIZINGS = 4
 """Sets of values that a topology is given to show that it can be simulated."""
 DRAWS = 16
-"""Of so many, the surrogate chooses each set."""
+"""Candidates that the surrogate chooses each set from."""
 
 
 TopologyDraw = Callable[[DesignSpec, int, np.random.Generator], Sequence[Topology | None]]

@@ -41,7 +41,7 @@ class Trial:
     failed: dict[str, int]
     seconds: float
     metrics: list[Metrics] = field(default_factory=list)
-    """Of the circuits that simulated."""
+    """Metrics of the circuits that simulated."""
 
 
 class CircuitSource(Protocol):

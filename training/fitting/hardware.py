@@ -57,11 +57,11 @@ class MatrixProducts(Callback):
         self._name, self._before = name, "highest"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Before anything is computed."""
+        """Applies the settings before anything is computed."""
         self._before = torch.get_float32_matmul_precision()
         if torch.cuda.is_available():
             torch.set_float32_matmul_precision("highest" if self._name == "fp32" else "high")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """As it was."""
+        """Restores the settings as they were."""
         torch.set_float32_matmul_precision(self._before)

@@ -42,12 +42,13 @@ STYLE_MOMENTS_WEIGHT = 5.0
 SPECIFICATION_WEIGHT = 0.5
 VALIDITY_WEIGHT = 0.1
 GRADIENT_PENALTY = 0.05
-"""Of the critics on real data: R1 of Mescheder et al., "Which Training Methods for GANs do actually Converge?" (2018), eq. 9."""
+"""Weight of the critics' gradient penalty on real data: R1 of Mescheder et al., "Which Training Methods for GANs do actually
+Converge?" (2018), eq. 9."""
 CRITIC_LEARNING_RATE = 5e-4
 LEAST_LEARNING_RATE = 0.01
-"""In multiples of its peak, when training ends."""
+"""Learning rate when training ends, in multiples of its peak."""
 LEAST_WEIGHT = 0.05
-"""Of the rows that are imitated: those far from useful teach what is legal, but also what is useless."""
+"""Weight of the rows that are imitated: those far from useful teach what is legal, but also what is useless."""
 REPETITION_WEIGHT = 0.3
 """Cost of repeating a topology against writing an illegal one, when the best weights are picked."""
 

@@ -32,7 +32,7 @@ _RESISTOR, _INDUCTOR, _CAPACITOR, _HBT, _BIAS, _DIODE = (
 )
 _CONDUCTING = (_RESISTOR, _INDUCTOR, _DIODE)
 _TRANSISTOR_AND_BIAS = slice(3, 7)
-"""Of the roles that a net can have: collector, base, emitter, bias source."""
+"""Roles that a net can have: collector, base, emitter, bias source."""
 
 _ONE_VOLTAGE, _DIRECT, _PASSIVE, _SIGNAL, _COUPLED = range(5)
 """Groups of nets: joined by inductors; by all that passes direct current, with everything of fixed voltage; by passive devices

@@ -35,7 +35,7 @@ _NUMBERED = re.compile(r"val_(\d+)")
 _GENERATOR = "generator."
 """What the names of the part of the GAN start with that a bundle has."""
 _SLOTS = 9
-"""Of the circuits that the models are compared on."""
+"""Device slots of the circuits that the models are compared on."""
 
 
 def restore(model: BaseCircuitModel, folder: Path) -> str:

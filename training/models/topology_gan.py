@@ -41,10 +41,10 @@ class Given(NamedTuple):
     """What all slots of a circuit share."""
 
     context: Tensor
-    """Of specification and style, (B, W)."""
+    """Embedding of specification and code, (B, W)."""
     around: Surroundings
     temperature: Tensor
-    """Of the circuit's class, (B, 1)."""
+    """Temperature of the choices of the circuit's class, (B, 1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +64,9 @@ class TopologyGANConfig:
     critic_width: int = 128
     """Hidden width of encoder and critics."""
     circuit_classes: tuple[str, ...] = ("lna",)
-    """In the order of their one-hot, with which a specification starts."""
+    """Classes in the order of their one-hot, with which a specification starts."""
     temperatures: tuple[float, ...] = (0.5,)
-    """For each class, of the distribution that choices are drawn from; lower is likelier and less varied."""
+    """Temperature, for each class, of the distribution that choices are drawn from; lower is likelier and less varied."""
 
     @property
     def latent_size(self) -> int:

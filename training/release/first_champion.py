@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 RELEASED_TAG = "released"
-"""On a version that holds released weights: their identity, which is also in their card."""
+"""Tag of a version that holds released weights: their identity, which is also in their card."""
 SPLIT_TAG = "split"
-"""On such a version: how the topologies of its data were held out, as JSON."""
+"""Tag of such a version: how the topologies of its data were held out, as JSON."""
 
 
 def register(client: MlflowClient, run: StepRun, name: str, identity: str) -> ModelVersion:

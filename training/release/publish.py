@@ -29,7 +29,7 @@ from training.models.onnx_files import strip
 from training.release.model_card import write_card
 
 LIMIT_BYTES = 32_000_000
-"""Of everything in the folder: it is part of the repository and of every installation."""
+"""Size of everything in the folder at most: it is part of the repository and of every installation."""
 TRAINED_AS = {
     "train_topology_gan": TOPOLOGY_GENERATOR,
     "train_sizing_diffusion": SIZING_DENOISER,

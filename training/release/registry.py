@@ -67,7 +67,7 @@ class Score:
         return cls(tags[SPECIFICATIONS_TAG], {name: float(tags[name]) for name in _criteria(tags)})
 
     def tags(self) -> dict[str, str]:
-        """As tags of a model version."""
+        """Returns itself as tags of a model version."""
         return {SPECIFICATIONS_TAG: self.specifications, **{name: repr(value) for name, value in self.figures.items()}}
 
     def compare(self, other: Score) -> tuple[int, str]:

@@ -34,7 +34,7 @@ WORK = "GENRF_WORK"
 LAUNCHER = "GENRF_LAUNCHER"
 """Environment variable: process that started the step; when it is gone the step stops too."""
 LEAST_FREE_BYTES = 1_000_000
-"""With less than this on the disk, that is taken for the cause of a failure."""
+"""Free space on the disk below which that is taken for the cause of a failure."""
 REPORT = "step.json"
 """What a step returned, how long it took, and with which recipe, code and machine, in its output folder."""
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PIPELINE_RUN = "GENRF_PIPELINE_RUN"
 """Environment variable: identity of the pipeline run that a step belongs to."""
 NOWHERE = "off"
-"""In the store's place: record nothing."""
+"""Value of the store's address with which nothing is recorded."""
 RUN_TAG = "genrf.pipeline_run"
 STEP_TAG = "genrf.step"
 DATASET_TAG = "genrf.dataset_sha256"

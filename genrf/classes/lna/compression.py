@@ -19,7 +19,7 @@ _LOW_DBM = -50.0
 """Where the gain is measured that compression is counted from; `_BELOW_DB` below the intercept point at most."""
 _BELOW_DB = 30.0
 _INTERCEPT_TO_P1DB_DB = 9.6
-"""For a cubic nonlinearity (Razavi, RF Microelectronics, 2.2)."""
+"""Distance from IP1dB to IIP3 of a cubic nonlinearity (Razavi, RF Microelectronics, 2.2)."""
 _LONGEST = 1500
 
 

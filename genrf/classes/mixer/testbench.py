@@ -58,7 +58,7 @@ SWEEP_DBM = np.arange(-40.0, LARGEST_P1DB_DBM + 0.1, 2.5)
 """RF levels of the curves."""
 
 TOLERANCE = 7e-3
-"""Of amplitudes and power at small RF, relative: 0.06 dB."""
+"""Tolerance of amplitudes and power at small RF, relative: 0.06 dB."""
 
 _FIRST = 1.25
 """Common periods before the first look: the transistors' heat capacities are charged at the very start, and the mean of

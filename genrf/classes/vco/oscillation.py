@@ -100,7 +100,7 @@ class Steady:
     """A steady oscillation."""
 
     frequency_hz: float
-    """As simulated, time step's error included."""
+    """Frequency as simulated, time step's error included."""
     amplitude_v: float
     """Peak fundamental at the watched net."""
     output_v: float
