@@ -67,7 +67,10 @@ def headline() -> str:
         )
     )
     lines = ["| what | measured | beside it |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
-    lines += ["", f"Two cores of an AMD EPYC without a GPU; trials at commit `{quality['commit'][:10]}` also on 64 cores."]
+    lines += [
+        "",
+        f"Two cores of an AMD EPYC without a GPU; trials at commit `{quality['commit'][:10]}` also on 64 cores.",
+    ]
     return "\n".join(lines)
 
 
