@@ -88,7 +88,7 @@ drawing: setup ## Draw the packages and their imports into docs/house.svg
 	@$(BIN)/python docs/house.py
 
 findings: ## Run the scripts in findings/, each a surprise of other software; they download packages
-	@failed=; for script in findings/*.sh; do echo "$$script"; sh "$$script" || failed="$$failed $$script"; done; \
+	@failed=; for script in findings/*.sh; do echo "$$script"; PYTHON=$(PYTHON) sh "$$script" || failed="$$failed $$script"; done; \
 		[ -z "$$failed" ] || { echo "no longer as described, or not runnable here:$$failed" >&2; exit 1; }
 
 clean: ## Remove what runs and tests wrote; keep the environment and the data
