@@ -14,11 +14,10 @@ from typer.core import TyperGroup
 
 from genrf import __version__, cli_chain, cli_measure, cli_options, cli_yield, terminal
 from genrf.cli_options import BundleFolder, Force, Json, OutputFolder, Seed, Workers
-from genrf.errors import GenRFError, InvalidInputError, MissingToolError, SpecificationNotMetError
+from genrf.errors import GenRFError, MissingToolError, SpecificationNotMetError
 
 if TYPE_CHECKING:
     from genrf.generation.design import DesignResult
-    from genrf.generation.generate import Designer
 
 
 class _Commands(TyperGroup):
@@ -123,34 +122,29 @@ def generate(
     netlist that reproduces the metrics, a Touchstone file, a plot and a schematic; and a report of the run. Ends with
     exit code 5 if no simulated design meets the specification; the closest ones are written all the same.
     """
-    from genrf.export.folder import PlotWorker, check_free, result_content, write_result
-    from genrf.generation.design import over_objectives
-    from genrf.generation.objectives import parse_objectives
-    from genrf.generation.robust import ranked_by_corners
+    from genrf.export.folder import result_content
+    from genrf.generate import Request, generate
     from genrf.spec import DesignSpec
 
-    spec = DesignSpec.from_yaml(spec_file)
-    objectives = parse_objectives(spec, pareto) if refine or pareto is not None else ()
-    if refine:
-        from genrf.generation.refine import require_botorch
-
-        require_botorch()
+    request = Request(
+        calls=calls,
+        refine=refine,
+        pareto=pareto,
+        robust=robust,
+        until_met=until_met,
+        seed=seed,
+        designs=designs,
+    )
     folder = output if output is not None else Path("designs") / spec_file.stem
-    check_free(folder, overwrite=force)
-    # Before the plot worker starts: whatever is wrong with the bundle is said at once.
-    opened = cli_options.designer(bundle, workers, seed)
-    with PlotWorker() as plots:
-        with opened as designer:
-            with terminal.progress_bar(calls + refine) as advance:
-                result = designer.design(spec, calls=calls, seed=seed, stop_when_met=until_met, progress=advance)
-                if refine:
-                    result = designer.refine(result, calls=refine, objectives=objectives, seed=seed, progress=advance)
-            if objectives and not refine:
-                result = over_objectives(result, objectives)
-            if robust:
-                result = ranked_by_corners(result, designer.simulate)
-            curves = _curves(designer, result, designs)
-        write_result(folder, result, curves, plots, overwrite=force)
+    result = generate(
+        DesignSpec.from_yaml(spec_file),
+        request,
+        folder,
+        opened=lambda: cli_options.designer(bundle, workers, seed),
+        progress=terminal.progress_bar,
+        warn=lambda message: typer.echo(f"genrf: {message}", err=True),
+        overwrite=force,
+    )
     if as_json:
         terminal.print_json(result_content(result))
     else:
@@ -192,50 +186,20 @@ def simulate(
     Every combination of the given conditions is simulated. Ends with exit code 5 if any of them misses the
     specification, and with 1 if any fails to simulate.
     """
-    from dataclasses import replace
-    from itertools import product
+    from genrf.resimulate import Sweep, resimulate
 
-    from genrf import technology
-    from genrf.export.design_file import read_design
-    from genrf.simulation.pool import Simulation, run_in_processes
-    from genrf.spec import DesignSpec
-
-    read = [(path, *read_design(path)) for path in design_files]
-    if spec_file is not None:
-        other = DesignSpec.from_yaml(spec_file)
-        read = [(path, design, other) for path, design, _ in read]
-    jobs: list[terminal.Job] = []
-    processes: list[str] = []
-    for path, design, spec in read:
-        process = technology.get(design.technology)
-        for name in corner or ():
-            if name not in process.corners:
-                raise InvalidInputError(f"--corner: unknown corner {name!r}; known: {', '.join(process.corners)}")
-        if spec.circuit_class != design.circuit.topology.circuit_class:
-            raise InvalidInputError(
-                f"{path}: a design of class {design.circuit.topology.circuit_class},"
-                f" which a specification of class {spec.circuit_class} cannot judge"
-            )
-        own = spec.conditions
-        for c, t, v in product(corner or [own.corner], temperature or [own.temperature_c], supply or [own.supply_v]):
-            conditions = replace(own, corner=c, temperature_c=t, supply_v=v)
-            simulation = Simulation(design.circuit, conditions, signoff or spec.needs_signoff)
-            jobs.append((path, replace(spec, conditions=conditions), simulation))
-            processes.append(process.name)
-    outcomes = run_in_processes([simulation for _, _, simulation in jobs], processes)
+    sweep = Sweep(corners=corner or (), temperatures_c=temperature or (), supplies_v=supply or ())
+    simulated = resimulate(design_files, spec_file, sweep, signoff=signoff)
     if as_json:
-        terminal.print_json(
-            [terminal.simulated_content(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
-        )
+        terminal.print_json([terminal.simulated_content(one) for one in simulated])
     else:
-        terminal.show_simulated(jobs, outcomes)
-    failed = [outcome.failure for outcome in outcomes if outcome.failure is not None]
+        terminal.show_simulated(simulated)
+    failed = [one.outcome.failure for one in simulated if one.outcome.failure is not None]
     if failed:
-        raise GenRFError(f"{len(failed)} of {len(outcomes)} simulations failed: {failed[0].cause}: {failed[0].detail}")
-    measured = [outcome.metrics for outcome in outcomes if outcome.metrics is not None]
-    missed = sum(not spec.meets(metrics) for (_, spec, _), metrics in zip(jobs, measured, strict=True))
+        raise GenRFError(f"{len(failed)} of {len(simulated)} simulations failed: {failed[0].cause}: {failed[0].detail}")
+    missed = sum(not one.met for one in simulated)
     if missed:
-        raise SpecificationNotMetError(f"the specification is missed in {missed} of {len(jobs)} simulations")
+        raise SpecificationNotMetError(f"the specification is missed in {missed} of {len(simulated)} simulations")
 
 
 app.command("yield", epilog=_examples(*cli_yield.EXAMPLES))(cli_yield.estimate)
@@ -322,19 +286,6 @@ def version(as_json: Json = False) -> None:
     else:
         for name, value in versions.items():
             typer.echo(f"{name} {value}")
-
-
-def _curves(designer: Designer, result: DesignResult, count: int) -> list[Any]:
-    """Measured curves of the best designs, simulated once more for them; none where that goes beyond what converges."""
-    from genrf.simulation.pool import Simulation
-
-    jobs = [Simulation(design.circuit, result.spec.conditions) for design in result.designs[:count]]
-    outcomes = designer.simulate(jobs, curves=True)
-    for number, outcome in enumerate(outcomes, start=1):
-        if outcome.failure is not None:
-            detail = f"{outcome.failure.cause}: {outcome.failure.detail}"
-            typer.echo(f"genrf: design {number} is written without curves ({detail})", err=True)
-    return [outcome.curves for outcome in outcomes]
 
 
 def _judge(spec_file: Path, result: DesignResult) -> None:

@@ -70,7 +70,10 @@ def estimate(
     each on its own. A run that fails to simulate counts against the yield. Runs are kept as they end: the same command
     goes on after an interruption, and a larger --runs adds to them. Also simulates the design at every process corner.
     """
+    from dataclasses import replace
+
     from genrf.export.design_file import read_design
+    from genrf.resimulate import Resimulated
     from genrf.simulation.pool import SimulatorPool
     from genrf.spec import DesignSpec
     from genrf.yield_analysis.analysis import analyse
@@ -106,8 +109,12 @@ def estimate(
     else:
         console = terminal.console()
         console.print(spread_table(result))
-        jobs = [(Path("corners"), spec, simulation) for simulation in study.corners().values()]
-        terminal.show_simulated(jobs, list(result.corners.values()))
+        terminal.show_simulated(
+            [
+                Resimulated(Path("corners"), replace(spec, conditions=simulation.conditions), result.corners[name])
+                for name, simulation in study.corners().items()
+            ]
+        )
         console.print(yield_text(result), soft_wrap=True)
         for assumption in result.assumptions:
             console.print(f"  {assumption}", style="dim", soft_wrap=True)

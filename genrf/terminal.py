@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
     from genrf.generation.design import DesignResult
     from genrf.generation.record import Progress
-    from genrf.simulation.pool import Outcome, Simulation
-    from genrf.spec import DesignSpec
-
-Job = tuple[Path, "DesignSpec", "Simulation"]
-"""A design's file, the specification that it is held against, and what is simulated."""
+    from genrf.resimulate import Resimulated
 
 
 @contextmanager
@@ -64,34 +60,32 @@ def show_result(result: DesignResult, count: int, folder: Path) -> None:
     output.print(f"Written to {folder}; open {folder / 'report.html'}", soft_wrap=True)
 
 
-def show_simulated(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+def show_simulated(simulated: Sequence[Resimulated]) -> None:
     """One table a design, one row a simulation; then why simulations failed."""
     from genrf.report.table import simulation_tables
 
     output = console()
-    for table in simulation_tables(jobs, outcomes):
+    for table in simulation_tables(simulated):
         output.print(table)
-    for (path, _, simulation), outcome in zip(jobs, outcomes, strict=True):
-        if outcome.failure is not None:
-            conditions = simulation.conditions
+    for one in simulated:
+        failure, conditions = one.outcome.failure, one.spec.conditions
+        if failure is not None:
             where = f"{conditions.corner}, {conditions.temperature_c:g} °C, {conditions.supply_v:g} V"
-            output.print(f"{path} ({where}): {outcome.failure.cause}: {outcome.failure.detail}", soft_wrap=True)
+            output.print(f"{one.path} ({where}): {failure.cause}: {failure.detail}", soft_wrap=True)
 
 
-def simulated_content(job: Job, outcome: Outcome) -> dict[str, Any]:
+def simulated_content(one: Resimulated) -> dict[str, Any]:
     """One simulation as plain data."""
-    path, spec, simulation = job
-    conditions = simulation.conditions
+    conditions, failure = one.spec.conditions, one.outcome.failure
     content: dict[str, Any] = {
-        "design": str(path),
+        "design": str(one.path),
         "corner": conditions.corner,
         "temperature_c": conditions.temperature_c,
         "supply_v": conditions.supply_v,
     }
-    if outcome.metrics is None:
-        failure = outcome.failure
+    if one.outcome.metrics is None:
         return content | {"failure": {"cause": failure.cause, "detail": failure.detail} if failure else {}}
-    return content | {"metrics": dict(outcome.metrics), "met": spec.meets(outcome.metrics)}
+    return content | {"metrics": dict(one.outcome.metrics), "met": one.met}
 
 
 def console() -> Console:

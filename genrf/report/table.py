@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from genrf.generation.design import Design
-    from genrf.simulation.engine import Outcome, Simulation
+    from genrf.resimulate import Resimulated
 
 
 NOT_MEASURED = "–"
@@ -61,25 +61,26 @@ def design_table(designs: Sequence[Design], spec: DesignSpec, title: str = "") -
     return table
 
 
-def simulation_tables(jobs: Sequence[tuple[Path, DesignSpec, Simulation]], outcomes: Sequence[Outcome]) -> list[Table]:
+def simulation_tables(simulated: Sequence[Resimulated]) -> list[Table]:
     """One table a design, one row a simulation: conditions, and metrics against the specification."""
     tables: dict[Path, Table] = {}
     measured: dict[Path, list[Mapping[str, float]]] = {}
-    for (path, _, _), outcome in zip(jobs, outcomes, strict=True):
-        measured.setdefault(path, []).append(outcome.metrics or {})
-    columns_of = {path: metric_columns(spec, measured[path]) for path, spec, _ in jobs}
-    for (path, spec, simulation), outcome in zip(jobs, outcomes, strict=True):
+    for one in simulated:
+        measured.setdefault(one.path, []).append(one.outcome.metrics or {})
+    columns_of = {one.path: metric_columns(one.spec, measured[one.path]) for one in simulated}
+    for one in simulated:
+        path, spec, metrics = one.path, one.spec, one.outcome.metrics
         columns = columns_of[path]
         if path not in tables:
             tables[path] = _table(["corner", "°C", "V"], [*columns, "met"], str(path))
             tables[path].add_row("bound", "", "", *_bounds(spec, columns), "", style="cyan", end_section=True)
-        conditions = simulation.conditions
+        conditions = spec.conditions
         where = (conditions.corner, f"{conditions.temperature_c:g}", f"{conditions.supply_v:g}")
-        if outcome.metrics is None:
+        if metrics is None:
             tables[path].add_row(*where, *[""] * len(columns), "[red]failed[/]")
         else:
-            cells = [_coloured(spec, name, outcome.metrics) for name in columns]
-            tables[path].add_row(*where, *cells, _verdict(spec.meets(outcome.metrics)))
+            cells = [_coloured(spec, name, metrics) for name in columns]
+            tables[path].add_row(*where, *cells, _verdict(one.met))
     return list(tables.values())
 
 

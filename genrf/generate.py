@@ -1,0 +1,103 @@
+"""What ``genrf generate`` does: search, refinement, ranking, curves and files, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genrf.export.folder import PlotWorker, check_free, write_result
+from genrf.generation.design import over_objectives
+from genrf.generation.objectives import parse_objectives
+from genrf.generation.robust import ranked_by_corners
+from genrf.simulation.pool import Simulation
+
+if TYPE_CHECKING:
+    from genrf.generation.design import DesignResult
+    from genrf.generation.generate import Designer
+    from genrf.generation.record import Progress
+    from genrf.spec import DesignSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a user asks for besides the specification."""
+
+    calls: int = 64
+    """SPICE calls of the search."""
+    refine: int = 0
+    """SPICE calls of Bayesian optimization after it."""
+    pareto: str | None = None
+    """Metrics to trade off, with commas between them; those of the class if None."""
+    robust: bool = False
+    """Whether the best designs are ranked by the process corners that they hold at."""
+    until_met: bool = False
+    """Whether the search ends with the first design that meets the specification."""
+    seed: int = 0
+    designs: int = 3
+    """Designs that are written."""
+
+
+def generate(
+    spec: DesignSpec,
+    request: Request,
+    folder: Path,
+    *,
+    opened: Callable[[], Designer],
+    progress: Callable[[int], AbstractContextManager[Progress | None]],
+    warn: Callable[[str], None],
+    overwrite: bool = False,
+) -> DesignResult:
+    """Design circuits for a specification and write them to a folder.
+
+    Args:
+        spec: specification to meet.
+        request: what to spend on it and how to rank.
+        folder: folder to write, which must not exist yet unless it may be overwritten.
+        opened: gives the designer, once all else has been checked.
+        progress: gives a context with the callback of a bar, for a number of SPICE calls.
+        warn: is told of designs that are written without curves.
+        overwrite: whether an existing folder is replaced.
+
+    Raises:
+        InvalidInputError: for metrics that cannot be traded off, or a folder that is in the way.
+        MissingToolError: if refinement is asked for and its packages are not installed.
+    """
+    traded = request.refine or request.pareto is not None
+    objectives = parse_objectives(spec, request.pareto) if traded else ()
+    if request.refine:
+        from genrf.generation.refine import require_botorch
+
+        require_botorch()
+    check_free(folder, overwrite=overwrite)
+    # Before the plot worker starts: whatever is wrong with the bundle is said at once.
+    designers = opened()
+    with PlotWorker() as plots:
+        with designers as designer:
+            with progress(request.calls + request.refine) as advance:
+                result = designer.design(
+                    spec, calls=request.calls, seed=request.seed, stop_when_met=request.until_met, progress=advance
+                )
+                if request.refine:
+                    result = designer.refine(
+                        result, calls=request.refine, objectives=objectives, seed=request.seed, progress=advance
+                    )
+            if objectives and not request.refine:
+                result = over_objectives(result, objectives)
+            if request.robust:
+                result = ranked_by_corners(result, designer.simulate)
+            curves = _curves(designer, result, request.designs, warn)
+        write_result(folder, result, curves, plots, overwrite=overwrite)
+    return result
+
+
+def _curves(designer: Designer, result: DesignResult, count: int, warn: Callable[[str], None]) -> list[Any]:
+    """Measured curves of the best designs, simulated once more for them; none where that goes beyond what converges."""
+    jobs = [Simulation(design.circuit, result.spec.conditions) for design in result.designs[:count]]
+    outcomes = designer.simulate(jobs, curves=True)
+    for number, outcome in enumerate(outcomes, start=1):
+        if outcome.failure is not None:
+            warn(f"design {number} is written without curves ({outcome.failure.cause}: {outcome.failure.detail})")
+    return [outcome.curves for outcome in outcomes]
