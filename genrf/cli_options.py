@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from genrf.generation.generate import Designer
+    from genrf.generation.designer import Designer
 
 BundleFolder = Annotated[
     Path | None,

@@ -16,7 +16,7 @@ from genrf.simulation.pool import Simulation
 
 if TYPE_CHECKING:
     from genrf.generation.design import DesignResult
-    from genrf.generation.generate import Designer
+    from genrf.generation.designer import Designer
     from genrf.generation.record import Progress
     from genrf.spec import DesignSpec
 

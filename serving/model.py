@@ -15,7 +15,7 @@ from kserve.errors import InferenceError, InvalidInput, ModelNotReady
 from genrf.conditions import Conditions
 from genrf.errors import GenRFError, InvalidInputError
 from genrf.generation.design import DesignResult
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.spec import DesignSpec
 from serving import telemetry
 from serving.contract import INPUTS, OUTPUTS, DesignRequest, read_request, write_response

@@ -1,4 +1,4 @@
-"""A test double for `genrf.generation.generate.Designer`: it proposes given circuits, and really simulates them."""
+"""A test double for `genrf.generation.designer.Designer`: it proposes given circuits, and really simulates them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError, SpecificationNotMetError
 from genrf.generation.design import Design, DesignResult
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.simulation.engine import Outcome, Simulation
 from genrf.spec import DesignSpec
 

@@ -113,20 +113,20 @@ class Processes:
         self._known = known
         self._seed = seed
         self._samples = samples
-        works = np.isfinite(measured).all(axis=1)
-        self._numbers = np.flatnonzero(works)
+        simulated = np.isfinite(measured).all(axis=1)
+        self._numbers = np.flatnonzero(simulated)
         outputs = measured.shape[1]
         inputs = _tensor(known)
         with _quiet(), manual_seed(seed):
             models = [
-                _fitted(inputs[works], torch.tensor(measured[works, j].astype(float)), _Columns.of(known, j))
+                _fitted(inputs[simulated], torch.tensor(measured[simulated, j].astype(float)), _Columns.of(known, j))
                 for j in range(outputs)
             ]
-            self._success = None if works.all() else outputs
+            self._success = None if simulated.all() else outputs
             if self._success is not None:
                 # Predicted to work, with a deviation that one failure nearby overcomes.
                 columns = _Columns.of(known, outputs)
-                models.append(_fitted(inputs, torch.tensor(works.astype(float)), columns))
+                models.append(_fitted(inputs, torch.tensor(simulated.astype(float)), columns))
         self._model = ModelListGP(*models)
 
     def predict(self, points: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from genrf.generation.backend import OnnxBackend
 from genrf.generation.bundle import Bundle
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.generation.precedents import precedents_in
 
 

@@ -43,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     torch.manual_seed(0)
     models = {
         "topology_gan": TopologyGAN(
-            TopologyGANConfig(specification_size=names.specification_size, style_size=4, width=16, critic_width=16)
+            TopologyGANConfig(specification_size=names.specification_size, code_size=4, width=16, critic_width=16)
         ),
         "sizing_diffusion": SizingDiffusion(
             SizingDiffusionConfig(specification_size=names.specification_size, backbone=TINY)

@@ -12,7 +12,7 @@ from genrf.conditioning import Conditioning, fit
 from genrf.conditions import Conditions, Constraint
 from genrf.generation.candidates import Candidates, normalised_values
 from genrf.generation.design import pareto_front
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings

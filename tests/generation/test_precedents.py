@@ -15,7 +15,7 @@ from genrf.conditioning import Conditioning, fit
 from genrf.conditions import Conditions, Constraint
 from genrf.errors import CheckpointError
 from genrf.generation.candidates import normalised_values, slots
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.generation.precedents import Precedents, file_name, precedents_in
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.settings import SearchSettings

@@ -241,7 +241,7 @@ def test_without_botorch_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_botorch_is_loaded_by_refinement_alone() -> None:
-    code = "import sys, genrf.cli, genrf.generation.generate, genrf.generation.refine; "
+    code = "import sys, genrf.cli, genrf.generation.designer, genrf.generation.refine; "
     code += "print(sorted({'torch', 'botorch', 'gpytorch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"

@@ -11,7 +11,7 @@ from genrf import classes
 from genrf.conditioning import fit
 from genrf.conditions import Constraint
 from genrf.errors import InvalidInputError
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.generation.sampler import SamplerSettings
 from genrf.simulation.pool import simulate
 from tests.generation.test_generate import CONDITIONS, SETTINGS, GrammarBackend, spec_of

@@ -43,7 +43,7 @@ class Written:
     """A circuit as it is written, device by device."""
 
     def __init__(self, circuit_class: str = "lna", supply_v: float = 1.2) -> None:
-        self.generator = TopologyGAN(config(0.5, style_size=2, width=8, critic_width=8)).generator
+        self.generator = TopologyGAN(config(0.5, code_size=2, width=8, critic_width=8)).generator
         self.moves = LegalMoves(NAMES)
         specification = conditions(circuit_class, supply_v)
         self.wiring, self.around = self.moves.start(specification), self.moves.surroundings(specification)
@@ -285,7 +285,7 @@ def test_the_last_slots_are_kept_for_what_is_lacking() -> None:
 
 def test_what_an_untrained_generator_writes_is_readable_and_often_legal() -> None:
     torch.manual_seed(0)
-    model = TopologyGAN(config(1.0, style_size=6, width=32, embedding=16)).eval()
+    model = TopologyGAN(config(1.0, code_size=6, width=32, embedding=16)).eval()
     with torch.no_grad():
         # Chance alone hardly ever ends a circuit before all slots are full.
         model.generator.kind_head.bias[0] += 2.0

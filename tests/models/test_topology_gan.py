@@ -37,7 +37,7 @@ class NoRules(LegalMoves):
 @pytest.fixture(scope="module")
 def model() -> TopologyGAN:
     torch.manual_seed(0)
-    return TopologyGAN(TopologyGANConfig(specification_size=SIZE, style_size=6, width=32, embedding=16)).eval()
+    return TopologyGAN(TopologyGANConfig(specification_size=SIZE, code_size=6, width=32, embedding=16)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_no_real_circuit_is_ruled_out(model: TopologyGAN, circuits: tuple[torch.
 def test_following_what_was_written_finds_each_choice_where_it_was_drawn(model: TopologyGAN) -> None:
     # At a low temperature a choice is the likeliest one, so following must rank it first, where no rule speaks against it.
     cold = TopologyGAN(
-        TopologyGANConfig(specification_size=SIZE, style_size=6, width=32, embedding=16, temperatures=(1e-6,))
+        TopologyGANConfig(specification_size=SIZE, code_size=6, width=32, embedding=16, temperatures=(1e-6,))
     )
     cold.load_state_dict(model.state_dict())
     cold.generator.moves = NoRules(cold.config.circuit_classes)

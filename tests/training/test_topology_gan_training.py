@@ -28,7 +28,7 @@ TINY = {
     "topology_gan": {
         "width": 24,
         "critic_width": 16,
-        "style_size": 4,
+        "code_size": 4,
         "batch_size": 16,
         "max_steps": 12,
         "validate_every": 4,

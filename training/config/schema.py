@@ -148,7 +148,7 @@ class TopologyGANConfig(TrainingConfig):
 
     critic_width: int
     """Width of the critics; the encoder has twice that."""
-    style_size: int
+    code_size: int
     """Length of the part of the latent that the cycle carries."""
     temperature: PerClassNumber
     """Temperature of the distribution that a topology's parts are drawn from; lower is more often legal and less varied."""
@@ -156,7 +156,7 @@ class TopologyGANConfig(TrainingConfig):
     def __post_init__(self) -> None:
         # A dataclass with slots is a new class, which super() without arguments does not know.
         TrainingConfig.__post_init__(self)
-        _at_least(self.section, self, 1, "critic_width", "style_size")
+        _at_least(self.section, self, 1, "critic_width", "code_size")
         _numbers(self.section, self, "temperature")
 
 

@@ -62,10 +62,10 @@ def prepare_data(
     tables, failed, split, failed_split = {}, {}, {}, {}
     for name in config.classes:
         table = _read(shards, name)
-        works, own = table["failure"].is_null().to_numpy(), _split(table, config)
-        tables[name], split[name] = table.filter(pa.array(works)), own[works]
-        failed[name], failed_split[name] = table.filter(pa.array(~works)), own[~works]
-        if not works.any():
+        simulated, own = table["failure"].is_null().to_numpy(), _split(table, config)
+        tables[name], split[name] = table.filter(pa.array(simulated)), own[simulated]
+        failed[name], failed_split[name] = table.filter(pa.array(~simulated)), own[~simulated]
+        if not simulated.any():
             raise InvalidInputError(f"class {name}: none of {len(table)} circuits worked; simulate more")
     conditioning = kept or fit(
         config.classes,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from genrf import classes, pareto, technology
 from genrf.circuit.canonical import fingerprint
 from genrf.conditioning import Conditioning
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.progress import progress_bar
 from genrf.spec import DesignSpec
 from training.config.schema import Config

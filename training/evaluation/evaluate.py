@@ -17,7 +17,7 @@ from genrf import technology
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
 from genrf.files import write_json
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.generation.precedents import precedents_in
 from genrf.progress import progress_bar
 from genrf.simulation.pool import SimulatorPool

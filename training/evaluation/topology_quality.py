@@ -9,7 +9,7 @@ import numpy as np
 
 from genrf.circuit.canonical import fingerprint
 from genrf.circuit.topology import Topology
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.progress import progress_bar
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.spec import DesignSpec

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from genrf.circuit.topology import Circuit
 from genrf.generation.backend import OnnxBackend
 from genrf.generation.bundle import Bundle
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.generation.precedents import precedents_in
 from genrf.metrics import Metrics
 from genrf.progress import progress_bar

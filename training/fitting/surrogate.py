@@ -58,14 +58,14 @@ class SurrogateTraining(CircuitTraining):
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         prediction = self.model(batch.values, batch.kinds, batch.nets, batch.conditions)
-        mean, log_variance, works = (tensor.float() for tensor in prediction)
+        mean, log_variance, feasible = (tensor.float() for tensor in prediction)
         measured = ~batch.metrics.isnan()
         error = torch.where(measured, batch.metrics.nan_to_num() - mean, 0.0)
         square = error**2 * torch.exp(-log_variance) / FREEDOM
         likelihood = 0.5 * (log_variance + (FREEDOM + 1.0) * torch.log1p(square)) * measured
         weight = torch.exp(self._beta * log_variance.detach())
         total = measured.sum().clamp(min=1)
-        failure = functional.binary_cross_entropy_with_logits(works, measured.any(dim=1).float())
+        failure = functional.binary_cross_entropy_with_logits(feasible, measured.any(dim=1).float())
         return (weight * likelihood).sum() / total + failure, likelihood.sum() / total + failure
 
 

@@ -21,15 +21,15 @@ def accuracy(model: Surrogate, data: PreparedData, conditioning: Conditioning, r
         that one that works is told from one that does not.
     """
     model = model.eval()
-    errors, deviations, positions, works = [], [], [], []
+    errors, deviations, positions, feasible = [], [], [], []
     for batch in ValidationBatches(data.sample(rows, seed=0), batch_size=512):
         mean, log_variance, logit = model(batch.values, batch.kinds, batch.nets, batch.conditions)
         errors.append((batch.metrics - mean).abs())
         deviations.append(torch.exp(0.5 * log_variance))
-        works.append(torch.stack([logit, (~batch.metrics.isnan()).any(dim=1).float()], dim=1))
+        feasible.append(torch.stack([logit, (~batch.metrics.isnan()).any(dim=1).float()], dim=1))
         positions.append(batch.conditions[:, : len(conditioning.classes)].argmax(dim=1))
     error, deviation, position = torch.cat(errors), torch.cat(deviations), torch.cat(positions)
-    logit, worked = torch.cat(works).unbind(dim=1)
+    logit, worked = torch.cat(feasible).unbind(dim=1)
     result: dict[str, float] = {}
     for number, circuit_class in enumerate(conditioning.classes):
         own = position == number

@@ -33,12 +33,12 @@ from training.models.topology_gan import TopologyGAN, TopologyGANConfig, one_hot
 
 ADVERSARIAL_EVERY = 16
 """Steps between two in which circuits are written freely, which costs more than following known ones."""
-STYLE_NOISE = 0.7
-"""Noise added to the encoder's style, so that the generator is trained on all of the latent space and not on points in it."""
+CODE_NOISE = 0.7
+"""Noise added to the encoder's code, so that the generator is trained on all of the latent space and not on points in it."""
 CYCLE_WEIGHT = 1.0
 ADVERSARIAL_WEIGHT = 0.2
-STYLE_ADVERSARIAL_WEIGHT = 1.0
-STYLE_MOMENTS_WEIGHT = 5.0
+CODE_ADVERSARIAL_WEIGHT = 1.0
+CODE_MOMENTS_WEIGHT = 5.0
 SPECIFICATION_WEIGHT = 0.5
 VALIDITY_WEIGHT = 0.1
 GRADIENT_PENALTY = 0.05
@@ -119,19 +119,19 @@ class TopologyGANTraining(CircuitTraining):
         index = torch.randint(len(self._pool_metrics), (count,), generator=draws, device=self.device)
         other = self._condition(self._pool_metrics[index], self._pool_conditions[index], draws)
         latent = torch.randn(count, model.config.latent_size, generator=draws, device=self.device)
-        style = latent[:, : model.config.style_size]
+        code = latent[:, : model.config.code_size]
 
         self.toggle_optimizer(build_optimizer)
         guessed, encoded = model.encoder(topology)
-        noisy = encoded + STYLE_NOISE * torch.randn(encoded.shape, generator=draws, device=self.device)
+        noisy = encoded + CODE_NOISE * torch.randn(encoded.shape, generator=draws, device=self.device)
         rebuilt = reconstruction_loss(model.generator.follow(own, noisy, topology[:, :length]), kinds, nets)
-        moments = encoded.mean(0).square().mean() + (encoded.var(0) - (1.0 - STYLE_NOISE**2)).square().mean()
+        moments = encoded.mean(0).square().mean() + (encoded.var(0) - (1.0 - CODE_NOISE**2)).square().mean()
         fake_pair = torch.cat([own, noisy], dim=1)
         loss = (
             rebuilt
             + SPECIFICATION_WEIGHT * _bound_error(guessed, own)
-            + STYLE_MOMENTS_WEIGHT * moments
-            - STYLE_ADVERSARIAL_WEIGHT * model.specification_critic(fake_pair).mean()
+            + CODE_MOMENTS_WEIGHT * moments
+            - CODE_ADVERSARIAL_WEIGHT * model.specification_critic(fake_pair).mean()
         )
         written = None
         if adversarial:
@@ -139,7 +139,7 @@ class TopologyGANTraining(CircuitTraining):
             guessed, returned = model.encoder(written)
             loss = (
                 loss
-                + CYCLE_WEIGHT * ((returned - style).square().mean() + _bound_error(guessed, other))
+                + CYCLE_WEIGHT * ((returned - code).square().mean() + _bound_error(guessed, other))
                 - ADVERSARIAL_WEIGHT * model.topology_critic(_pair(written, other)).mean()
                 + VALIDITY_WEIGHT * validity_loss(written)
             )
@@ -147,7 +147,7 @@ class TopologyGANTraining(CircuitTraining):
         self.untoggle_optimizer(build_optimizer)
 
         self.toggle_optimizer(critic_optimizer)
-        real = torch.cat([other, style], dim=1)
+        real = torch.cat([other, code], dim=1)
         critic_loss = _hinge(model.specification_critic, real, fake_pair.detach())
         if adversarial:
             assert written is not None
@@ -252,7 +252,7 @@ def topology_gan_training(config: Config, prepared: Path) -> Training:
     model = TopologyGAN(
         TopologyGANConfig(
             specification_size=conditioning.specification_size,
-            style_size=section.style_size,
+            code_size=section.code_size,
             temperatures=tuple(per_class(section.temperature, name) for name in conditioning.classes),
             circuit_classes=conditioning.classes,
             width=section.width,

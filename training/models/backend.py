@@ -84,10 +84,10 @@ class TorchBackend:
     ) -> tuple[Array, Array, Array]:
         """Mean and log-variance of the standardised metrics, (B, n_metrics) each, and logit that the circuit works, (B,)."""
         with torch.inference_mode():
-            mean, log_variance, works = self.surrogate(
+            mean, log_variance, feasible = self.surrogate(
                 *(self._tensor(each) for each in (values, kinds, nets, conditions))
             )
-        return mean.float().cpu().numpy(), log_variance.float().cpu().numpy(), works.float().cpu().numpy()
+        return mean.float().cpu().numpy(), log_variance.float().cpu().numpy(), feasible.float().cpu().numpy()
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)

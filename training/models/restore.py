@@ -32,7 +32,7 @@ TOLERANCE_INT8 = 0.1
 """The same for int8, where the file also rounds what flows between its layers; 3 % was seen."""
 _INT8 = "_quantized"
 _NUMBERED = re.compile(r"val_(\d+)")
-_GENERATOR = "generator."
+_BUNDLED = "generator."
 """What the names of the part of the GAN start with that a bundle has."""
 _SLOTS = 9
 """Device slots of the circuits that the models are compared on."""
@@ -62,7 +62,7 @@ def restore(model: BaseCircuitModel, folder: Path) -> str:
         stored, in_int8 = _dequantized(file, path)
     weights = model.state_dict()
     for name, parameter in twin.named_parameters():
-        if isinstance(model, TopologyGAN) and not name.startswith(_GENERATOR):
+        if isinstance(model, TopologyGAN) and not name.startswith(_BUNDLED):
             continue
         tensor, transposed = places.get(parameter.numpy().tobytes(), ("", False))
         if tensor not in stored:

@@ -56,9 +56,9 @@ class Surrogate(BaseCircuitModel):
         present = (kinds > 0).to(values.dtype).unsqueeze(-1)  # (B, M, 1)
         pooled = (devices * present).sum(dim=1) / present.sum(dim=1).clamp(min=1.0)
         count = len(self.config.metrics)
-        mean, log_variance, works = self.head(torch.cat([whole, pooled], dim=-1)).split([count, count, 1], dim=-1)
+        mean, log_variance, feasible = self.head(torch.cat([whole, pooled], dim=-1)).split([count, count, 1], dim=-1)
         # Between a thousandth of and about seven standard deviations.
-        return mean, log_variance.clamp(-14.0, 4.0), works.squeeze(-1)
+        return mean, log_variance.clamp(-14.0, 4.0), feasible.squeeze(-1)
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The matrices of the transformer's layers."""

@@ -53,7 +53,7 @@ class TopologyGANConfig:
 
     specification_size: int = 1
     """D, from the dataset."""
-    style_size: int = 32
+    code_size: int = 32
     """Z, the part of the latent that the cycle carries."""
     width: int = 128
     """Hidden width of the generator's recurrent cell and of the encoder."""
@@ -70,8 +70,8 @@ class TopologyGANConfig:
 
     @property
     def latent_size(self) -> int:
-        """L, the style and the noise of every choice."""
-        return self.style_size + MAX_DEVICES * (1 + MAX_TERMINALS)
+        """L, the code and the noise of every choice."""
+        return self.code_size + MAX_DEVICES * (1 + MAX_TERMINALS)
 
 
 class Generator(nn.Module):
@@ -92,9 +92,9 @@ class Generator(nn.Module):
     def __init__(self, config: TopologyGANConfig) -> None:
         super().__init__()
         width, embedding = config.width, config.embedding
-        self.style_size = config.style_size
+        self.code_size = config.code_size
         self.context = nn.Sequential(
-            nn.Linear(config.specification_size + config.style_size, width),
+            nn.Linear(config.specification_size + config.code_size, width),
             nn.GELU(),
             nn.Linear(width, width),
         )
@@ -128,12 +128,12 @@ class Generator(nn.Module):
         """Straight-through one-hot slots, (B, M, K + 3 N).
 
         Args:
-            latent: style (Z) and the noise of the 4 M choices, all unit normal, (B, Z + 4 M).
+            latent: code (Z) and the noise of the 4 M choices, all unit normal, (B, Z + 4 M).
         """
-        style, noise = latent.split([self.style_size, latent.shape[1] - self.style_size], dim=1)
+        code, noise = latent.split([self.code_size, latent.shape[1] - self.code_size], dim=1)
         # Quantiles of the choices, slot by slot, (M, B, 4).
         uniform = 0.5 * (1.0 + torch.erf(noise / 2**0.5)).unflatten(1, (MAX_DEVICES, 1 + MAX_TERMINALS)).transpose(0, 1)
-        context = self.context(torch.cat([specification, style], dim=1))  # (B, W)
+        context = self.context(torch.cat([specification, code], dim=1))  # (B, W)
         empty = torch.zeros_like(context[:, :1])
         carry = (
             self.start(context),
@@ -206,10 +206,10 @@ class Generator(nn.Module):
         after = self.moves.after(wiring, kind, nets)
         return memory, torch.cat([kind, *nets], dim=1), state + self._connections(kind, nets), *after
 
-    def follow(self, specification: Tensor, style: Tensor, topology: Tensor) -> tuple[Tensor, Tensor]:
+    def follow(self, specification: Tensor, code: Tensor, topology: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of each slot given the slots before it in a known topology (B, M, K + 3 N), all slots at once."""
         slots = topology.shape[1]
-        context = self.context(torch.cat([specification, style], dim=1))
+        context = self.context(torch.cat([specification, code], dim=1))
         kind, *nets = topology.split([N_KINDS, *[MAX_NETS] * MAX_TERMINALS], dim=2)
         before = F.pad(topology[:, :-1], (0, 0, 1, 0))  # the slot just written, (B, M, K + 3 N)
         state = F.pad(self._connections(kind, nets)[:, :-1], (0, 0, 0, 0, 1, 0)).cumsum(dim=1)  # (B, M, N, roles)
@@ -284,7 +284,7 @@ class Generator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Topology (B, M, K + 3 N) -> specification (B, D) and style (B, Z)."""
+    """Topology (B, M, K + 3 N) -> specification (B, D) and code (B, Z)."""
 
     def __init__(self, config: TopologyGANConfig) -> None:
         super().__init__()
@@ -295,11 +295,11 @@ class Encoder(nn.Module):
             nn.GELU(),
         )
         self.specification = nn.Linear(2 * config.critic_width, config.specification_size)
-        self.style = nn.Linear(2 * config.critic_width, config.style_size)
+        self.code = nn.Linear(2 * config.critic_width, config.code_size)
 
     def forward(self, topology: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.trunk(topology.flatten(1))
-        return self.specification(hidden), self.style(hidden)
+        return self.specification(hidden), self.code(hidden)
 
 
 class Critic(nn.Module):
@@ -331,7 +331,7 @@ class TopologyGAN(BaseCircuitModel):
         self.generator = Generator(config)
         self.encoder = Encoder(config)
         self.topology_critic = Critic(TOPOLOGY_FEATURES + config.specification_size, config.critic_width)
-        self.specification_critic = Critic(config.specification_size + config.style_size, config.critic_width)
+        self.specification_critic = Critic(config.specification_size + config.code_size, config.critic_width)
 
     def forward(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Kind logits (B, M, K) and net logits (B, M, 3, N)."""

@@ -81,10 +81,10 @@ def _branches(builder: Builder, start: str, end: str, response: str, order: int)
     series, shunt = _RESPONSES[response]
     trapped = builder.chance(0.5)
     is_series = builder.chance(0.5)
-    places = [(position % 2 == 0) == is_series for position in range(order)]
-    last = max(position for position, now in enumerate(places) if now)
+    used = [(position % 2 == 0) == is_series for position in range(order)]
+    last = max(position for position, now in enumerate(used) if now)
     net = start
-    for position, now in enumerate(places):
+    for position, now in enumerate(used):
         shape = series if now else shunt
         if trapped and builder.chance(_TRAP):
             shape = _TANK if now else _LC

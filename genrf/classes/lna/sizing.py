@@ -1,7 +1,7 @@
 """First-order values for low-noise amplifiers: a bias point, then reactances around the centre frequency.
 
 Resistors, emitters and bias voltages come from `genrf.circuit.biasing`. Inductors and capacitors are log-normal around
-a reactance at f0 that their place suggests: tens of Ohm where they match or resonate, a few Ohm where they block or
+a reactance at f0 that their position suggests: tens of Ohm where they match or resonate, a few Ohm where they block or
 bypass. Of several draws the one is taken that amplifies and matches best in a hybrid-pi model.
 """
 
@@ -20,7 +20,7 @@ from genrf.circuit.graph import (
     NetGraph,
     net_graph,
 )
-from genrf.circuit.places import places
+from genrf.circuit.positions import positions
 from genrf.circuit.small_signal import SmallSignal
 from genrf.circuit.topology import Topology
 from genrf.conditions import Conditions
@@ -47,11 +47,11 @@ def _centre(graph: NetGraph, bias: BiasPoint, omega: float) -> tuple[NDArray[np.
     """Median and spread (natural logarithm) of every device's value, (devices,) each; the bias is not spread again."""
     median = np.empty(len(graph.kinds))
     spread = np.zeros(len(graph.kinds))
-    for device, (kind, place) in enumerate(zip(graph.kinds, places(graph), strict=True)):
+    for device, (kind, position) in enumerate(zip(graph.kinds, positions(graph), strict=True)):
         if device in bias.values:
             median[device] = bias.values[device]
             continue
-        ohm, spread[device] = _IMPEDANCE[place][kind]
+        ohm, spread[device] = _IMPEDANCE[position][kind]
         median[device] = {RESISTOR: ohm, INDUCTOR: ohm / omega, CAPACITOR: 1.0 / (omega * ohm)}[kind]
     return median, spread
 

@@ -1,7 +1,7 @@
-"""First-order values for mixers: a bias point, then reactances around the frequency that their place is for.
+"""First-order values for mixers: a bias point, then reactances around the frequency that their position is for.
 
 Inductors and capacitors on the side of RF and LO are log-normal around a reactance at f0, those at the IF port and in
-the collectors' loads around one at f0/10. Devices of one kind that are in one place are mostly drawn alike, because
+the collectors' loads around one at f0/10. Devices of one kind that are in one position are mostly drawn alike, because
 balance needs it.
 """
 
@@ -31,7 +31,7 @@ from genrf.conditions import Conditions
 IF = 0.1
 """Intermediate frequency relative to f0."""
 _ALIKE = 0.85
-"""Share of devices that have the value of the others in their place."""
+"""Share of devices that have the value of the others in their position."""
 _PASSIVES = (RESISTOR, INDUCTOR, CAPACITOR)
 
 # Median impedance in Ohm, at f0 or at the IF, and spread (natural logarithm); of resistors only those that the bias
@@ -67,18 +67,22 @@ def first_order_values(topology: Topology, conditions: Conditions, rng: np.rando
     _bias_diodes(graph, values, rng)
     omega = 2.0 * math.pi * conditions.frequency_hz
     drawn: dict[tuple[str, str, int], float] = {}
-    places = _places(graph)
+    positions = _positions(graph)
     slowest = max(
-        (values[d] for d, place in enumerate(places) if place == _LOAD and graph.kinds[d] == RESISTOR and d in values),
+        (
+            values[d]
+            for d, position in enumerate(positions)
+            if position == _LOAD and graph.kinds[d] == RESISTOR and d in values
+        ),
         default=0.0,
     )
-    for device, (side, place) in enumerate(places):
+    for device, (side, position) in enumerate(positions):
         kind = graph.kinds[device]
         if device in values:
             continue
-        key = (side, place, kind)
+        key = (side, position, kind)
         if key not in drawn or rng.random() > _ALIKE:
-            drawn[key] = _draw(kind, side, place, omega, rng)
+            drawn[key] = _draw(kind, side, position, omega, rng)
             if side == "if" and kind == CAPACITOR:
                 # A capacitor charges through the load resistor: not much longer than a period of the IF.
                 drawn[key] = min(drawn[key], _LARGEST_CHARGING / (IF * omega * max(slowest, 1.0)))
@@ -86,11 +90,11 @@ def first_order_values(topology: Topology, conditions: Conditions, rng: np.rando
     return tuple(values[device] for device in range(len(graph.kinds)))
 
 
-def _draw(kind: int, side: str, place: str, omega: float, rng: np.random.Generator) -> float:
+def _draw(kind: int, side: str, position: str, omega: float, rng: np.random.Generator) -> float:
     if kind in (DIODE, VARACTOR):
         low, high = _DIODE_EMITTERS
         return float(max(1, round(low * (high / low) ** rng.random())))
-    table, omega = (_AT_IF[place], IF * omega) if side == "if" else (_AT_F0[place], omega)
+    table, omega = (_AT_IF[position], IF * omega) if side == "if" else (_AT_F0[position], omega)
     ohm, spread = table[kind]
     ohm *= math.exp(spread * rng.normal())
     return {RESISTOR: ohm, INDUCTOR: ohm / omega, CAPACITOR: 1.0 / (omega * ohm)}[kind]
@@ -135,8 +139,8 @@ def _bias_diodes(graph: NetGraph, values: dict[int, float], rng: np.random.Gener
         values[source] = min(drop, 3.0)
 
 
-def _places(graph: NetGraph) -> list[tuple[str, str]]:
-    """Side ("rf" or "if") and place of each device, judged by the nets it joins."""
+def _positions(graph: NetGraph) -> list[tuple[str, str]]:
+    """Side ("rf" or "if") and position of each device, judged by the nets it joins."""
     fixed = graph.fixed_nets()
     transistors = [nets for kind, nets in zip(graph.kinds, graph.nets, strict=True) if kind == HBT]
     emitters = {nets[2] for nets in transistors} - fixed
@@ -155,21 +159,21 @@ def _places(graph: NetGraph) -> list[tuple[str, str]]:
         )
     }
     bias = graph.bias_nets()
-    places = []
+    positions = []
     for nets in graph.nets:
         ends = set(nets)
         if ends & slow and len(nets) == 2:
             if SUPPLY_NET in ends:
-                places.append(("if", "load"))
+                positions.append(("if", "load"))
             else:
-                places.append(("if", "shunt" if ends & fixed or ends <= collectors else "series"))
+                positions.append(("if", "shunt" if ends & fixed or ends <= collectors else "series"))
         elif ends & emitters and GROUND_NET in ends:
-            places.append(("rf", "emitter"))
+            positions.append(("rf", "emitter"))
         elif ends & (bias | {SUPPLY_NET}):
-            places.append(("rf", "feed"))
+            positions.append(("rf", "feed"))
         else:
-            places.append(("rf", "shunt" if GROUND_NET in ends else "series"))
-    return places
+            positions.append(("rf", "shunt" if GROUND_NET in ends else "series"))
+    return positions
 
 
 def _distances(graph: NetGraph, start: set[int], fixed: set[int]) -> dict[int, int]:

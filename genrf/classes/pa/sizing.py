@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from genrf.circuit.biasing import BiasPoint, BiasRanges, bias_point
 from genrf.circuit.graph import CAPACITOR, HBT, INDUCTOR, RESISTOR, NetGraph, net_graph
-from genrf.circuit.places import places
+from genrf.circuit.positions import positions
 from genrf.circuit.small_signal import THERMAL_V, SmallSignal
 from genrf.circuit.topology import Topology
 from genrf.conditions import Conditions
@@ -50,11 +50,11 @@ def _centre(graph: NetGraph, bias: BiasPoint, omega: float) -> tuple[NDArray[np.
     """Median and spread (natural logarithm) of every device's value, (devices,) each; the bias is not spread again."""
     median = np.empty(len(graph.kinds))
     spread = np.zeros(len(graph.kinds))
-    for device, (kind, place) in enumerate(zip(graph.kinds, places(graph), strict=True)):
+    for device, (kind, position) in enumerate(zip(graph.kinds, positions(graph), strict=True)):
         if device in bias.values:
             median[device] = bias.values[device]
             continue
-        ohm, spread[device] = _IMPEDANCE[place].get(kind, (1.0, 0.0))
+        ohm, spread[device] = _IMPEDANCE[position].get(kind, (1.0, 0.0))
         median[device] = {RESISTOR: ohm, INDUCTOR: ohm / omega, CAPACITOR: 1.0 / (omega * ohm)}.get(kind, _JUNCTIONS)
     return median, spread
 

@@ -1,7 +1,7 @@
 """First-order values for voltage-controlled oscillators: a bias point, then a resonator that grows at f0.
 
 Resistors, emitters and bias voltages come from `genrf.circuit.biasing`. Inductors, capacitors and varactors are drawn
-log-normally around impedances that their place suggests. The natural modes of a hybrid-pi model (as in
+log-normally around impedances that their position suggests. The natural modes of a hybrid-pi model (as in
 `genrf.circuit.small_signal`, with its figures) say at which frequency a draw would oscillate: the resonator's values are
 scaled until that is f0, and of several draws the one is taken that grows well and tunes. The model is rough; what a
 circuit does is said by simulation only.

@@ -19,7 +19,7 @@ from genrf.circuit.topology import Topology
 from genrf.conditioning import Conditioning
 from genrf.files import written_whole
 from genrf.generation.bundle import Bundle
-from genrf.generation.generate import Designer
+from genrf.generation.designer import Designer
 from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from training.comparison.botorch_search import METHOD as BOTORCH

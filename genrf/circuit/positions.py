@@ -1,12 +1,12 @@
-"""What a device is there for, judged by the nets it joins."""
+"""Position of a device in its circuit (series, shunt, load, feed, bypass, emitter), judged by the nets it joins."""
 
 from __future__ import annotations
 
 from genrf.circuit.graph import BIAS_VOLTAGE, CAPACITOR, GROUND_NET, HBT, RESISTOR, SUPPLY_NET, NetGraph
 
 
-def places(graph: NetGraph) -> list[str]:
-    """What each device is there for, judged by the nets it joins."""
+def positions(graph: NetGraph) -> list[str]:
+    """Position of each device, judged by the nets it joins; one string a device."""
     bias = graph.bias_nets()
     fixed = graph.fixed_nets()
     emitters = {nets[2] for kind, nets in zip(graph.kinds, graph.nets, strict=True) if kind == HBT} - fixed
@@ -20,19 +20,19 @@ def places(graph: NetGraph) -> list[str]:
         and all(graph.kinds[device] in (RESISTOR, CAPACITOR, BIAS_VOLTAGE, HBT) for device in touching[net])
         and sum(graph.kinds[device] == CAPACITOR for device in touching[net]) == 1
     }
-    places = []
+    positions = []
     for nets in graph.nets:
         ends = set(nets)
         if ends & emitters and GROUND_NET in ends:
-            places.append("emitter")
+            positions.append("emitter")
         elif GROUND_NET in ends and ends & quiet:
-            places.append("bypass")
+            positions.append("bypass")
         elif ends & bias:
-            places.append("feed")
+            positions.append("feed")
         elif SUPPLY_NET in ends:
-            places.append("load")
+            positions.append("load")
         elif GROUND_NET in ends:
-            places.append("shunt")
+            positions.append("shunt")
         else:
-            places.append("series")
-    return places
+            positions.append("series")
+    return positions
