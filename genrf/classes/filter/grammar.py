@@ -81,10 +81,10 @@ def _branches(builder: Builder, start: str, end: str, response: str, order: int)
     series, shunt = _RESPONSES[response]
     trapped = builder.chance(0.5)
     is_series = builder.chance(0.5)
-    used = [(position % 2 == 0) == is_series for position in range(order)]
-    last = max(position for position, now in enumerate(used) if now)
+    in_series = [(position % 2 == 0) == is_series for position in range(order)]
+    last = max(position for position, now in enumerate(in_series) if now)
     net = start
-    for position, now in enumerate(used):
+    for position, now in enumerate(in_series):
         shape = series if now else shunt
         if trapped and builder.chance(_TRAP):
             shape = _TANK if now else _LC

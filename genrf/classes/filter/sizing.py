@@ -115,13 +115,13 @@ def _prototype(graph: NetGraph, ladder: Ladder, omega: float, ohm: float, rng: n
         "band-stop": omega * float(rng.choice([0.5, 2.0])),
     }[ladder.response]
     values = np.zeros(len(graph.kinds))
-    for number, (branch, element) in enumerate(zip(ladder.branches, g, strict=True)):
+    for number, (parts, element) in enumerate(zip(ladder.branches, g, strict=True)):
         series = ladder.starts_in_series == (number % 2 == 0)
         inductance, capacitance = branch(ladder.response, element, ohm, centre, fraction, series=series)
-        if branch.inductor is not None and inductance is not None:
-            values[branch.inductor] = inductance
-        if branch.capacitor is not None and capacitance is not None:
-            values[branch.capacitor] = capacitance
+        if parts.inductor is not None and inductance is not None:
+            values[parts.inductor] = inductance
+        if parts.capacitor is not None and capacitance is not None:
+            values[parts.capacitor] = capacitance
     return values.tolist()
 
 
