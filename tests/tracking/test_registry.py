@@ -19,7 +19,7 @@ from training.config.loading import load_config
 from training.config.schema import Config
 from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, write_specifications
 from training.release.registry import CHALLENGER, CHAMPION, Score, judge_bundle, promote_model
-from training.running import tracking
+from training.running import machine, tracking
 from training.running.tracking import open_store, step_run, store_uri
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -73,7 +73,7 @@ def registry(
 ) -> Registry:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
-    monkeypatch.setenv(tracking.COMMIT, "c0ffee")
+    monkeypatch.setenv(machine.COMMIT, "c0ffee")
     name = request.node.name.replace("[", "-").strip("]")
     config = load_config(PARAMS, overrides={"tracking.registered_model": name})
     return Registry(tmp_path, config, monkeypatch)
@@ -144,7 +144,7 @@ def test_a_version_leads_back_to_run_data_code_and_parameters(registry: Registry
     client, _ = open_store(registry.config)
     parent = client.get_run(version.tags["parent_run"])
     assert version.tags[tracking.DATASET_TAG] == parent.data.tags[tracking.DATASET_TAG] == "abc"
-    assert version.tags[tracking.COMMIT_TAG] == "c0ffee"
+    assert version.tags[machine.COMMIT_TAG] == "c0ffee"
     assert parent.data.params["data.rounds"] == str(registry.config.data.rounds)
     assert client.get_run(version.run_id).data.tags[tracking.PARENT_TAG] == version.tags["parent_run"]
 
@@ -219,7 +219,7 @@ def test_the_first_champion_leads_back_to_its_card(registry: Registry, weights: 
     version = registry.version(CHAMPION)
     assert version.tags["released"] == weights
     assert version.tags[tracking.DATASET_TAG] == "da7a"
-    assert (version.tags[tracking.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
+    assert (version.tags[machine.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
     store = store_uri(registry.config)
     uri = f"models:/{registry.config.tracking.registered_model}@champion"
     mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)
@@ -263,10 +263,10 @@ def test_a_champion_is_judged_once_on_the_same_specifications_with_the_same_code
     assert second["champion_success_at_64"] == 0.95
     registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
     assert len(judge.judged) == 2
-    monkeypatch.setenv(tracking.COMMIT, "decaf")
+    monkeypatch.setenv(machine.COMMIT, "decaf")
     registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
     assert len(judge.judged) == 3
-    monkeypatch.setenv(tracking.COMMIT, "decaf-dirty")
+    monkeypatch.setenv(machine.COMMIT, "decaf-dirty")
     for _ in range(2):
         registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
     assert len(judge.judged) == 5

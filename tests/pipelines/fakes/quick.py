@@ -26,7 +26,9 @@ def stand_in(step):
     def function(config, *folders, **values):
         *inputs, output = folders
         assert len(inputs) == len(step.inputs), f"{step.name}: {len(inputs)} inputs, not {len(step.inputs)}"
-        assert set(step.parameters) <= set(values) <= {*step.parameters, *step.options}, f"{step.name}: {sorted(values)}"
+        assert set(step.parameters) <= set(values) <= {*step.parameters, *step.options}, (
+            f"{step.name}: {sorted(values)}"
+        )
         flat = [folder for item in inputs for folder in (item if isinstance(item, list) else [item])]
         words = [config.digest(*step.sections) if step.sections else "", *map(str, values.values())]
         report = _work(step.name, output, flat, words)
