@@ -144,7 +144,7 @@ def test_a_version_leads_back_to_run_data_code_and_parameters(registry: Registry
     client, _ = open_store(registry.config)
     parent = client.get_run(version.tags["parent_run"])
     assert version.tags[tracking.DATASET_TAG] == parent.data.tags[tracking.DATASET_TAG] == "abc"
-    assert version.tags[machine.COMMIT_TAG] == "c0ffee"
+    assert version.tags[tracking.COMMIT_TAG] == "c0ffee"
     assert parent.data.params["data.rounds"] == str(registry.config.data.rounds)
     assert client.get_run(version.run_id).data.tags[tracking.PARENT_TAG] == version.tags["parent_run"]
 
@@ -219,7 +219,7 @@ def test_the_first_champion_leads_back_to_its_card(registry: Registry, weights: 
     version = registry.version(CHAMPION)
     assert version.tags["released"] == weights
     assert version.tags[tracking.DATASET_TAG] == "da7a"
-    assert (version.tags[machine.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
+    assert (version.tags[tracking.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
     store = store_uri(registry.config)
     uri = f"models:/{registry.config.tracking.registered_model}@champion"
     mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)

@@ -14,8 +14,8 @@ import pytest
 
 from genrf.errors import CheckpointError
 from training.config.loading import load_config
+from training.running import machine, tracking
 from training.running import step as steps
-from training.running import tracking
 from training.running.step import read_report, step
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -43,7 +43,7 @@ def test_a_finished_step_leaves_its_files_and_its_report(tmp_path: Path) -> None
     assert report["step"] == "train"
     assert report["result"] == {"loss": 0.5, "note": "fine"}
     assert report["seconds"] >= 0
-    assert (report["recipe"], report["commit"]) == ("smoke", tracking.commit())
+    assert (report["recipe"], report["commit"]) == ("smoke", machine.commit())
     assert "cores of" in report["hardware"]
     assert not list((tmp_path / "work").glob("train*"))
 
