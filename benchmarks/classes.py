@@ -23,7 +23,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
@@ -55,13 +55,13 @@ def draw(name: str, count: int, seed: int) -> tuple[list[Simulation], float]:
     return [Simulation(c.circuit, c.conditions) for c in candidates], time.perf_counter() - start
 
 
-def rate(pool: SimulatorPool, jobs: list[Simulation]) -> tuple[float, list[Simulation], Counter[str]]:
+def rate(pool: SimulatorPool, jobs: list[Simulation]) -> tuple[float, list[Simulation], dict[str, int]]:
     """Circuits a second, those that simulated, and the others by cause."""
     start = time.perf_counter()
     outcomes = pool.run(jobs)
     seconds = time.perf_counter() - start
     working = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome.metrics is not None]
-    causes = Counter(outcome.failure.cause for outcome in outcomes if outcome.failure is not None)
+    causes: dict[str, int] = Counter(outcome.failure.cause for outcome in outcomes if outcome.failure is not None)
     return len(jobs) / seconds, working, causes
 
 
@@ -98,7 +98,7 @@ def _run(path: Path, name: str) -> dict[str, float] | None:
 
 def breakdown(jobs: list[Simulation]) -> dict[str, float]:
     """Milliseconds a circuit by analysis; ``rest`` is loading the netlist and reading results."""
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     simulator = library()
     run = simulator.command
 
@@ -116,7 +116,9 @@ def breakdown(jobs: list[Simulation]) -> dict[str, float]:
         for job in jobs:
             measure(simulator, job, TECHNOLOGY)
         total = time.perf_counter() - start
-    parts = {name: seconds for name, seconds in spent.most_common() if seconds > 0.01 * total}
+    parts = {
+        name: seconds for name, seconds in sorted(spent.items(), key=lambda part: -part[1]) if seconds > 0.01 * total
+    }
     parts["rest"] = total - sum(parts.values())
     return {name: round(1e3 * seconds / len(jobs), 2) for name, seconds in parts.items()}
 

@@ -48,7 +48,7 @@ def train_once(arguments: argparse.Namespace, prepared: Path, output: Path, devi
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     report = output / "report.json"
     if done.returncode or not report.exists():
-        said = [line for line in done.stderr.splitlines() if not line.startswith("progress:")]
+        said = [line for line in done.stderr.splitlines() if "/" not in line.rsplit(" ", 1)[-1]]
         return {"devices": devices, "error": " | ".join(said[-6:])[-800:]}
     return {"devices": devices, **json.loads(report.read_text(encoding="utf-8"))}
 
@@ -56,7 +56,7 @@ def train_once(arguments: argparse.Namespace, prepared: Path, output: Path, devi
 def worker(arguments: argparse.Namespace) -> None:
     """Train in this process, one of `devices`."""
     from training.config.loading import DEFAULT_PATH, load_config
-    from training.fitting import train
+    from training.config.steps import STEPS
 
     name = arguments.model
     base = load_config(DEFAULT_PATH, arguments.recipe, json.loads(arguments.overrides))
@@ -72,7 +72,7 @@ def worker(arguments: argparse.Namespace) -> None:
         f"{name}.early_stopping_patience": 1000,
     }
     config = load_config(DEFAULT_PATH, arguments.recipe, laid)
-    getattr(train, f"train_{name}")(config, arguments.prepared, arguments.worker)
+    STEPS[f"train_{name}"].load()(config, arguments.prepared, arguments.worker)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -73,7 +73,7 @@ def example(name: str, model: nn.Module, data: PreparedData, batch: int, slots: 
         "conditions": rows.conditions,
     }
     if name == "sizing_denoiser":
-        size = model.config.specification_size  # type: ignore[union-attr]
+        size = int(cast(Any, model).config.specification_size)
         bounds = torch.randn(batch, size - rows.conditions.shape[1], generator=draws)
         everything["specification"] = torch.cat([rows.conditions, bounds], dim=1)
     return {key: everything[key].contiguous() for key in NAMES[name]}

@@ -117,7 +117,7 @@ def shares(
     return found
 
 
-def summarize(values: np.ndarray, rng: np.random.Generator) -> dict[str, list[float]]:
+def summarize(values: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
     """Mean and its 95 % interval by bootstrap over specifications, of shares (specifications, checkpoints)."""
     samples = values[rng.integers(len(values), size=(2000, len(values)))].mean(axis=1)
     low, high = np.percentile(samples, [2.5, 97.5], axis=0)

@@ -42,6 +42,7 @@ import numpy as np
 from genrf import classes, technology
 from genrf.circuit.topology import Circuit
 from genrf.classes.lna.metrics import noise_figure_db
+from genrf.classes.lna.testbench import LnaTestbench
 from genrf.conditions import Conditions
 from genrf.simulation.engine import Simulation
 from genrf.simulation.library import REMEDY, library, simulator_version
@@ -71,6 +72,7 @@ def draw_circuits(count: int, seed: int) -> list[Simulation]:
 
 def band_deck(simulation: Simulation) -> Deck:
     """The testbench's deck with the band sweep and the noise analysis only."""
+    assert isinstance(LNA.testbench, LnaTestbench)
     deck = LNA.testbench.deck(simulation.circuit, simulation.conditions, PROCESS)
     band, _, noise = deck.analyses
     return replace(deck, analyses=(band, noise), saved=(*PARAMETERS, "inoise_spectrum", "v_supply#branch"))

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,14 @@ from genrf.errors import GenRFError
 from training.config.loading import DEFAULT_PATH, load_config
 from training.config.schema import Config
 from training.data.tensors import Batch, TrainingBatches
-from training.fitting import train
 from training.fitting.callbacks import KeepRowsOnDevice, MovingAverage
 from training.fitting.compile import CompileNetwork
-from training.fitting.fit import quiet
+from training.fitting.fit import LIGHTNING
 from training.fitting.hardware import MatrixProducts, accelerator, arithmetic, lightning_precision
 from training.fitting.muon import Muon
 from training.fitting.throughput import GpuUtilisation
 from training.running.machine import describe
+from training.running.quiet import quiet
 
 MODELS = ("sizing_diffusion", "surrogate", "topology_gan")
 VARIANTS = (("fp32", "off"), ("tf32", "off"), ("bf16", "off"), ("tf32", "auto"), ("bf16", "auto"), ("bf16", "graphs"))
@@ -132,12 +133,12 @@ def run(
         getattr(config, name), precision=precision, compile=compiling, validate_every=steps + skipped
     )
     _free()
-    module, batches, validation, _ = getattr(train, f"{name}_training")(
+    module, batches, validation, _ = getattr(import_module(f"training.fitting.{name}"), f"{name}_training")(
         dataclasses.replace(config, **{name: section}), prepared
     )
     numbers = arithmetic(precision, module)
     stopwatch = Stopwatch(skipped, profiler)
-    with quiet():
+    with quiet(*LIGHTNING):
         trainer = Trainer(
             accelerator=accelerator(),
             devices=1,
@@ -179,7 +180,7 @@ def profiled(name: str, config: Config, prepared: Path) -> dict[str, Any]:
     """Where the time of a step goes: shares of the host's wall time, and of the device's busy time."""
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
     profiler = profile(activities=activities)
-    marks = {
+    marks: dict[str, list[tuple[type, str]]] = {
         "optimizer": [(Muon, "_orthogonal_step"), (Muon, "_adam_step")],
         "average": [(MovingAverage, "on_train_batch_end")],
     }

@@ -6,7 +6,7 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def plan_data(config: str, data_hash: str) -> list:
+def plan_data(config: str, data_hash: str) -> list:  # type: ignore[type-arg]
     """List where the rows come from: a pull if that version can be reached, else the shards to simulate.
 
     Args:

@@ -8,18 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
 
 
-def reach(points: Points, target: Points) -> NDArray[np.bool_]:
+def reach(points: Points, target: Points) -> Mask:
     """Which of the points (N, k) are at least as good as the target (k,) in every objective, (N,)."""
-    as_good: NDArray[np.bool_] = (points >= target).all(axis=1)
-    return as_good
+    return np.all(points >= target, axis=1)
 
 
 def dominate(points: Points, target: Points) -> NDArray[np.bool_]:
     """Which of the points (N, k) are at least as good as the target (k,) in every objective and better in one, (N,)."""
-    better: NDArray[np.bool_] = (points > target).any(axis=1)
-    return reach(points, target) & better
+    return reach(points, target) & np.any(points > target, axis=1)
 
 
 def dominated_by(points: Points, judge: Points) -> NDArray[np.bool_]:

@@ -85,7 +85,7 @@ class _Lines(Progress):
         super().advance(task_id, advance)
         self._write(task_id)
 
-    def track(self, sequence: Iterable[T], total: float | None = None, **keywords: Any) -> Iterator[T]:
+    def track(self, sequence: Iterable[T], total: float | None = None, *_: Any, **keywords: Any) -> Iterator[T]:
         """Iterate over a sequence; rich's own counts in a thread that needs a terminal."""
         description = keywords.get("description", "working")
         task = self.add_task(description, total=len(sequence) if isinstance(sequence, Sized) else total)

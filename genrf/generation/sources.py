@@ -131,7 +131,7 @@ class Sources:
         )
         return mean, np.exp(0.5 * log_variance), feasible
 
-    def on_grid(self, kinds: NDArray[np.int64], values: Array) -> Array:
+    def on_grid(self, kinds: NDArray[np.int64], values: NDArray[np.floating]) -> Array:
         """Normalised values (P, M) as they would be built at the specification's frequency."""
         return on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
 
@@ -143,7 +143,7 @@ class Sources:
         """Values (P, M) from noisy ones, as they would be built."""
         with self._record.timed("sizing"):
             width = used_slots(kinds)
-            values = np.zeros((len(kinds), MAX_DEVICES))
+            values: NDArray[np.floating] = np.zeros((len(kinds), MAX_DEVICES))
             values[:, :width] = sample(
                 self._models.backend,
                 noisy[:, :width],

@@ -46,7 +46,7 @@ def place(circuit: Circuit, ports: tuple[str, ...] | None = None) -> tuple[Sheet
     """
     topology = circuit.topology
     definition = classes.get(topology.circuit_class)
-    graph = CircuitGraph(topology, definition.ports.names if ports is None else ports, definition.ports.held)
+    graph = CircuitGraph(topology, definition.ports.names if ports is None else ports, tuple(definition.ports.held))
     texts = [
         (name, value_text(device.kind, value))
         for name, device, value in zip(topology.designators, topology.devices, circuit.values, strict=True)

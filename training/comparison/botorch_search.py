@@ -98,7 +98,7 @@ class BotorchSearch:
     def _thompson(self, count: int) -> Array:
         import torch
         from botorch.acquisition.objective import GenericMCObjective
-        from botorch.exceptions import ModelFittingError
+        from botorch.exceptions.errors import ModelFittingError
         from botorch.generation.sampling import MaxPosteriorSampling
         from gpytorch.utils.errors import NanError, NotPSDError
 

@@ -85,8 +85,10 @@ def prepare_data(
     parts = {name: rows.take(assignment == name) for name in SPLITS}
     for name, part in parts.items():
         part.save(output / f"{name}.npz")
-        own = [table.filter(pa.array(failed_split[c] == name)) for c, table in failed.items()]
-        lost = [_failed_rows(table, c, conditioning, balance[c]) for c, table in zip(failed, own, strict=True)]
+        lost = [
+            _failed_rows(table.filter(pa.array(failed_split[c] == name)), c, conditioning, balance[c])
+            for c, table in failed.items()
+        ]
         CircuitRows.joined(lost).save(output / failed_file(name))
     conditioning.save(output)
     _save_precedents(config, parts["train"], conditioning, output)

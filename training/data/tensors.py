@@ -268,7 +268,7 @@ def _row_keys(tokens: np.ndarray) -> np.ndarray:
     """
     keys = np.zeros(len(tokens), dtype=np.uint64)
     factors = np.random.default_rng(0).integers(2**64, size=tokens.shape[1], dtype=np.uint64)
-    for column, factor in zip(tokens.T, factors, strict=True):
+    for column, factor in zip(tokens.T, np.atleast_1d(factors), strict=True):
         keys += column.astype(np.uint64) * factor
     return keys
 

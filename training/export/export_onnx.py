@@ -131,6 +131,6 @@ def _to_torchscript(item: Exported, example: dict[str, Tensor], path: Path) -> N
 
 def _run_torchscript(path: Path, inputs: dict[str, Tensor]) -> list[NDArray[np.float32]]:
     # Its optimizer would spend seconds on a loop that runs once.
-    with quiet_export(), torch.inference_mode(), torch.jit.optimized_execution(False):
+    with quiet_export(), torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
         outputs = torch.jit.load(path)(*inputs.values())
     return [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]

@@ -169,7 +169,7 @@ def _dynamic(path: Path, target: Path, batches: list[Inputs]) -> None:
 def _static(path: Path, target: Path, batches: list[Inputs]) -> None:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(CalibrationDataReader):
         """Hands out the calibration batches one by one."""
 
         def __init__(self) -> None:
@@ -269,4 +269,6 @@ def _difference(path: Path, found: list[NDArray[np.float32]], expected: list[NDA
     if path.stem == TOPOLOGY_GENERATOR:
         same = [(ours.argmax(-1) == theirs.argmax(-1)).reshape(len(ours), -1).all(axis=1) for ours, theirs in pairs]
         return float(1.0 - np.logical_and.reduce(same).mean())
-    return max(float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), 1e-12)) for ours, theirs in pairs)
+    return max(
+        float(np.linalg.norm(ours - theirs) / max(float(np.linalg.norm(theirs)), 1e-12)) for ours, theirs in pairs
+    )

@@ -154,7 +154,7 @@ class StepProgress(Callback):
         if trainer.is_global_zero:
             self._progress = progress_bar()
             self._progress.start()
-            done = trainer.current_epoch * trainer.num_training_batches
+            done = int(trainer.current_epoch * trainer.num_training_batches)
             self._task = self._progress.add_task(self._description, total=self._steps, completed=done)
 
     def on_train_batch_end(

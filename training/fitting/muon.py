@@ -77,14 +77,17 @@ class Muon(torch.optim.Optimizer):
     def _orthogonal_step(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
         by_shape: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
         for parameter in parameters:
-            by_shape[tuple(sorted(parameter.shape))].append(parameter)
+            shorter, longer = sorted(parameter.shape)
+            by_shape[shorter, longer].append(parameter)
         for (_, longer), alike in by_shape.items():
-            momenta, gradients = [], []
+            momenta: list[Tensor] = []
+            gradients: list[Tensor] = []
             for parameter in alike:
                 state = self.state[parameter]
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 momenta.append(state["momentum"])
+                assert parameter.grad is not None
                 gradients.append(parameter.grad)
             # All matrices of a shape at once: a GPU takes longer to be told of so small an operation than to do it.
             torch._foreach_lerp_(momenta, gradients, 1.0 - group["momentum"])
@@ -92,9 +95,10 @@ class Muon(torch.optim.Optimizer):
             wide = [update if update.shape[0] <= update.shape[1] else update.mT for update in updates]
             found = orthogonalise(torch.stack(wide)).unbind()
             scale = group["lr"] * 0.2 * longer**0.5
-            torch._foreach_mul_(alike, 1.0 - group["lr"] * group["weight_decay"])
+            matrices: list[Tensor] = list(alike)
+            torch._foreach_mul_(matrices, 1.0 - group["lr"] * group["weight_decay"])
             torch._foreach_sub_(
-                alike, [u if u.shape == p.shape else u.mT for p, u in zip(alike, found, strict=True)], alpha=scale
+                matrices, [u if u.shape == p.shape else u.mT for p, u in zip(alike, found, strict=True)], alpha=scale
             )
 
     def _adam_step(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
@@ -108,8 +112,8 @@ class Muon(torch.optim.Optimizer):
             squares.append(state["square"])
             steps.append(state["step"])
         adamw(
-            parameters,
-            [parameter.grad for parameter in parameters],
+            list(parameters),
+            [parameter.grad for parameter in parameters if parameter.grad is not None],
             averages,
             squares,
             [],

@@ -87,7 +87,7 @@ def train_sizing_diffusion(
     description = "training the sizing diffusion"
     report = run_training(training, config, "sizing_diffusion", prepared, output, initialize_from, description)
     if is_main_process():
-        conditions = training.data.row_conditions.conditions_size
+        conditions = training.conditioning.conditions_size
         sampler = SamplerSettings(steps=section.sampling_steps, guidance=section.guidance, conditions_size=conditions)
         write_json(output / SAMPLER, asdict(sampler))
     return report

@@ -89,7 +89,7 @@ def train_surrogate(
     if is_main_process():
         model = cast(Surrogate, training.module.model)
         test = PreparedData.load(prepared / "test.npz").with_failed(prepared / failed_file("test"), weight=1.0)
-        report |= accuracy(model, test, training.data.row_conditions)
+        report |= accuracy(model, test, training.conditioning)
         write_json(output / "accuracy.json", report)
     return report
 

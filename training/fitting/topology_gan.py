@@ -56,6 +56,8 @@ class TopologyGANTraining(CircuitTraining):
     """Two optimizers: generator and encoder against both critics."""
 
     model: TopologyGAN
+    _pool_metrics: Tensor
+    _pool_conditions: Tensor
 
     def __init__(
         self,
@@ -102,7 +104,8 @@ class TopologyGANTraining(CircuitTraining):
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of generator and encoder, then one of the critics."""
         model, draws = self.model, self.step_generator()
-        build_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc]
+        optimizers: Any = self.optimizers()
+        build_optimizer, critic_optimizer = optimizers
         adversarial = (self.global_step // 2) % ADVERSARIAL_EVERY == 0
         count = len(batch.kinds)
         slots = one_hot(batch.kinds, batch.nets)  # (B, M, K + 3 N), with a slot to spare for the end

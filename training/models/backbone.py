@@ -115,7 +115,7 @@ class CircuitTransformer(nn.Module):
             hidden_dropout_prob=config.dropout,
             attention_probs_dropout_prob=0.0,
             # As fast as fused attention on so few tokens, and the only one that exports with a dynamic number of them.
-            attn_implementation="eager",
+            attn_implementation="eager",  # type: ignore[call-arg]
         )
         # The encoder of RoBERTa-PreLayerNorm has no positions of its own; they live in its embeddings, which are not
         # used.

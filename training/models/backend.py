@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -74,7 +74,9 @@ class TorchBackend:
     ) -> Array:
         """Denoised values (B, M)."""
         with torch.inference_mode():
-            denoised = self.sizing_diffusion(*map(self._tensor, (noisy_values, sigma, kinds, nets, specification)))
+            denoised = self.sizing_diffusion(
+                *(self._tensor(each) for each in (noisy_values, sigma, kinds, nets, specification))
+            )
         return denoised.float().cpu().numpy()
 
     def predict(
@@ -82,10 +84,12 @@ class TorchBackend:
     ) -> tuple[Array, Array, Array]:
         """Mean and log-variance of the standardised metrics, (B, n_metrics) each, and logit that the circuit works, (B,)."""
         with torch.inference_mode():
-            mean, log_variance, works = self.surrogate(*map(self._tensor, (values, kinds, nets, conditions)))
+            mean, log_variance, works = self.surrogate(
+                *(self._tensor(each) for each in (values, kinds, nets, conditions))
+            )
         return mean.float().cpu().numpy(), log_variance.float().cpu().numpy(), works.float().cpu().numpy()
 
-    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from genrf.errors import CheckpointError
 from genrf.files import written_whole
@@ -30,11 +30,11 @@ class BaseCircuitModel(nn.Module, ABC):
         self.config = config
 
     @abstractmethod
-    def forward(self, *inputs: Tensor) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         """One pass of the network; batch first."""
 
     @abstractmethod
-    def generate(self, specification: Tensor, **inputs: Any) -> Any:
+    def generate(self, *inputs: Any, **named: Any) -> Any:
         """Draw the model's output for specification (or conditions) vectors, (B, ...)."""
 
     def hidden_matrices(self) -> list[nn.Parameter]:
@@ -111,7 +111,8 @@ def _config_from_plain(config_class: type, plain: Any, path: Path) -> Any:
         )
     values = {}
     for name, value in plain.items():
-        default = known[name].default_factory() if callable(known[name].default_factory) else known[name].default
+        factory = known[name].default_factory
+        default = known[name].default if factory is MISSING else factory()
         if is_dataclass(default) and isinstance(value, dict):
             value = _config_from_plain(type(default), value, path)
         values[name] = tuple(value) if isinstance(value, list) else value

@@ -126,7 +126,7 @@ class Outlook(NamedTuple):
         if not earlier:
             return wrong + bias * self.biasing
         first = earlier[0].detach()
-        conducting = sum(kind[:, token] for token in _CONDUCTING).unsqueeze(1)
+        conducting = sum((kind[:, token] for token in _CONDUCTING[1:]), kind[:, _CONDUCTING[0]]).unsqueeze(1)
         loop = (self.one_voltage * first.unsqueeze(-1)).sum(dim=1) + self.anchored * _at(self.anchored, first)
         first_taken, first_taboo = _at(self.taken, first.unsqueeze(1)), _at(self.taboo, first.unsqueeze(1))
         loop = loop + (self.taken * first_taboo + self.taboo * first_taken).sum(dim=1)
@@ -153,6 +153,19 @@ class LegalMoves(nn.Module):
     Args:
         circuit_classes: in the order of their one-hot, with which a specification starts.
     """
+
+    _ports: Tensor
+    _absent: Tensor
+    _amplified: Tensor
+    _joins: Tensor
+    _groups: Tensor
+    _across: Tensor
+    _menders: Tensor
+    _share: Tensor
+    _none: Tensor
+    _ground: Tensor
+    _supply: Tensor
+    _internal: Tensor
 
     def __init__(self, circuit_classes: Sequence[str]) -> None:
         super().__init__()

@@ -83,7 +83,7 @@ def relative_error(item: Exported, inputs: dict[str, Tensor], found: list[NDArra
         if differing <= 0.02 and len(same) > 1:
             differing = 0.0
     errors = [
-        float(np.linalg.norm(ours[same] - theirs[same]) / max(np.linalg.norm(theirs[same]), 1e-12))
+        float(np.linalg.norm(ours[same] - theirs[same]) / max(float(np.linalg.norm(theirs[same])), 1e-12))
         for ours, theirs in zip(found, expected, strict=True)
     ]
     return max(differing, *errors)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from diffusers import EDMDPMSolverMultistepScheduler
@@ -35,7 +36,7 @@ def sample(
         sigma_data: standard deviation of the normalised values that the denoiser was preconditioned for.
     """
     sigmas = settings.schedule(sigma_start)
-    scheduler = EDMDPMSolverMultistepScheduler(
+    scheduler: Any = EDMDPMSolverMultistepScheduler(
         sigma_min=float(sigmas[-1]),
         sigma_max=float(sigmas[0]),
         rho=settings.rho,

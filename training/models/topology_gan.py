@@ -84,6 +84,11 @@ class Generator(nn.Module):
     deterministic, differentiable function of its inputs.
     """
 
+    temperatures: Tensor
+    roles: Tensor
+    end: Tensor
+    always: Tensor
+
     def __init__(self, config: TopologyGANConfig) -> None:
         super().__init__()
         width, embedding = config.width, config.embedding
@@ -169,7 +174,7 @@ class Generator(nn.Module):
         memory, slot, state = carry[:3]
         wiring: Wiring = carry[3:]
         context, around, temperature = given
-        cell = self.cell  # one step of it, with the same weights
+        cell: Any = self.cell  # one step of it, with the same weights
         memory = torch.gru_cell(
             self._features(slot, state, context),
             memory,
@@ -252,7 +257,7 @@ class Generator(nn.Module):
         used = degree.detach().clamp(max=1.0)
         allowed = (used + F.pad(used[..., :-1], (1, 0)) + self.always).clamp(max=1.0)
         if earlier:
-            allowed = allowed * (1.0 - sum(net.detach() for net in earlier)).clamp_min(0.0)
+            allowed = allowed * (1.0 - sum((net.detach() for net in earlier[1:]), earlier[0].detach())).clamp_min(0.0)
         # A kind with fewer terminals has net 0 there; a kind that has the terminal never does.
         has = (kind.detach() @ self.roles[:, terminal].sum(dim=-1)).unsqueeze(-1)  # (..., 1)
         allowed = torch.cat([1.0 - has, allowed[..., 1:] * has], dim=-1)
@@ -263,9 +268,10 @@ class Generator(nn.Module):
 
     def _connections(self, kind: Tensor, nets: Sequence[Tensor]) -> Tensor:
         """How a slot adds to what is connected to each net, (..., N, roles)."""
-        return sum(
+        parts = [
             net.unsqueeze(-1) * (kind @ self.roles[:, terminal]).unsqueeze(-2) for terminal, net in enumerate(nets)
-        )
+        ]
+        return sum(parts[1:], parts[0])
 
     def _choose(self, logits: Tensor, uniform: Tensor, temperature: Tensor) -> Tensor:
         """One-hot of the choice at a quantile (B,) of the tempered distribution, with the gradient of its probabilities."""
@@ -327,7 +333,7 @@ class TopologyGAN(BaseCircuitModel):
         self.topology_critic = Critic(TOPOLOGY_FEATURES + config.specification_size, config.critic_width)
         self.specification_critic = Critic(config.specification_size + config.style_size, config.critic_width)
 
-    def forward(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(self, specification: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Kind logits (B, M, K) and net logits (B, M, 3, N)."""
         return self.generator(specification, latent)
 
