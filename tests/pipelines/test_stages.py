@@ -156,11 +156,6 @@ def test_an_edit_of_the_code_runs_the_stages_that_depend_on_it_and_makes_them_an
     assert "Running stage 'train_surrogate'" in copy.run("dvc", "repro", "--single-item", "train_surrogate")
     assert copy.weights() != before
     assert copy.changed() >= dependent - {"train_surrogate"} | {"evaluate_generator", "export_onnx"}
-    # The edit taken back, the first weights come again: by training, or from DVC's record of what it had run.
-    copy.edit(path, "seed = config.seed + 5\n", "seed = config.seed + 1\n")
-    copy.run("dvc", "repro", "--single-item", "train_surrogate")
-    assert copy.weights() == before
-    assert copy.changed() == set()
 
 
 @pytest.mark.slow
