@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 RECIPE ?= smoke
+# Processes that tests run in.
+WORKERS ?= 2
 # An index or a folder of wheels that has PyTorch's CPU build, which is a third of the size of what the public index gives.
 TORCH_CPU ?=
 export TORCH_CPU
@@ -24,7 +26,7 @@ TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-ind
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup system-packages run test lint unit data stages ui compile bench docs drawing findings clean lock
+.PHONY: help setup system-packages run test lint unit coverage data stages ui compile bench docs drawing findings clean lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,16 +58,20 @@ $(PROJECT_STAMP): | $(STAMP)
 run: setup ## Run the whole pipeline here: simulate, train, evaluate, export, register (RECIPE=smoke)
 	@$(BIN)/python -m pipelines run --recipe $(RECIPE)
 
-test: lint unit ## Lint, types, import arrows, and all tests with coverage
+test: lint unit ## Lint, types, import arrows, and all tests
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# In the order of tests/conftest.py, longest files first.
 unit: setup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+coverage: setup ## All tests with coverage of branches
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 data: setup ## Simulate the dataset again from its seed and say whether its hash is that of data.dvc (RECIPE=smoke)
 	@$(BIN)/python -m training data --recipe $(RECIPE)

@@ -163,8 +163,7 @@ def _taken_out(cards: Cards, terminals: dict[str, str], probed: set[str]) -> tup
         value = _volts(rest)
         if value == 0.0:
             continue
-        words = re.compile(rf"(?<![\w.]){re.escape(name)}(?![\w.])")
-        alone = sum(bool(words.search(other.text)) for other in cards.body) == 1
+        alone = not any(_names_source(other, name) for other in cards.body)
         grounded = line.text[0] == "v" and minus in _GROUNDS and value is not None
         free = plus not in terminals and plus not in probed and plus not in cards.global_nets and plus not in bias
         if line in cards.top and grounded and alone and free and value is not None:
@@ -175,6 +174,13 @@ def _taken_out(cards: Cards, terminals: dict[str, str], probed: set[str]) -> tup
                 f"{line.where}: the power of {name} is not counted: only that of DC voltages from a net to ground is"
             )
     return list(bias.items()), [line for line in cards.body if line not in taken]
+
+
+def _names_source(line: Line, name: str) -> bool:
+    """Whether a line asks for the current of the source of that name. Nets may be called as sources are."""
+    word = rf"(?<![\w.]){re.escape(name)}(?![\w.])"
+    controlled = line.text[0] in "fhw" and re.search(word, " ".join(line.tokens[3:]))
+    return bool(controlled or re.search(rf"\bi ?\( ?{word} ?\)|@{word}\[|{word}#branch", line.text))
 
 
 def _volts(words: Sequence[str]) -> float | None:

@@ -45,7 +45,7 @@ def test_its_body_only_imports_from_training(name: str) -> None:
     imported = {
         (node.module or "").split(".")[0] for node in ast.walk(function_of(name)) if isinstance(node, ast.ImportFrom)
     }
-    assert imported <= {"training", "pathlib"}
+    assert imported <= {"training", "collections"}
 
 
 def test_it_says_what_it_does_and_is_short(name: str) -> None:

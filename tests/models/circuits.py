@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from genrf import classes
+from genrf.circuit.canonical import fingerprint
+from genrf.circuit.tokens import encode
 from genrf.conditioning import Conditioning
 from training.config.loading import load_config
 from training.config.schema import Config, SizingDiffusionConfig
-from training.data.rows import CircuitRows, failed_file
+from training.data.rows import CircuitRows, Rows, failed_file
 from training.data.tensors import Batch
 from training.models.backbone import BackboneConfig
 
@@ -70,6 +73,29 @@ def prepared_folder(folder: Path, rows: int = 400) -> Path:
         np.savez(folder / f"{name}.npz", **random_rows(count, seed))  # type: ignore[arg-type]
         failed = random_rows(count // 10, seed + 10)
         np.savez(folder / failed_file(name), **{field.name: failed[field.name] for field in fields(CircuitRows)})  # type: ignore[arg-type]
+    return folder
+
+
+def grammar_folder(folder: Path, count: int = 200) -> Path:
+    """A `prepared_folder` whose training rows are topologies of the grammar, with random values and figures."""
+    prepared_folder(folder)
+    rng = np.random.default_rng(5)
+    topologies = [classes.get("lna").sample_topology(rng) for _ in range(count // 2)] * 2
+    tokens = [encode(topology) for topology in topologies]
+    drawn = random_rows(count, seed=6)
+    Rows(
+        **{name: drawn[name] for name in ("values", "metrics", "conditions", "weight", "balance")},
+        kinds=np.stack([each.kinds for each in tokens]),
+        nets=np.stack([each.nets for each in tokens]),
+        values_si=drawn["values"].astype(np.float64),
+        measured=drawn["metrics"].astype(np.float64),
+        frequency_hz=np.full(count, 28e9),
+        supply_v=np.full(count, 1.8),
+        useful=np.ones(count, dtype=np.bool_),
+        circuit_class=np.full(count, "lna"),
+        fingerprint=np.array([fingerprint(topology) for topology in topologies]),
+        row=np.arange(count),
+    ).save(folder / "train.npz")
     return folder
 
 

@@ -23,7 +23,7 @@ from genrf.errors import CheckpointError
 from tests.models.circuits import TINY, lasting, prepared_folder, tiny_config, tiny_settings
 from training.config.schema import TrainingConfig
 from training.data.tensors import Batch, PreparedData, TrainingBatches, ValidationBatches
-from training.fitting import train
+from training.fitting import sizing_diffusion, surrogate
 from training.fitting.compile import CompileNetwork
 from training.fitting.fit import fit
 from training.fitting.hardware import arithmetic
@@ -200,15 +200,15 @@ def test_what_is_kept_are_averaged_weights(prepared: Path, tmp_path: Path) -> No
 
 def test_the_pipelines_steps_leave_what_the_next_ones_read(prepared: Path, tmp_path: Path) -> None:
     config = tiny_config()
-    report = train.train_sizing_diffusion(config, prepared, tmp_path / "diffusion")
+    report = sizing_diffusion.train_sizing_diffusion(config, prepared, tmp_path / "diffusion")
     assert report["steps"] == 12
     sampler = json.loads((tmp_path / "diffusion" / "sampler.json").read_text())
     assert sampler["steps"] == config.sizing_diffusion.sampling_steps
     assert sampler["conditions_size"] == 5
-    report = train.train_surrogate(config, prepared, tmp_path / "surrogate")
+    report = surrogate.train_surrogate(config, prepared, tmp_path / "surrogate")
     assert report["lna/gain_db_mae"] > 0
     changed = dataclasses.replace(config, seed=config.seed + 1)
-    assert train.train_surrogate(changed, prepared, tmp_path / "surrogate") != report
+    assert surrogate.train_surrogate(changed, prepared, tmp_path / "surrogate") != report
 
 
 def test_a_training_of_minutes_ends_with_them_and_anneals(
@@ -255,30 +255,30 @@ def test_minutes_that_are_not_used_up_change_nothing(prepared: Path, uninterrupt
 
 def test_it_starts_from_the_weights_of_a_checkpoint(prepared: Path, tmp_path: Path) -> None:
     config = tiny_config(max_steps=4)
-    first = train.train_surrogate(config, prepared, tmp_path / "first")
+    first = surrogate.train_surrogate(config, prepared, tmp_path / "first")
     # Without a learning rate the weights stay what they were.
     still = tiny_config(max_steps=4, learning_rate=1e-30, weight_decay=0.0)
-    again = train.train_surrogate(still, prepared, tmp_path / "again", tmp_path / "first")
+    again = surrogate.train_surrogate(still, prepared, tmp_path / "again", tmp_path / "first")
     assert_same_weights(tmp_path / "first", tmp_path / "again")
     assert again["best_validation_loss"] == pytest.approx(first["best_validation_loss"], rel=1e-5)
     # The checkpoint is part of what identifies a training: from random weights it is another one.
-    other = train.train_surrogate(still, prepared, tmp_path / "again")
+    other = surrogate.train_surrogate(still, prepared, tmp_path / "again")
     assert other["best_validation_loss"] != again["best_validation_loss"]
 
 
 def test_a_checkpoint_to_start_from_that_does_not_fit_is_said_in_one_line(prepared: Path, tmp_path: Path) -> None:
-    train.train_surrogate(tiny_config(max_steps=4), prepared, tmp_path / "first")
+    surrogate.train_surrogate(tiny_config(max_steps=4), prepared, tmp_path / "first")
     model = tmp_path / "first" / "model.pt"
     for function, source, message in [
-        (train.train_surrogate, tmp_path / "missing.pt", "missing.pt: cannot be read"),
-        (train.train_sizing_diffusion, model, "holds a Surrogate, expected a SizingDiffusion"),
-        (train.train_surrogate, tmp_path / "next" / "model.pt", "in the folder that is written"),
+        (surrogate.train_surrogate, tmp_path / "missing.pt", "missing.pt: cannot be read"),
+        (sizing_diffusion.train_sizing_diffusion, model, "holds a Surrogate, expected a SizingDiffusion"),
+        (surrogate.train_surrogate, tmp_path / "next" / "model.pt", "in the folder that is written"),
     ]:
         with pytest.raises(CheckpointError, match=message) as caught:
             function(tiny_config(), prepared, tmp_path / "next", source)
         assert "\n" not in str(caught.value)
     with pytest.raises(CheckpointError, match=r"Surrogate of another configuration: .*width"):
-        train.train_surrogate(tiny_config(width=32), prepared, tmp_path / "next", model)
+        surrogate.train_surrogate(tiny_config(width=32), prepared, tmp_path / "next", model)
 
 
 def test_a_compiled_training_is_the_same_training(

@@ -19,7 +19,7 @@ from training.config.loading import load_config
 from training.config.schema import Config
 from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, write_specifications
 from training.release.registry import CHALLENGER, CHAMPION, Score, judge_bundle, promote_model
-from training.running import tracking
+from training.running import machine, tracking
 from training.running.tracking import open_store, step_run, store_uri
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -73,7 +73,7 @@ def registry(
 ) -> Registry:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
-    monkeypatch.setenv(tracking.COMMIT, "c0ffee")
+    monkeypatch.setenv(machine.COMMIT, "c0ffee")
     name = request.node.name.replace("[", "-").strip("]")
     config = load_config(PARAMS, overrides={"tracking.registered_model": name})
     return Registry(tmp_path, config, monkeypatch)
@@ -263,10 +263,10 @@ def test_a_champion_is_judged_once_on_the_same_specifications_with_the_same_code
     assert second["champion_success_at_64"] == 0.95
     registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
     assert len(judge.judged) == 2
-    monkeypatch.setenv(tracking.COMMIT, "decaf")
+    monkeypatch.setenv(machine.COMMIT, "decaf")
     registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
     assert len(judge.judged) == 3
-    monkeypatch.setenv(tracking.COMMIT, "decaf-dirty")
+    monkeypatch.setenv(machine.COMMIT, "decaf-dirty")
     for _ in range(2):
         registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
     assert len(judge.judged) == 5

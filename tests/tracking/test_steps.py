@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from genrf.errors import CheckpointError
+from genrf.progress import ERROR, MESSAGES, message_of
 from training.config.loading import load_config
+from training.running import machine, tracking
 from training.running import step as steps
-from training.running import tracking
 from training.running.step import read_report, step
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -31,6 +32,7 @@ def environment(
     monkeypatch.setenv(tracking.PIPELINE_RUN, request.node.name)
     monkeypatch.setenv(steps.WORK, str(tmp_path / "work"))
     monkeypatch.delenv(steps.LAUNCHER, raising=False)
+    monkeypatch.delenv(MESSAGES, raising=False)
 
 
 def test_a_finished_step_leaves_its_files_and_its_report(tmp_path: Path) -> None:
@@ -43,7 +45,7 @@ def test_a_finished_step_leaves_its_files_and_its_report(tmp_path: Path) -> None
     assert report["step"] == "train"
     assert report["result"] == {"loss": 0.5, "note": "fine"}
     assert report["seconds"] >= 0
-    assert (report["recipe"], report["commit"]) == ("smoke", tracking.commit())
+    assert (report["recipe"], report["commit"]) == ("smoke", machine.commit())
     assert "cores of" in report["hardware"]
     assert not list((tmp_path / "work").glob("train*"))
 
@@ -127,22 +129,37 @@ def test_work_on_another_disk_is_copied_whole(tmp_path: Path, monkeypatch: pytes
     assert not list((tmp_path / "work").glob("train*"))
 
 
+@pytest.mark.parametrize("launched", [False, True])
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (CheckpointError("model.pt: corrupt; train again"), 4, "error[4]: model.pt: corrupt; train again"),
-        (OSError(errno.ENOSPC, "No space left", "rows.parquet"), 1, "error[1]: rows.parquet: the disk is full"),
-        (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "error[1]: PermissionError: [Errno 13]"),
-        (ValueError("shapes differ"), 1, "error[1]: ValueError: shapes differ"),
+        (CheckpointError("model.pt: corrupt; train again"), 4, "model.pt: corrupt; train again"),
+        (OSError(errno.ENOSPC, "No space left", "rows.parquet"), 1, "rows.parquet: the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "PermissionError: [Errno 13]"),
+        (ValueError("shapes differ"), 1, "ValueError: shapes differ"),
     ],
 )
 def test_a_failure_is_one_line_and_an_exit_code(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception, code: int, line: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    launched: bool,
+    error: Exception,
+    code: int,
+    line: str,
 ) -> None:
+    if launched:
+        monkeypatch.setenv(MESSAGES, "1")
     with pytest.raises(SystemExit) as stopped, step("train", CONFIG, tmp_path / "out"):
         raise error
     assert stopped.value.code == code
-    assert capsys.readouterr().err.strip().splitlines()[-1].startswith(line)
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    if launched:
+        kind, content = message_of(said) or ("", {})
+        assert (kind, content["code"]) == (ERROR, code)
+        assert content["message"].startswith(line)
+    else:
+        assert said.startswith(f"error: {line}")
     assert not (tmp_path / "out").exists()
 
 

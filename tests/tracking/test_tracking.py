@@ -10,7 +10,7 @@ import pytest
 
 from training.config.loading import load_config
 from training.config.schema import Config
-from training.running import tracking
+from training.running import machine, tracking
 from training.running.tracking import finish_pipeline_run, open_store, step_run
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -23,7 +23,7 @@ def config(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
     monkeypatch.setenv(tracking.PIPELINE_RUN, request.node.name)
-    monkeypatch.setenv(tracking.COMMIT, "c0ffee")
+    monkeypatch.setenv(machine.COMMIT, "c0ffee")
     return load_config(PARAMS)
 
 

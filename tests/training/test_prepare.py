@@ -21,7 +21,7 @@ from genrf.errors import CheckpointError, InvalidInputError
 from genrf.generation.candidates import slots
 from genrf.generation.precedents import precedents_in
 from training.config.schema import Config, per_class
-from training.data.dominance import DOMINANCE_BAND_DECADES, dominators
+from training.data.dominance import DOMINANCE_BAND_DECADES, domination_counts
 from training.data.prepare import prepare_data
 from training.data.rows import SPLITS, Rows, at_own_frequency, failed_file
 from training.data.specifications import SPECIFICATIONS_FILE, read_specifications, specification_of
@@ -115,7 +115,7 @@ def test_the_precedents_kept_are_those_that_fewest_circuits_surpass(
 ) -> None:
     train = splits["train"]
     useful = train.take(train.useful)
-    counts = dominators(useful, Conditioning.load(prepared), "lna")
+    counts = domination_counts(useful, Conditioning.load(prepared), "lna")
     best = np.count_nonzero(counts == 0)
     assert 0 < best < len(useful)
     fewer = replace(config, preparation=replace(config.preparation, precedents=int(best)))
@@ -155,7 +155,7 @@ def test_a_circuit_is_surpassed_by_those_of_its_conditions_alone(splits: dict[st
         like(1.0, -1.0, supply_more=0.3),
     ]
     together = Rows(**{field.name: np.concatenate([getattr(r, field.name) for r in rows]) for field in fields(Rows)})
-    assert dominators(together, conditioning, "lna").tolist() == [2, 1, 0, 2, 0, 0]
+    assert domination_counts(together, conditioning, "lna").tolist() == [2, 1, 0, 2, 0, 0]
 
 
 def test_precedents_are_useful_training_circuits(splits: dict[str, Rows], prepared: Path, config: Config) -> None:

@@ -18,6 +18,7 @@ There is no noise figure: ngspice's ``.noise`` is for a constant operating point
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,11 +217,15 @@ class _Run:
 
     def traces(self, small_gain_db: float) -> dict[str, Trace]:
         """Gain and IF power over RF power."""
-        gain = np.array([small_gain_db, *(self.gain_db(float(level)) for level in SWEEP_DBM[1:])])
-        label = "RF power (dBm)"
+        found = [small_gain_db]
+        # A plot does without the levels from one on at which the IF is not steady.
+        with suppress(SimulationFailure):
+            for level in SWEEP_DBM[1:]:
+                found.append(self.gain_db(float(level)))
+        gain, levels, label = np.array(found), SWEEP_DBM[: len(found)], "RF power (dBm)"
         return {
-            "conversion_gain_db": Trace(SWEEP_DBM, gain, label, "conversion gain (dB)"),
-            "if_power_dbm": Trace(SWEEP_DBM, SWEEP_DBM + gain, label, "IF power (dBm)"),
+            "conversion_gain_db": Trace(levels, gain, label, "conversion gain (dB)"),
+            "if_power_dbm": Trace(levels, levels + gain, label, "IF power (dBm)"),
         }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 
@@ -115,19 +116,18 @@ class VcoTestbench:
             simulator.command(f"alter v_tune {volt:.9g}", _start_sweep(conditions))
             growing_mode(simulator, plot, oscillator.net, volt)
         simulator.command(f"alter v_tune {middle:.9g}")
-        step = 1.0 / (POINTS * mode.frequency_hz)
+        step, kick_c = 1.0 / (POINTS * mode.frequency_hz), KICK_V / (2.0 * mode.residue_ohm_hz)
         running = Oscillation(simulator, oscillator, _TRANSIENT_PLOT, step, mode.frequency_hz)
-        running.start(KICK_V / (2.0 * mode.residue_ohm_hz), kelvin)
+        running.start(kick_c, kelvin)
         steady = running.settle()
         _check_peaks(running, circuit)
         wave = _waveform(running)
         tuned = {middle: unwarped(steady.frequency_hz, step)}
-        volts = np.linspace(*ends, CURVE_POINTS) if curves else np.array(ends)
-        for volt in volts:
-            running.tune(float(volt))
+        for volt in ends:
+            running.tune(volt)
             found = running.settle()
             _check_peaks(running, circuit)
-            tuned[float(volt)] = unwarped(found.frequency_hz, step)
+            tuned[volt] = unwarped(found.frequency_hz, step)
         frequency = tuned[middle]
         span = [tuned[volt] for volt in (ends[0], middle, ends[1])]
         simulator.command(f"alter v_tune {middle:.9g}")
@@ -144,20 +144,23 @@ class VcoTestbench:
             "fom_dbc_hz": figure_of_merit_dbc_hz(estimate, frequency, steady.power_w),
         }
         traces: dict[str, Curve | Trace] = {}
-        if curves:
-            traces = {"waveform": wave, "tuning": _tuning_curve(tuned)}
         if signoff:
             noise = signoff_phase_noise(
                 simulator,
                 netlist,
                 oscillator,
                 temperature_c=conditions.temperature_c,
-                kick_c=KICK_V / (2.0 * mode.residue_ohm_hz),
+                kick_c=kick_c,
                 guess_hz=mode.frequency_hz,
                 kelvin=kelvin,
             )
             values["phase_noise_signoff_dbc_hz"] = noise.dbc_hz()
         if curves:
+            # Further voltages would lead to the ends by another way: they are for a transient of their own, afterwards.
+            simulator.run(Deck(tuple(netlist), ("op",), oscillator.saved()))
+            again = Oscillation(simulator, oscillator, "tran1", step, mode.frequency_hz)
+            tuned |= _tuned_between(again, kick_c, kelvin, conditions.supply_v)
+            traces = {"waveform": wave, "tuning": _tuning_curve(tuned)}
             offsets = np.geomspace(*NOISE_OFFSETS_HZ, 41)
             levels = (
                 np.array([noise.dbc_hz(offset) for offset in offsets])
@@ -245,6 +248,23 @@ def _waveform(running: Oscillation) -> Trace:
     time = running.vector("time")[found[1]]
     wave = running.vector("out")[found[1]]
     return Trace((time - time[0]) * 1e12, wave, "time (ps)", "output voltage (V)")
+
+
+def _tuned_between(
+    running: Oscillation, kick_c: float, kelvin: Mapping[str, float], supply_v: float
+) -> dict[float, float]:
+    """Frequency, in Hz, at the tuning voltages between ends and middle, in V, of an oscillation that is to be started."""
+    found: dict[float, float] = {}
+    volts = np.linspace(0.0, supply_v, CURVE_POINTS)
+    # A plot does without the points after one at which the oscillation is lost: none of the figures is among them.
+    with suppress(SimulationFailure):
+        running.start(kick_c, kelvin)
+        running.settle()
+        for index in range(1, CURVE_POINTS - 1):
+            if 2 * index != CURVE_POINTS - 1:
+                running.tune(float(volts[index]))
+                found[float(volts[index])] = unwarped(running.settle().frequency_hz, running.step_s)
+    return found
 
 
 def _tuning_curve(tuned: Mapping[float, float]) -> Trace:

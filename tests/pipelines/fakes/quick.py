@@ -1,10 +1,10 @@
-"""Stand-ins for the functions that the steps call: same signatures, same files, milliseconds instead of minutes.
+"""Stand-ins for the functions that the steps call, made from the table of steps: milliseconds instead of minutes.
 
-Each depends on its inputs and its configuration, so that a test sees whether a step was given the right ones. A
-function counts up and saves where it is, as real training does. Environment variables make it slow or let it fail:
+Each depends on its inputs and its configuration, so that a test sees whether a step was given the right ones. It counts
+up and saves where it is, as real training does. Environment variables make it slow or let it fail:
 
-``QUICK_SLOW``  name of the function that takes its time
-``QUICK_FAIL``  name of the function that raises, and what: ``NAME:user``, ``NAME:bug``, ``NAME:disk``
+``QUICK_SLOW``  name of the step that takes its time
+``QUICK_FAIL``  name of the step that fails, and how: ``NAME:user``, ``NAME:bug``, ``NAME:disk``
 """
 
 import errno
@@ -12,13 +12,32 @@ import hashlib
 import json
 import os
 import time
-from pathlib import Path
 
 from genrf.errors import CheckpointError
 from genrf.progress import progress_bar
 
+REAL = ("summarize",)
+"""Steps that do their own work, on what the others left."""
 
-def _work(name, output, *inputs):
+
+def stand_in(step):
+    """A function with the signature of a step's own."""
+
+    def function(config, *folders, **values):
+        *inputs, output = folders
+        assert len(inputs) == len(step.inputs), f"{step.name}: {len(inputs)} inputs, not {len(step.inputs)}"
+        assert set(step.parameters) <= set(values) <= {*step.parameters, *step.options}, (
+            f"{step.name}: {sorted(values)}"
+        )
+        flat = [folder for item in inputs for folder in (item if isinstance(item, list) else [item])]
+        words = [config.digest(*step.sections) if step.sections else "", *map(str, values.values())]
+        report = _work(step.name, output, flat, words)
+        return report | RESULTS.get(step.name, lambda *_: {})(config, flat, output)
+
+    return function
+
+
+def _work(name, output, inputs, words):
     output.mkdir(parents=True, exist_ok=True)
     failing, _, how = os.environ.get("QUICK_FAIL", "").partition(":")
     if failing == name:
@@ -36,37 +55,20 @@ def _work(name, output, *inputs):
             time.sleep(0.6 if os.environ.get("QUICK_SLOW") == name else 0.0)
             state.write_text(str(index + 1))
             progress.update(task, completed=index + 1)
-    digest = hashlib.sha256(name.encode())
+    digest = hashlib.sha256(" ".join([name, *words]).encode())
     for folder in inputs:
-        digest.update((folder / "result.txt").read_bytes() if folder.is_dir() else str(folder).encode())
+        digest.update((folder / "result.txt").read_bytes())
     (output / "result.txt").write_text(digest.hexdigest())
     return {"steps": 5}
 
 
-def simulate_shard(config, shard, output):
-    return _work("simulate_shard", output, Path(f"{config.seed}-{shard}-{config.data.rounds}")) | {"simulated": 10}
-
-
-def prepare_data(config, shards, output):
-    counts = {"dataset_sha256": "abc", "simulated": 10 * len(shards), "failed_timeout": 1}
+def _prepared(config, rows, output):
+    counts = {"dataset_sha256": "abc", "simulated": 10 * len(rows), "failed_timeout": 1}
     (output / "report.json").write_text(json.dumps(counts))
-    return _work("prepare_data", output, *shards, Path(str(config.preparation.test_share))) | counts
+    return counts
 
 
-def train_topology_gan(config, prepared, output):
-    return _work("train_topology_gan", output, prepared, Path(str(config.topology_gan.width)))
-
-
-def train_sizing_diffusion(config, prepared, output):
-    return _work("train_sizing_diffusion", output, prepared, Path(str(config.sizing_diffusion.width)))
-
-
-def train_surrogate(config, prepared, output):
-    return _work("train_surrogate", output, prepared, Path(str(config.surrogate.width)))
-
-
-def evaluate(config, prepared, topology_gan, sizing_diffusion, surrogate, output):
-    report = _work("evaluate", output, prepared, topology_gan, sizing_diffusion, surrogate)
+def _evaluation(config, inputs, output):
     success = {"success_at_1": 0.25, "success_at_8": 0.5, "success_at_64": 0.75}
     entries = [
         {"class": "lna", "level": "exact", "method": method, "specifications": 4, **success}
@@ -80,18 +82,14 @@ def evaluate(config, prepared, topology_gan, sizing_diffusion, surrogate, output
         "hypervolume": {"lna": {"generator": 1.0}},
     }
     (output / "evaluation.json").write_text(json.dumps(content))
-    return report | {"success_at_64/lna/exact/generator": 0.75}
+    return {"success_at_64/lna/exact/generator": 0.75}
 
 
-def export_onnx(config, prepared, topology_gan, sizing_diffusion, surrogate, output):
-    _work("export_onnx", output, prepared, topology_gan, sizing_diffusion, surrogate)
-    return {"surrogate_onnx_error": 1e-6}
-
-
-def quantize(config, prepared, bundle, output):
-    return _work("quantize", output, prepared, bundle) | {"int8_success_drop": 0.0}
-
-
-def promote(config, prepared, bundle, quantized, evaluation, output, judge=None, *, released=""):
-    _work("promote", output, bundle, quantized, evaluation)
-    return {"version": 1, "promoted": True, "reason": "there was no champion"}
+RESULTS = {
+    "prepare_data": _prepared,
+    "evaluate_generator": _evaluation,
+    "export_onnx": lambda *_: {"surrogate_onnx_error": 1e-6},
+    "quantize": lambda *_: {"int8_success_drop": 0.0},
+    "promote_model": lambda *_: {"version": 1, "promoted": True, "reason": "there was no champion"},
+}
+"""What the steps report besides, and the files of theirs that others read: those that the summary needs."""
