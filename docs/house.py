@@ -34,10 +34,20 @@ FRAMED = ("training", "genrf")
 ROOMS = {
     "training": {"commands": ("__main__",)},
     "genrf": {
-        "commands": ("__main__", "cli", "cli_chain", "cli_measure", "cli_options", "cli_yield", "terminal"),
+        "commands": (
+            "__main__",
+            "cli",
+            "cli_chain",
+            "cli_measure",
+            "cli_options",
+            "cli_yield",
+            "generate",
+            "resimulate",
+            "terminal",
+        ),
         "classes": ("circuit_class",),
         "specification": ("spec", "conditioning", "fields"),
-        "metrics, errors": ("metrics", "conditions", "errors", "files"),
+        "metrics, tables": ("metrics", "conditions", "errors", "files", "pareto", "progress", "tables"),
     },
 }
 WIDTH, HEIGHT = 1.75, 0.42
