@@ -22,7 +22,7 @@ from training.running.step import read_report
 from training.running.tracking import NOWHERE
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 STAGES = [step.name for step in stages()]
 TRAINING = {"batch_size": 16, "max_steps": 4, "validate_every": 2, "width": 16}
@@ -81,7 +81,7 @@ class Copy:
             capture_output=True,
             text=True,
             check=False,
-            timeout=600,
+            timeout=1700,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
