@@ -4,7 +4,7 @@ PYTHON ?= python3
 RECIPE ?= smoke
 # Processes that tests run in.
 WORKERS ?= 2
-# An index or a folder of wheels that has PyTorch's CPU build, which is a third of the size of what the public index gives.
+# An index or a folder of wheels that has PyTorch's CPU build, which is less than half the size of what the public index gives.
 TORCH_CPU ?=
 export TORCH_CPU
 VENV := .venv
@@ -30,7 +30,7 @@ TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-ind
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "TORCH_CPU=PLACE installs PyTorch's CPU build from an index (URL) or a folder of wheels: a third of the size."
+	@echo "TORCH_CPU=PLACE installs PyTorch's CPU build from an index (URL) or a folder of wheels: less than half the size."
 
 setup: system-packages $(STAMP) $(PROJECT_STAMP) ## Install ngspice and the Python environment, once
 

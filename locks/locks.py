@@ -24,7 +24,7 @@ from typing import Any
 FOLDER = Path(__file__).resolve().parent
 PROJECT = FOLDER.parent
 EXTRAS = "refine,train,pipeline,serve,dev"
-SIZES = {"cpu": "about 2.5 GB", "cuda": "about 6.9 GB, most of it CUDA libraries"}
+SIZES = {"cpu": "about 3.1 GB", "cuda": "about 7 GB, most of it CUDA libraries"}
 """Of the whole environment, measured after ``make setup``."""
 CPU_TORCH = "TORCH_CPU"
 PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
