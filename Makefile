@@ -63,7 +63,7 @@ test: lint unit ## Lint, types, import arrows, and all tests
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 # In the order of tests/conftest.py, longest files first.
 unit: setup
@@ -99,7 +99,7 @@ findings: ## Run the scripts in findings/, each a surprise of other software; th
 		[ -z "$$failed" ] || { echo "no longer as described, or not runnable here:$$failed" >&2; exit 1; }
 
 clean: ## Remove what runs and tests wrote; keep the environment and the data
-	rm -rf runs mlruns mlflow.db* wandb lightning_logs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* .import_linter_cache
+	rm -rf runs mlruns mlflow.db* wandb lightning_logs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
-lock: $(VENV)/bin/python ## Resolve pyproject.toml into the locks, keeping versions that fit (UPGRADE=1 for the newest)
+lock: $(VENV)/bin/python ## Resolve pyproject.toml into the locks, keeping versions (UPGRADE=1 for the newest)
 	$(BIN)/python locks/locks.py resolve $(if $(UPGRADE),--upgrade)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genrf import classes
+from genrf import classes, technology
 from genrf.conditions import Conditions, Constraint
 from genrf.errors import InvalidInputError
 from genrf.fields import mapping, quantity, read_yaml, refuse_unknown
@@ -170,9 +170,18 @@ def _metric(circuit_class: str, name: Any) -> Metric:
 
 def _conditions(values: dict[str, Any]) -> Conditions:
     try:
-        return Conditions(**values)
+        conditions = Conditions(**values)
     except InvalidInputError as error:
         # `Conditions` names its field; the reader of a file knows the key.
         name, _, rest = str(error).partition(":")
         keys = {field_name: key for key, (field_name, _) in _FIELDS.items()}
         raise InvalidInputError(f"{keys.get(name, name)}:{rest}") from error
+    _known_corner(conditions.corner)
+    return conditions
+
+
+def _known_corner(name: str) -> None:
+    """Refuse a corner that no process has; which process a circuit is made for is not said in its specification."""
+    known = dict.fromkeys(corner for process in technology.names() for corner in technology.get(process).corners)
+    if name not in known:
+        raise InvalidInputError(f"corner: unknown corner {name!r}; known: {', '.join(known)}")

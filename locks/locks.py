@@ -1,7 +1,8 @@
 """The locks of the environment: which one fits this machine, how they are resolved, whether they are complete.
 
-    python locks/locks.py which             # cpu or cuda: the build of PyTorch that pip takes here, and what it costs
-    python locks/locks.py resolve           # write cuda.lock and cpu.lock from pyproject.toml
+    python locks/locks.py which             # cpu or cuda: the build of PyTorch that pip takes here
+    python locks/locks.py size NAME         # what that environment takes on the disk
+    python locks/locks.py resolve           # write cuda.lock and cpu.lock from pyproject.toml; --upgrade: the newest
     python locks/locks.py check [NAME ...]  # exit 1 if pip would install anything that a lock does not pin
 
 ``cuda.lock`` is what the public index gives: PyTorch's CUDA build with the CUDA libraries that it pins. ``cpu.lock`` is the same
@@ -12,6 +13,7 @@ depend on. Nothing is installed by any of these commands.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -77,12 +79,12 @@ def which() -> str:
     return "cpu" if "+cpu" in torch["metadata"]["version"] else "cuda"
 
 
-def resolve() -> None:
-    """Write both locks, with the versions of before where they still fit; the second has the versions of the first."""
+def resolve(*, upgrade: bool) -> None:
+    """Write both locks with the versions of before, or the newest; the second has the versions of the first."""
     wanted = [f".[{EXTRAS}]"]
     versions = FOLDER / "cuda.lock"
     for name, public in (("cuda", True), ("cpu", False)):
-        keep = versions.exists() and (name == "cpu" or "--upgrade" not in sys.argv)
+        keep = versions.exists() and (name == "cpu" or not upgrade)
         options = ["--constraint", str(versions)] if keep else []
         found = {
             normalized(item["metadata"]["name"]): item["metadata"]["version"]
@@ -111,22 +113,30 @@ def check(name: str) -> list[str]:
     return sorted(missing + other)
 
 
-def main(command: str, *names: str) -> int:
+def main() -> int:
     """Run one command; returns the exit status."""
-    if command == "which":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("which")
+    commands.add_parser("size").add_argument("name", choices=SIZES)
+    commands.add_parser("resolve").add_argument("--upgrade", action="store_true", help="take the newest versions")
+    commands.add_parser("check").add_argument("names", nargs="*", metavar="NAME", help=", ".join(SIZES))
+    chosen = parser.parse_args()
+    if chosen.command == "which":
         print(which())
-    elif command == "size":
-        print(SIZES[names[0]])
-    elif command == "resolve":
-        resolve()
+    elif chosen.command == "size":
+        print(SIZES[chosen.name])
+    elif chosen.command == "resolve":
+        resolve(upgrade=chosen.upgrade)
     else:
-        wrong = [line for name in names or ("cuda", "cpu") for line in check(name)]
+        unknown = sorted(set(chosen.names) - set(SIZES))
+        if unknown:
+            parser.error(f"no lock {', '.join(unknown)}; there are {', '.join(SIZES)}")
+        wrong = [line for name in chosen.names or SIZES for line in check(name)]
         print("\n".join(wrong) or "Every package is pinned.")
         return 1 if wrong else 0
     return 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in ("which", "size", "resolve", "check"):
-        sys.exit(__doc__)
-    sys.exit(main(sys.argv[1], *(argument for argument in sys.argv[2:] if not argument.startswith("-"))))
+    sys.exit(main())

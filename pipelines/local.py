@@ -224,9 +224,12 @@ def _environment(code: str, identity: str) -> Iterator[None]:
 def _stopping_steps() -> Iterator[None]:
     """Ctrl-C and a polite termination are passed on to the steps, whose threads know nothing of them."""
 
-    def stop(number: int, frame: Any) -> None:
-        import psutil
+    # Within the handler a second signal could find it imported by half.
+    import psutil
 
+    def stop(number: int, frame: Any) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()

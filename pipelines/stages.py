@@ -38,7 +38,7 @@ def code_of(step: StepDefinition) -> list[str]:
     """The packages and modules, as paths, that a step's function imports, however indirectly."""
     import grimp
 
-    graph = grimp.build_graph("genrf", "training")
+    graph = grimp.build_graph("genrf", "training", cache_dir=None)
     module = step.function.partition(":")[0]
     reached = {module, *graph.find_upstream_modules(module)}
     for package in DYNAMIC:
@@ -65,7 +65,7 @@ def _stage(step: StepDefinition) -> dict[str, Any]:
         "cmd": f"python -m training {step.name} --recipe ${{recipe}}",
         "deps": [*("data" if name == ROWS else f"artifacts/{name}" for name in step.inputs), *code_of(step)],
         "params": ["seed", "technology", "classes", "recipes.${recipe}", *step.sections],
-        # A training's folder is kept until a new one has replaced it, so that an interrupted one goes on.
+        # A training's folder is left to the command, so that an interrupted training goes on; it removes a finished one.
         "outs": [{output: {"persist": True}} if step.role == "training" else output],
         "metrics": [{f"artifacts/metrics/{step.name}.json": {"cache": False}}],
     }

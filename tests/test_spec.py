@@ -129,6 +129,7 @@ def test_the_examples_are_specifications(path):
         ({"load_impedance": "-50"}, "load_impedance: expected a number from 1 to 1000, got -50"),
         ({"temperature": "nan"}, "temperature: expected a number from -40 to 125, got nan"),
         ({"corner": 3}, "corner: expected the name of a corner, got 3"),
+        ({"corner": "fast"}, "corner: unknown corner 'fast'; known: typ, "),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
 )

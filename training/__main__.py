@@ -20,7 +20,7 @@ import typer
 from genrf.errors import GenRFError
 from training.config.loading import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
 from training.config.schema import Config
-from training.config.steps import ROWS, StepDefinition, stages, step_configs
+from training.config.steps import ROWS, StepDefinition, maker, stages, step_configs
 from training.data.split import Topologies
 from training.running.named import run_step
 from training.running.step import REPORT
@@ -218,6 +218,14 @@ def _run(step: StepDefinition, recipe: str, options: dict[str, Path | None]) -> 
         own = step_configs(recipe)[step.name]
     except GenRFError as error:
         _fail(str(error), error.exit_code)
+    read = {ARTIFACTS / name: maker(name).name for name in step.inputs if name != ROWS}
+    read |= {DATA: "data"} if ROWS in step.inputs else {}
+    for needed, made_by in read.items():
+        if not needed.is_dir():
+            _fail(f"{needed}: not there, and {step.name} reads it; python -m training {made_by} makes it", 2)
+    for name, path in options.items():
+        if path is not None and not path.exists():
+            _fail(f"--{name.replace('_', '-')}: {path}: no such file or folder", 2)
     if (folder / REPORT).exists():
         shutil.rmtree(folder)
     # The stages of one configuration belong to one run.

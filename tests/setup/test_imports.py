@@ -11,7 +11,7 @@ PACKAGES = ("genrf", "training", "components", "pipelines", "serving")
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    found = grimp.build_graph(*PACKAGES)
+    found = grimp.build_graph(*PACKAGES, cache_dir=None)
     imports = nx.DiGraph(
         (own, other) for own in found.modules for other in found.find_modules_directly_imported_by(own)
     )

@@ -103,7 +103,7 @@ class FirstOrderDraw:
 
     def __call__(self) -> Array:
         circuit = self.circuit()
-        return normalise(_kinds(circuit.topology), circuit.values, self._spec.conditions.frequency_hz)
+        return normalise(kind_numbers(circuit.topology), circuit.values, self._spec.conditions.frequency_hz)
 
 
 class FromScratch:
@@ -175,7 +175,7 @@ class FromScratch:
         _, circuit, slacks = self._found.pop(best)
         self._started += 1
         self._topology = circuit.topology
-        kinds, frequency = _kinds(circuit.topology), self._spec.conditions.frequency_hz
+        kinds, frequency = kind_numbers(circuit.topology), self._spec.conditions.frequency_hz
         ranges = np.array([self._technology.value_range(device.kind) for device in circuit.topology.devices])
         start = Start(
             low=normalise(kinds, ranges[:, 0], frequency),
@@ -191,7 +191,7 @@ class FromScratch:
         return FirstOrderDraw(topology, self._spec, self._technology, self._rng).circuit()
 
     def _circuit(self, topology: Topology, point: Array) -> Circuit:
-        values = denormalise(_kinds(topology), point, self._spec.conditions.frequency_hz, self._technology)
+        values = denormalise(kind_numbers(topology), point, self._spec.conditions.frequency_hz, self._technology)
         return Circuit(topology, tuple(float(value) for value in values))
 
     def _slacks(self, metrics: Metrics | None) -> list[float]:
@@ -200,5 +200,6 @@ class FromScratch:
         return list(self._spec.margins(metrics).values())
 
 
-def _kinds(topology: Topology) -> NDArray[np.int64]:
+def kind_numbers(topology: Topology) -> NDArray[np.int64]:
+    """Number of each device's kind, (devices,)."""
     return np.array([KIND_TOKENS[device.kind] for device in topology.devices])

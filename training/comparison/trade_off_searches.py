@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from genrf import classes
 from genrf.circuit.mutation import cross, mutate_circuit, vary
 from genrf.circuit.normalise import denormalise, normalise
-from genrf.circuit.tokens import KIND_TOKENS
 from genrf.circuit.topology import Circuit, Topology
 from genrf.generation.design import maximized
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
+from training.comparison.searches import kind_numbers
 from training.data.breeding import PARENT_MUTATED, fitting_topology, snap
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _next_batch(
     from botorch.utils.sampling import manual_seed
 
     topology = known[0][0].topology
-    kinds, frequency = _kinds(topology), spec.conditions.frequency_hz
+    kinds, frequency = kind_numbers(topology), spec.conditions.frequency_hz
     ranges = np.array([technology.value_range(device.kind) for device in topology.devices])
     low, high = (normalise(kinds, ranges[:, column], frequency) for column in (0, 1))
     points = np.stack([normalise(kinds, circuit.values, frequency) for circuit, _ in known])
@@ -245,7 +245,3 @@ def _column(circuits: Sequence[Circuit]) -> NDArray[np.object_]:
     for row, circuit in enumerate(circuits):
         column[row, 0] = circuit
     return column
-
-
-def _kinds(topology: Topology) -> NDArray[np.int64]:
-    return np.array([KIND_TOKENS[device.kind] for device in topology.devices])

@@ -22,7 +22,7 @@ _HEAD = """---
 library_name: genrf
 tags: [radio-frequency, analog-circuits, spice, diffusion, cycle-gan, onnx]
 ---
-<!-- Made by training/model_card.py from card.json: publish again instead of editing. -->
+<!-- Made by training/release/model_card.py from card.json: publish again instead of editing. -->
 # Released weights of GenRF Circuit Diffuser
 
 Three models that, with a circuit simulator, turn a radio-frequency specification into circuits: a Cycle-GAN's generator

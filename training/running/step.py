@@ -225,8 +225,10 @@ def _alone_in(folder: Path) -> Iterator[None]:
     path = folder.with_name(f".{folder.name}.lock")
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    path.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _disk_is_full(error: Exception, output: Path) -> bool:
