@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from genrf import classes
 from genrf.circuit.mutation import cross, mutate_circuit, vary
 from genrf.circuit.normalise import denormalise, normalise
-from genrf.circuit.topology import Circuit, Topology
+from genrf.circuit.topology import Circuit
 from genrf.generation.design import maximized
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
