@@ -2,7 +2,7 @@
 
 What else speaks of a step follows from this table or is checked against it: its KFP component and place in the DAG
 (`components`, `pipelines.train`), its DVC stage (`pipelines.stages` writes ``dvc.yaml``), its command
-(``python -m training NAME``), its part of the configuration, its run in MLflow, its line in the summary.
+(``python -m training NAME``), its part of the configuration, its run in MLflow, its time in the summary.
 """
 
 from __future__ import annotations
