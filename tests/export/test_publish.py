@@ -86,7 +86,7 @@ def sources(tmp_path: Path) -> Sources:
     }
     put_json(tmp_path / "report.json", data | {"split": {"seed": 2026, "test_share": 0.1}})
     training = []
-    for step in ("topology_gan", "train_sizing_diffusion", "train_surrogate"):
+    for step in ("train_topology_gan", "train_sizing_diffusion", "train_surrogate"):
         result = {"steps": 300, "parameters": 5678, "best_validation_loss": 0.25}
         report = {"step": step, "seconds": 100.0, "recipe": "full", "commit": "c0ffee", "hardware": "an accelerator"}
         training.append(put_json(tmp_path / f"{step}.json", report | {"result": result}))
@@ -238,7 +238,7 @@ def of_another_bundle(sources: Sources) -> Sources:
         (without("train_surrogate.json", "hardware"), InvalidInputError, r"surrogate\.json: hardware: missing"),
         (without("train_surrogate.json", "result", "steps"), InvalidInputError, r"surrogate\.json: steps: missing"),
         (without("evaluation.json", "methods"), InvalidInputError, r"evaluation\.json: methods: missing"),
-        (lambda s: replace(s, training=s.training[:2]), InvalidInputError, "no report of surrogate"),
+        (lambda s: replace(s, training=s.training[:2]), InvalidInputError, "no report of train_surrogate"),
         (lambda s: replace(s, data=s.data.with_name("no.json")), InvalidInputError, r"no\.json: cannot be read"),
         (lambda s: replace(s, bundle=s.bundle.with_name("no")), CheckpointError, r"manifest\.json: cannot be read"),
         (of_another_bundle, CheckpointError, "not a variant of .*other, topology_generator.onnx differs"),

@@ -14,8 +14,8 @@ from genrf.generation.candidates import Candidates, normalised_values
 from genrf.generation.design import pareto_front
 from genrf.generation.designer import Designer
 from genrf.generation.sampler import SamplerSettings
-from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings
+from genrf.generation.sources import Sources
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Failure, Outcome, SimulatorPool, simulate
 from genrf.spec import DesignSpec
@@ -136,10 +136,10 @@ def test_a_topology_gets_the_values_of_several_draws_that_likeliest_work(conditi
 
 
 def test_illegal_proposals_are_dropped_not_repaired(designer: Designer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(search: Search, count: int) -> list[tuple[Tokens, Topology | None]]:
+    def broken(sources: Sources, count: int) -> list[tuple[Tokens, Topology | None]]:
         return [(Tokens(np.zeros(28, np.int8), np.zeros((28, 3), np.int8)), None)] * count
 
-    monkeypatch.setattr(Search, "topologies", broken)
+    monkeypatch.setattr(Sources, "topologies", broken)
     result = designer.design(EASY, calls=8)
     assert result.simulated == 0
     assert result.designs == ()
@@ -160,13 +160,13 @@ def test_where_nothing_works_the_likeliest_topologies_are_sized_anew(
     designer: Designer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sized: list[str] = []
-    draw = Search._sized
+    draw = Sources.sized
 
-    def counted(search: Search, topologies: list[Topology], source: str) -> Candidates:
+    def counted(sources: Sources, topologies: list[Topology], source: str) -> Candidates:
         sized.append(source)
-        return draw(search, topologies, source)
+        return draw(sources, topologies, source)
 
-    monkeypatch.setattr(Search, "_sized", counted)
+    monkeypatch.setattr(Sources, "sized", counted)
     assert designer.design(IMPOSSIBLE, calls=24).designs
     assert sized == ["generator"]
     failure = Outcome(metrics=None, failure=Failure("device_limit", "Q1: too much"))

@@ -64,7 +64,14 @@ def test_the_same_noise_gives_the_same_circuits(
     noise = torch.randn(batch.values.shape, generator=generator)
     noisy = noise * chosen.sigma_max if sigma_start is None else batch.values + sigma_start * noise
     theirs = torch_sampler.sample(
-        denoiser.model, noisy, batch.kinds, batch.nets, specification, chosen, sigma_start=sigma_start
+        denoiser.model,
+        noisy,
+        batch.kinds,
+        batch.nets,
+        specification,
+        chosen,
+        sigma_data=denoiser.model.config.sigma_data,
+        sigma_start=sigma_start,
     ).numpy()
     inputs = (tensor.numpy() for tensor in (noisy, batch.kinds, batch.nets, specification))
     ours = sample(denoiser, *inputs, chosen, sigma_start=sigma_start)
