@@ -140,7 +140,7 @@ def generate(
         DesignSpec.from_yaml(spec_file),
         request,
         folder,
-        opened=lambda: cli_options.designer(bundle, workers, seed),
+        open_designer=lambda: cli_options.designer(bundle, workers, seed),
         progress=terminal.progress_bar,
         warn=lambda message: typer.echo(f"genrf: {message}", err=True),
         overwrite=force,

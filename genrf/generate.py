@@ -30,7 +30,7 @@ class Request:
     refine: int = 0
     """SPICE calls of Bayesian optimization after it."""
     pareto: str | None = None
-    """Metrics to trade off, with commas between them; those of the class if None."""
+    """Metrics to trade off, with commas between them; None for those of the class if there is refinement, else for none."""
     robust: bool = False
     """Whether the best designs are ranked by the process corners that they hold at."""
     until_met: bool = False
@@ -45,7 +45,7 @@ def generate(
     request: Request,
     folder: Path,
     *,
-    opened: Callable[[], Designer],
+    open_designer: Callable[[], Designer],
     progress: Callable[[int], AbstractContextManager[Progress | None]],
     warn: Callable[[str], None],
     overwrite: bool = False,
@@ -56,7 +56,7 @@ def generate(
         spec: specification to meet.
         request: what to spend on it and how to rank.
         folder: folder to write, which must not exist yet unless it may be overwritten.
-        opened: gives the designer, once all else has been checked.
+        open_designer: gives the designer, once all else has been checked.
         progress: gives a context with the callback of a bar, for a number of SPICE calls.
         warn: is told of designs that are written without curves.
         overwrite: whether an existing folder is replaced.
@@ -73,9 +73,9 @@ def generate(
         require_botorch()
     check_free(folder, overwrite=overwrite)
     # Before the plot worker starts: whatever is wrong with the bundle is said at once.
-    designers = opened()
+    opened = open_designer()
     with PlotWorker() as plots:
-        with designers as designer:
+        with opened as designer:
             with progress(request.calls + request.refine) as advance:
                 result = designer.design(
                     spec, calls=request.calls, seed=request.seed, stop_when_met=request.until_met, progress=advance
