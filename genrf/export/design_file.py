@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from genrf import technology
 from genrf.circuit.canonical import fingerprint
 from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import Circuit, Device, Topology
@@ -102,14 +103,19 @@ def design_from_content(content: Any) -> tuple[Design, DesignSpec]:
     missing = {constraint.metric for constraint in spec.constraints} - metrics.keys()
     if missing:
         raise InvalidInputError(f"metrics.{min(missing)}: missing, although the specification bounds it")
+    provenance = content.get("provenance", {})
+    if not isinstance(provenance, dict):
+        raise InvalidInputError(f"provenance: expected a mapping, got {provenance!r}")
     design = Design(
         circuit=circuit,
         metrics=metrics,
         met=spec.meets(metrics),
         margin=spec.worst_margin(metrics),
         pareto=bool(content.get("pareto", False)),
-        provenance=dict(content.get("provenance", {})),
+        provenance=dict(provenance),
     )
+    with _naming("provenance"):
+        technology.get(design.technology)
     return design, spec
 
 

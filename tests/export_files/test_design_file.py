@@ -95,6 +95,8 @@ def _with(value: Any, *path: Any) -> Any:
         (_with("low", "circuit", "devices", 0, "inductance_h"), "circuit.devices[0]: malformed"),
         (_with("4 GHz/s", "specification", "frequency"), "specification.frequency"),
         (_without("metrics", "nf_db"), "metrics.nf_db: missing"),
+        (_with(None, "provenance"), "provenance: expected a mapping, got None"),
+        (_with({"technology": "cmos1"}, "provenance"), "provenance.technology: unknown process 'cmos1'; known: sg13g2"),
     ],
 )
 def test_names_file_and_field_of_what_is_wrong(change: Any, named: str, tmp_path: Path) -> None:
