@@ -16,17 +16,17 @@ def reach(points: Points, target: Points) -> Mask:
     return np.all(points >= target, axis=1)
 
 
-def dominate(points: Points, target: Points) -> NDArray[np.bool_]:
+def dominate(points: Points, target: Points) -> Mask:
     """Which of the points (N, k) are at least as good as the target (k,) in every objective and better in one, (N,)."""
     return reach(points, target) & np.any(points > target, axis=1)
 
 
-def dominated_by(points: Points, judge: Points) -> NDArray[np.bool_]:
+def dominated_by(points: Points, judge: Points) -> Mask:
     """Which of the points (N, k) one judge (k,) dominates, (N,)."""
     return dominate(-points, -judge)
 
 
-def front(points: Points) -> NDArray[np.bool_]:
+def front(points: Points) -> Mask:
     """Which of the points (N, k) no other dominates, (N,)."""
     return domination_counts(points) == 0
 

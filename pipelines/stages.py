@@ -7,12 +7,15 @@ time: a stage that kept old results after a change of code would be worse than o
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from genrf.files import written_whole
 from training.config.steps import ROWS, StepDefinition, stages
+
+if TYPE_CHECKING:
+    from grimp import ImportGraph
 
 ROOT = Path(__file__).parents[1]
 FILE = "dvc.yaml"
@@ -21,12 +24,15 @@ HEAD = """# The pipeline as DVC stages: `make stages` runs those whose inputs ch
 
 """
 DYNAMIC = ("genrf.classes", "genrf.technology", "training.running")
-"""Packages that a function reaches by name instead of by import."""
+"""Packages that no function imports: two are found by name, and the last runs the function."""
 
 
 def write_stages(path: Path = ROOT / FILE, recipe: str = "smoke") -> Path:
     """Write the stages, for a recipe that may be changed in the file."""
-    steps = {step.name: _stage(step) for step in stages()}
+    import grimp
+
+    graph = grimp.build_graph("genrf", "training", cache_dir=None)
+    steps = {step.name: _stage(step, graph) for step in stages()}
     content = {"vars": [{"recipe": recipe}], "stages": steps, "plots": _plots()}
     with written_whole(path) as temporary:
         text = yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True)
@@ -34,11 +40,8 @@ def write_stages(path: Path = ROOT / FILE, recipe: str = "smoke") -> Path:
     return path
 
 
-def code_of(step: StepDefinition) -> list[str]:
+def code_of(step: StepDefinition, graph: ImportGraph) -> list[str]:
     """The packages and modules, as paths, that a step's function imports, however indirectly."""
-    import grimp
-
-    graph = grimp.build_graph("genrf", "training", cache_dir=None)
     module = step.function.partition(":")[0]
     reached = {module, *graph.find_upstream_modules(module)}
     for package in DYNAMIC:
@@ -57,13 +60,13 @@ def _unit(module: str, modules: set[str]) -> str:
     return "/".join(parts[:2]) + ("" if is_package else ".py")
 
 
-def _stage(step: StepDefinition) -> dict[str, Any]:
+def _stage(step: StepDefinition, graph: ImportGraph) -> dict[str, Any]:
     assert step.sections is not None
     output: Any = f"artifacts/{step.output}"
     return {
         "desc": step.does,
         "cmd": f"python -m training {step.name} --recipe ${{recipe}}",
-        "deps": [*("data" if name == ROWS else f"artifacts/{name}" for name in step.inputs), *code_of(step)],
+        "deps": [*("data" if name == ROWS else f"artifacts/{name}" for name in step.inputs), *code_of(step, graph)],
         "params": ["seed", "technology", "classes", "recipes.${recipe}", *step.sections],
         # A training's folder is left to the command, so that an interrupted training goes on; it removes a finished one.
         "outs": [{output: {"persist": True}} if step.role == "training" else output],

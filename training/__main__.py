@@ -20,7 +20,7 @@ import typer
 from genrf.errors import GenRFError
 from training.config.loading import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
 from training.config.schema import Config
-from training.config.steps import ROWS, StepDefinition, maker, stages, step_configs
+from training.config.steps import ROWS, StepDefinition, maker, stages
 from training.data.split import Topologies
 from training.running.named import run_step
 from training.running.step import REPORT
@@ -215,7 +215,6 @@ def _run(step: StepDefinition, recipe: str, options: dict[str, Path | None]) -> 
     folder = ARTIFACTS / step.output
     try:
         config = load_config(DEFAULT_PATH, recipe)
-        own = step_configs(recipe)[step.name]
     except GenRFError as error:
         _fail(str(error), error.exit_code)
     read = {ARTIFACTS / name: maker(name).name for name in step.inputs if name != ROWS}
@@ -231,7 +230,7 @@ def _run(step: StepDefinition, recipe: str, options: dict[str, Path | None]) -> 
     # The stages of one configuration belong to one run.
     os.environ.setdefault(PIPELINE_RUN, f"stages-{config.digest()}")
     inputs = [[DATA] if name == ROWS else ARTIFACTS / name for name in step.inputs]
-    run_step(step.name, own, folder, inputs, options=options)
+    run_step(step.name, step.select(config), folder, inputs, options=options)
     METRICS.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / REPORT, METRICS / f"{step.name}.json")
 

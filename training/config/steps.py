@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from genrf.generation.released import released_identity
 from training.config.loading import DEFAULT_PATH, load_config, read_overrides
+from training.config.schema import Config
 
 Role = Literal["light", "simulation", "training"]
 """What a step asks of the node that it runs on, see `pipelines.placement`."""
@@ -52,6 +53,12 @@ class StepDefinition:
         """The function."""
         module, _, name = self.function.partition(":")
         return getattr(import_module(module), name)
+
+    def select(self, config: Config) -> str:
+        """JSON of what it depends on of the configuration."""
+        if self.sections is None:
+            return json.dumps(config.to_dict(), sort_keys=True)
+        return config.select(*self.sections, "tracking")
 
 
 ROWS = "rows"
@@ -207,8 +214,4 @@ def step_configs(recipe: str, overrides: str = "{}", path: Path = DEFAULT_PATH) 
         InvalidInputError: for anything wrong in the file or the overrides.
     """
     config = load_config(path, recipe, read_overrides(overrides))
-    whole = json.dumps(config.to_dict(), sort_keys=True)
-    selected = {
-        step.name: whole if step.sections is None else config.select(*step.sections, "tracking") for step in _TABLE
-    }
-    return {**selected, RELEASED: released_identity()}
+    return {**{step.name: step.select(config) for step in _TABLE}, RELEASED: released_identity()}
