@@ -72,7 +72,10 @@ def measure(
     outcome = measure_netlist(netlist, conditions, signoff=signoff)
     if outcome.metrics is None:
         failure = outcome.failure
-        raise GenRFError(f"{netlist_file}: {failure.cause}: {failure.detail}" if failure else f"{netlist_file}: failed")
+        if failure is None:
+            raise GenRFError(f"{netlist_file}: failed")
+        where, said = netlist.explain(failure.detail)
+        raise GenRFError(f"{where or netlist_file}: {failure.cause}: {said}")
     if as_json:
         terminal.print_json(
             {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,9 @@ def refuse_unknown(content: Mapping[str, Any], known: set[str], prefix: str) -> 
 def quantity(where: str, value: Any, unit: str) -> Any:
     """A number in SI units, from a number or from text such as ``"28 GHz"``; a corner stays text.
 
+    Frequencies may be written in any case (``5 ghz``) and temperatures in kelvin too. What would be read as a million
+    times what people mean is refused with both readings (``9 MW``).
+
     Raises:
         InvalidInputError: naming the field.
     """
@@ -68,6 +73,9 @@ def quantity(where: str, value: Any, unit: str) -> Any:
     if isinstance(value, str):
         if "," in value:
             raise InvalidInputError(f"{where}: expected {expected} with a decimal point and no comma, got {value!r}")
+        written = _written(where, value, unit)
+        if written is not None:
+            return written
         try:
             found = Quantity(value)
         except InvalidNumber as error:
@@ -76,6 +84,41 @@ def quantity(where: str, value: Any, unit: str) -> Any:
             raise InvalidInputError(f"{where}: expected {expected}, got {value!r} in {found.units}")
         value = found.real
     return float(value)
+
+
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*\Z", re.S)
+_HERTZ = {"hz": 0, "khz": 3, "mhz": 6, "ghz": 9, "thz": 12}
+_CELSIUS = ("c", "°c", "degc", "celsius")
+_KELVIN = ("k", "kelvin")
+_ZERO_CELSIUS_K = Decimal("273.15")
+
+
+def _written(where: str, text: str, unit: str) -> float | None:
+    """What people mean where case or unit say something else to a strict reader; none where they do not.
+
+    Raises:
+        InvalidInputError: naming the field and both readings, if people might mean either.
+    """
+    found = _QUANTITY.match(text)
+    if found is None:
+        return None
+    number, rest = Decimal(found[1]), found[2]
+    if unit == "Hz" and rest.lower() in _HERTZ:
+        if rest == "mHz":
+            raise InvalidInputError(
+                f"{where}: {text!r} is millihertz; write {found[1]} MHz for megahertz, or {float(number) / 1e3:g}"
+            )
+        return float(number.scaleb(_HERTZ[rest.lower()]))
+    if unit == "C" and rest.casefold() in _CELSIUS:
+        return float(number)
+    if unit == "C" and rest.casefold() in _KELVIN:
+        return float(number - _ZERO_CELSIUS_K)
+    if unit in ("W", "V") and rest[:1] == "M" and rest[1:].upper() in ("", unit):
+        word = {"W": "watts", "V": "volts"}[unit]
+        raise InvalidInputError(
+            f"{where}: {text!r} is mega{word}; write {found[1]} m{unit} for milli{word}, or {float(number.scaleb(6)):g}"
+        )
+    return None
 
 
 _UNIT_SYNONYMS = {"Ohm": ("ohms", "Ω", "ω"), "C": ("°c", "degc")}

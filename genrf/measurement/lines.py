@@ -20,6 +20,7 @@ MOST_BYTES = 20_000_000
 _COMMENT = re.compile(r";|//|(?:(?<=[\s,])|^)\$")
 """What ends a line early: as in ngspice's default mode."""
 _INCLUDE = re.compile(r"\.(include|incl|inc|lib)\b\s*(.*)", re.I)
+_END = re.compile(r"\.end(\s|\Z)", re.I)
 _ARGUMENTS = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
 _REFUSED_CHARACTERS = {"`": "a back quote (a shell escape)", "\\": "a backslash", '"': "a double quote"}
 
@@ -58,8 +59,6 @@ def read_lines(path: Path) -> list[Line]:
     """
     lines: list[Line] = []
     for line in _expanded(path, path.resolve().parent, depth=0):
-        if line.text == ".end":
-            break
         lines.append(line)
         if len(lines) > MOST_LINES:
             raise line.refuse(f"the netlist has more than {MOST_LINES} lines, included files counted")
@@ -84,6 +83,11 @@ def _expanded(path: Path, folder: Path, depth: int, section: str | None = None) 
                 continue
             if not inside:
                 continue
+        if _END.match(line.text):
+            # Only the netlist itself ends there: ngspice reads on after the ``.end`` of an included file.
+            if depth == 0:
+                return
+            continue
         if statement is None:
             yield _normalised(line)
             continue
@@ -137,13 +141,21 @@ def _text(path: Path) -> str:
             raise InvalidInputError(f"{path}: no such file")
         if path.stat().st_size > MOST_BYTES:
             raise InvalidInputError(f"{path}: larger than {MOST_BYTES} bytes")
-        # A byte that is no UTF-8 may stand in a comment; anywhere else it is refused below.
-        return path.read_text(encoding="utf-8", errors="replace")
+        content = path.read_bytes()
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError:
+            # Older programs write one byte a character, the micro sign among them.
+            return content.decode("latin-1")
     except OSError as error:
         raise InvalidInputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _normalised(line: Line) -> Line:
+    # ngspice reads the micro sign as micro, and the Greek letter that looks like it as nothing.
+    line = Line(line.path, line.number, line.text.replace("\N{MICRO SIGN}", "u"))
+    if "\N{GREEK SMALL LETTER MU}" in line.text:
+        raise line.refuse("a Greek mu, which ngspice ignores: a capacitor of 10 mu would have 10 F; write u for micro")
     for character, name in _REFUSED_CHARACTERS.items():
         if character in line.text:
             raise line.refuse(f"{name} is not allowed in a netlist")

@@ -6,6 +6,7 @@ a netlist can crash or hang the simulator, and costs only its own measurement th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -14,14 +15,18 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genrf.conditions import Conditions
-from genrf.errors import GenRFError, MissingToolError
+from genrf.errors import GenRFError, InvalidInputError, MissingToolError
 from genrf.measurement.user_netlist import UserNetlist
 from genrf.metrics import Metrics
 from genrf.simulation.engine import Failure, Outcome
 from genrf.simulation.pool import WORKER_ENVIRONMENT
+from genrf.simulation.testbench import Deck, SimulationFailure
+
+if TYPE_CHECKING:
+    from genrf.simulation.library import Library
 
 TIME_LIMIT_S = 60.0
 """Processor time a netlist may take."""
@@ -38,8 +43,14 @@ def measure_netlist(
         limit_s: processor time it may take, in s.
 
     Raises:
+        InvalidInputError: if sign-off is asked for that does not know the netlist's devices.
         MissingToolError: if ngspice's library is not installed.
     """
+    if signoff and netlist.probed:
+        raise InvalidInputError(
+            "--signoff: phase noise is signed off from the noise of every device, which is known for designs of this "
+            "program only (genrf simulate DESIGN.json --signoff); leave --signoff out"
+        )
     request = {"netlist": asdict(netlist), "conditions": asdict(conditions), "signoff": signoff, "limit_s": limit_s}
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
@@ -72,28 +83,45 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     from genrf import classes
     from genrf.measurement.technology import NetlistTechnology
     from genrf.simulation.library import library
-    from genrf.simulation.testbench import SimulationFailure
 
-    content = request["netlist"]
-    netlist = UserNetlist(
-        circuit_class=content["circuit_class"],
-        lines=tuple(content["lines"]),
-        ports=tuple(content["ports"]),
-        probed=content["probed"],
-        bias=tuple((net, value) for net, value in content["bias"]),
-        notes=(),
-    )
-    technology = NetlistTechnology(netlist)
+    content = {name: tuple(value) if isinstance(value, list) else value for name, value in request["netlist"].items()}
+    netlist = UserNetlist(**content)
     testbench = classes.get(netlist.circuit_class).testbench
     conditions = Conditions(**request["conditions"])
     try:
         simulator = library()
+        technology = NetlistTechnology(netlist, *_read(simulator, netlist))
         measured = testbench.simulate(simulator, technology.circuit, conditions, technology, signoff=request["signoff"])
     except SimulationFailure as failure:
         return {"failure": {"cause": failure.cause, "detail": failure.detail}}
     except GenRFError as error:
         return {"missing": str(error)}
     return {"metrics": dict(measured.metrics)}
+
+
+def _read(simulator: Library, netlist: UserNetlist) -> tuple[list[float], dict[str, float]]:
+    """Voltages of the bias sources, in V, and thermal resistances by their nets, in K/W, as ngspice reads them.
+
+    Raises:
+        SimulationFailure: if it refuses the netlist.
+    """
+    sources = [f"v_{net} {net} 0 {value}" for net, value in netlist.bias]
+    title, nets = "a user's netlist", [net for net, _ in netlist.bias]
+    simulator.run(Deck((title, *netlist.definitions, *sources, "r_read read_0 0 1"), ("op",), ("read_0", *nets)))
+    bias = [float(simulator.vector("op1", net)[0]) for net in nets]
+    if not netlist.heated:
+        return bias, {}
+    simulator.run(Deck((title, *netlist.definitions, *netlist.lines, *sources), (), ("read_0",)))
+    thermal: dict[str, float] = {}
+    for net, name, model in netlist.heated:
+        # A model that knows nothing of heat has no such parameter.
+        with contextlib.suppress(SimulationFailure):
+            # Multipliers that are not given are 0 before an analysis.
+            size = (simulator.device(name, "m") or 1.0) * (simulator.device(name, "area") or 1.0)
+            ohm = simulator.device(model, "rth") / size
+            if ohm > 0.0:
+                thermal[net] = ohm
+    return bias, thermal
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -37,14 +38,22 @@ class NetlistTechnology:
     name = "netlist"
     corners: tuple[str, ...] = ("typ",)
 
-    def __init__(self, netlist: UserNetlist) -> None:
+    def __init__(self, netlist: UserNetlist, bias_v: Sequence[float], thermal_ohm: Mapping[str, float]) -> None:
+        """
+        Args:
+            netlist: the user's.
+            bias_v: voltage of each of its bias sources, in V.
+            thermal_ohm: thermal resistance at each of its thermal nets, in K/W.
+        """
         self._netlist = netlist
+        self._bias_v = bias_v
+        self._thermal_ohm = thermal_ohm
 
     @property
     def circuit(self) -> Circuit:
         """What the testbench believes it measures."""
         devices = [Device("bias_voltage", (net,)) for net, _ in self._netlist.bias]
-        values = [value for _, value in self._netlist.bias]
+        values = [*self._bias_v]
         if self._netlist.probed:
             # An oscillator's testbench looks for the net with the resonator's inductor.
             devices.append(Device("inductor", (PROBE, SUPPLY)))
@@ -76,7 +85,7 @@ class NetlistTechnology:
             )
             if device.kind == "bias_voltage"
         ]
-        return [*self._netlist.lines, *bias]
+        return [*self._netlist.definitions, *self._netlist.lines, *bias]
 
     def models(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
@@ -84,9 +93,19 @@ class NetlistTechnology:
         """None: the user's lines hold their own."""
         return []
 
+    def thermal_resistances(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> dict[str, float]:
+        """What ngspice has read of the user's cards."""
+        return dict(self._thermal_ohm)
+
     def transistor_name(self, designator: str, kind: str) -> str:
         """No device of a user's netlist is known to be a transistor."""
         return designator
+
+    def transistors(self, circuit: Circuit) -> list[str]:
+        """All bipolar transistors, whatever their model, also within subcircuits."""
+        return [*self._netlist.transistors]
 
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """None: the limits are unknown."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from genrf import classes
 from genrf.circuit.topology import SUPPLY
 from genrf.errors import InvalidInputError
-from genrf.measurement.cards import Cards, nets_of, sorted_cards
+from genrf.measurement.cards import Cards, bipolar_transistors, nets_of, sorted_cards
+from genrf.measurement.cautions import cautions, spice_number
 from genrf.measurement.lines import Line, read_lines
 
 OPEN = "-"
@@ -26,10 +26,11 @@ PROBE = "probe"
 """Our name of the net of an oscillator's resonator, at which its testbench kicks and watches it."""
 _PROBED = ("vco",)
 """Classes whose testbench looks at a net inside the circuit."""
-_SUBCIRCUIT = "genrf_netlist"
+SUBCIRCUIT = "genrf_netlist"
+"""Name of the subcircuit that the user's lines become, and of its instance after ``x_``."""
 _GROUNDS = ("0", "gnd")
-_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(t|g|meg|k|m|u|n|p|f)?v?\Z")
-_EXPONENTS = {"t": 12, "g": 9, "meg": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
+_TESTBENCH_NET = re.compile(r"bias\d+|(rf|lop|lon|hold|source|middle|read)_\w+")
+_EXPRESSION = re.compile(r"\{[^}]*\}|'[^']*'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +38,39 @@ class UserNetlist:
     """What a testbench simulates."""
 
     circuit_class: str
+    definitions: tuple[str, ...]
+    """Options, global nets, models, parameters, functions and subcircuits, which stand before the circuit."""
     lines: tuple[str, ...]
-    """The subcircuit and its instance, without bias sources."""
+    """The circuit as a subcircuit and its instance, without bias sources."""
     ports: tuple[str, ...]
     """The class's ports that the netlist has."""
     probed: bool
     """Whether the net `PROBE` is there."""
-    bias: tuple[tuple[str, float], ...]
-    """Net, as the testbench sees it, and voltage in V of every bias source."""
+    bias: tuple[tuple[str, float | str], ...]
+    """Net, as the testbench sees it, and voltage of every bias source: in V, or an expression of the definitions'
+    parameters."""
+    transistors: tuple[str, ...]
+    """Names of all bipolar transistors as ngspice calls them."""
+    heated: tuple[tuple[str, str, str], ...]
+    """Thermal net, name and model, as ngspice calls them, of every bipolar transistor that has such a net of its own."""
     notes: tuple[str, ...]
-    """What was left out of the file, and what is not counted."""
+    """What was left out of the file, what is not counted, and what ngspice reads otherwise than it looks."""
+    places: tuple[tuple[str, str], ...] = ()
+    """Text, and file and line, of every line."""
+
+    def explain(self, detail: str) -> tuple[str, str]:
+        """File and line that ngspice speaks of, or nothing, and what it says in the words of the user's file."""
+        said = re.sub(rf"\b[a-z]\.x_{SUBCIRCUIT}\.|\bx_{SUBCIRCUIT}\.", "", detail)
+        undefined = re.search(r"undefined parameter \[(\w+)\]", said, re.I)
+        device = re.match(r"(?:\w+\.)*(\w+) ", said)
+        for text, where in self.places:
+            if undefined:
+                found = any(undefined[1] in re.findall(r"\w+", part) for part in _EXPRESSION.findall(text))
+            else:
+                found = bool(device) and text.split()[0] == device[1]
+            if found:
+                return where, said
+        return "", said
 
 
 def read_netlist(
@@ -69,15 +93,13 @@ def read_netlist(
     """
     definition = classes.get(circuit_class)
     cards = sorted_cards(read_lines(path))
-    nets = {net for line in cards.top for net in nets_of(line, cards.models)}
+    nets = {net for line in cards.top for net in nets_of(line, cards.models)} | cards.global_nets
     if ports is None:
         ports = [
             name if name in nets or name not in definition.ports.optional else OPEN for name in definition.ports.names
         ]
     terminals = _terminals(path, circuit_class, [port.lower() for port in ports], supply and supply.lower(), nets)
-    for net in terminals:
-        if net in cards.global_nets:
-            raise InvalidInputError(f"{path}: {net} is a global net, so it cannot be a port or the supply")
+    _check_global_nets(path, cards, terminals, definition.ports.names)
     _check_sources(cards, terminals, None if supply is None else supply.lower())
     if (probe is not None) != (circuit_class in _PROBED):
         wanted = "name the net at the resonator" if probe is None else f"class {circuit_class} needs none"
@@ -86,23 +108,37 @@ def read_netlist(
     if probe is not None and probe.lower() not in nets - cards.global_nets - {*terminals, *_GROUNDS}:
         raise InvalidInputError(f"{path}: no net {probe} inside the circuit, which --probe names")
     bias, body = _taken_out(cards, terminals, {*inside})
-    # A thermal net that is held outside must be a terminal: `genrf.simulation.transient` looks for it by this name.
-    thermal = [line.tokens[5] for line in cards.top if _heats_itself(line, cards)]
-    outer = [*terminals.values(), *(PROBE for _ in inside), *(f"bias{n}" for n, _ in enumerate(bias, 1)), *thermal]
-    inner = [*terminals, *inside, *(net for net, _ in bias), *thermal]
+    # A global net is no terminal: it is joined to the testbench's net outside.
+    joined = {net: ours for net, ours in terminals.items() if net in cards.global_nets}
+    own = {net: ours for net, ours in terminals.items() if net not in joined}
+    outer = [
+        *own.values(),
+        *(PROBE for _ in inside),
+        *(f"bias{number}" for number, _ in enumerate(bias, start=1)),
+    ]
+    inner = [*own, *inside, *(net for net, _ in bias)]
+    transistors = bipolar_transistors(cards)
     return UserNetlist(
         circuit_class=circuit_class,
+        definitions=(*cards.outside, *(line.text for line in body if line in cards.definitions)),
         lines=(
-            *cards.outside,
-            f".subckt {_SUBCIRCUIT} {' '.join(inner)}",
-            *(line.text for line in body),
+            f".subckt {SUBCIRCUIT} {' '.join(inner)}",
+            *(line.text for line in body if line not in cards.definitions),
             ".ends",
-            f"x_{_SUBCIRCUIT} {' '.join(outer)} {_SUBCIRCUIT}",
+            f"x_{SUBCIRCUIT} {' '.join(outer)} {SUBCIRCUIT}",
+            *(f"v_join_{ours} {net} {ours} 0" for net, ours in joined.items() if net != ours),
         ),
         ports=tuple(net for net in terminals.values() if net != SUPPLY),
         probed=bool(inside),
         bias=tuple((f"bias{number}", value) for number, (_, value) in enumerate(bias, start=1)),
-        notes=tuple(cards.notes),
+        transistors=tuple(f"q.x_{SUBCIRCUIT}.{transistor.path}" for transistor in transistors),
+        heated=tuple(
+            (f"x_{SUBCIRCUIT}.{transistor.thermal_net}", f"q.x_{SUBCIRCUIT}.{transistor.path}", transistor.model)
+            for transistor in transistors
+            if transistor.thermal_net
+        ),
+        notes=(*cards.notes, *cautions(cards)),
+        places=tuple((line.text, line.where) for line in cards.body),
     )
 
 
@@ -133,6 +169,14 @@ def _terminals(
     return terminals
 
 
+def _check_global_nets(path: Path, cards: Cards, terminals: dict[str, str], ports: Sequence[str]) -> None:
+    """Refuse a global net that has the name of a net of the testbench's and would be joined to it."""
+    for net in sorted(cards.global_nets):
+        taken = net in (*ports, SUPPLY, PROBE) or _TESTBENCH_NET.fullmatch(net)
+        if taken and terminals.get(net) != net:
+            raise InvalidInputError(f"{path}: the testbench has a net {net} too: give the global net another name")
+
+
 def _check_sources(cards: Cards, terminals: dict[str, str], supply: str | None) -> None:
     """Refuse sources that hold or drive what the testbench holds and drives."""
     fixed = {*terminals, *_GROUNDS}
@@ -152,9 +196,11 @@ def _check_sources(cards: Cards, terminals: dict[str, str], supply: str | None) 
                 )
 
 
-def _taken_out(cards: Cards, terminals: dict[str, str], probed: set[str]) -> tuple[list[tuple[str, float]], list[Line]]:
+def _taken_out(
+    cards: Cards, terminals: dict[str, str], probed: set[str]
+) -> tuple[list[tuple[str, float | str]], list[Line]]:
     """Grounded DC voltage sources, and the body without them; notes the sources whose power is not counted."""
-    bias: dict[str, float] = {}
+    bias: dict[str, float | str] = {}
     taken: set[Line] = set()
     for line in cards.body:
         if line.text[0] not in "vi":
@@ -183,21 +229,17 @@ def _names_source(line: Line, name: str) -> bool:
     return bool(controlled or re.search(rf"\bi ?\( ?{word} ?\)|@{word}\[|{word}#branch", line.text))
 
 
-def _volts(words: Sequence[str]) -> float | None:
-    """A source's plain DC value, or none if it is anything else."""
+def _volts(words: Sequence[str]) -> float | str | None:
+    """A source's DC value: a number, an expression in braces or quotes or of one name, or none if it is neither."""
     words = [word for word in words if word]
     if words[:1] == ["dc"]:
         words = words[1:]
     if words[1:] == ["ac", "0"]:
         words = words[:1]
-    found = _NUMBER.match(words[0]) if len(words) == 1 else None
-    return float(Decimal(found[1]).scaleb(_EXPONENTS.get(found[2] or "", 0))) if found else None
-
-
-def _heats_itself(line: Line, cards: Cards) -> bool:
-    """Whether it is a transistor whose junction temperature large-signal testbenches hold."""
-    if line.text[0] != "q":
-        return False
-    words = line.tokens
-    # Named as this program exports them, so the net's name can be no one else's.
-    return len(words) >= 7 and words[5] == f"{words[0]}_t" and words[6] in cards.models and words[6].startswith("npn")
+    if len(words) != 1:
+        return None
+    value = words[0].removeprefix("dc=")
+    number = spice_number(value)
+    if number is None and _EXPRESSION.fullmatch(value):
+        return value
+    return number

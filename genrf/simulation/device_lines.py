@@ -21,3 +21,8 @@ def device_lines(circuit: Circuit, conditions: Conditions, technology: Technolog
     except InvalidInputError as error:
         raise SimulationFailure("invalid_value", str(error)) from error
     return devices, models
+
+
+def thermal_ohm(circuit: Circuit, conditions: Conditions, technology: Technology) -> dict[str, float]:
+    """Thermal nets among the lines of `device_lines`, and the thermal resistance in K/W at each."""
+    return technology.thermal_resistances(circuit, conditions.corner, conditions.temperature_c)

@@ -200,6 +200,8 @@ class Library:
 
 _ERROR = re.compile(r"\berror\b|aborted|unknown subckt|unable to find|can't find", re.I)
 """Said only when a deck or an analysis has failed; a singular matrix may be overcome by stepping."""
+_UNDEFINED = re.compile(r"undefined parameter", re.I)
+_ON_LINE = re.compile(r"error on line", re.I)
 _SINGULAR = re.compile(r"singular matrix: *check nodes? *(.*)", re.I)
 _NO_CONVERGENCE = re.compile(r"timestep too small|iteration limit|no convergence|stepping failed|solution failed", re.I)
 
@@ -215,5 +217,11 @@ def classify(output: str, otherwise: Cause) -> SimulationFailure:
     for line in lines:
         if _NO_CONVERGENCE.search(line):
             return SimulationFailure("no_convergence", line)
+    for index, line in enumerate(lines):
+        if _UNDEFINED.match(line):
+            return SimulationFailure(otherwise, line)
+        if _ON_LINE.match(line):
+            # The line, as ngspice has it, and what is wrong with it follow.
+            return SimulationFailure(otherwise, ": ".join(filter(None, lines[index + 1 : index + 3])) or line)
     telling = [line for line in lines if _ERROR.search(line)]
     return SimulationFailure(otherwise, telling[0] if telling else (lines[-1] if lines else "no message"))

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,6 @@ _LARGEST_EXTRAPOLATION = 20.0
 """How far a trusted extrapolation may reach, in tolerances."""
 _LEAST_WARMING_K = 0.01
 _SINE = re.compile(r"sin\(.*?\)")
-_TRANSISTOR = re.compile(r"q\S* \S+ \S+ \S+ \S+ (\S+) (npn\S+)(?: m=(\d+))?\Z")
 
 Observation = Callable[["Transient"], NDArray[np.complex128]]
 """What has to settle: figures of the last period, such as phasors and averages."""
@@ -54,6 +53,7 @@ class Transient:
         netlist: Sequence[str],
         saved: Sequence[str],
         *,
+        thermal_ohm: Mapping[str, float],
         period_s: float,
         points: int,
         longest: int,
@@ -62,6 +62,8 @@ class Transient:
         Args:
             netlist: title first; sources as they start.
             saved: vectors to keep.
+            thermal_ohm: nets of `netlist` whose voltages are temperature rises that are held, and the thermal
+                resistance in K/W at each.
             period_s: T, in s.
             points: N.
             longest: periods after which a circuit that has not settled is given up.
@@ -71,7 +73,7 @@ class Transient:
         """Simulated so far."""
         self._simulator = simulator
         self._netlist = (*netlist, OPTIONS)
-        self._thermal_ohm = thermal_resistances(netlist)
+        self._thermal_ohm = thermal_ohm
         self._kelvin: dict[str, float] = {}
         self._saved = (*saved, *(f"v_{node}#branch" for node in self._thermal_ohm))
         self._start = f"tran {period_s / points:.12g} {period_s * longest:.12g} 0 {period_s / points:.12g}"
@@ -177,18 +179,6 @@ class Transient:
     def average(self, name: str, periods: int = 1) -> float:
         """Mean of a vector over the last periods."""
         return float(np.mean(self.window(name, periods)[1]))
-
-
-def thermal_resistances(netlist: Sequence[str]) -> dict[str, float]:
-    """Thermal node of every transistor that heats itself, and its thermal resistance in K/W."""
-    card = {
-        words[1]: float(next((word[4:] for word in words if word.startswith("rth=")), "0"))
-        for line in netlist
-        if line.startswith(".model") and (words := line.split())
-    }
-    found = (match for line in netlist if (match := _TRANSISTOR.match(line)))
-    nodes = {match[1]: card[match[2]] / int(match[3] or 1) for match in found}
-    return {node: ohm for node, ohm in nodes.items() if ohm > 0.0}
 
 
 def dbm(amplitude_v: float, ohm: float) -> float:

@@ -46,8 +46,18 @@ class Technology(Protocol):
         """SPICE lines of just the model cards that the circuit's instances refer to, parameters evaluated."""
         ...
 
+    def thermal_resistances(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> dict[str, float]:
+        """Thermal net of every transistor in `instances` that heats itself, and its thermal resistance in K/W."""
+        ...
+
     def transistor_name(self, designator: str, kind: str) -> str:
         """Name of the SPICE transistor that makes a device of a kind that is made of one."""
+        ...
+
+    def transistors(self, circuit: Circuit) -> list[str]:
+        """SPICE names of all transistors among `instances`."""
         ...
 
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:

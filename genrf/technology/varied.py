@@ -53,9 +53,19 @@ class VariedTechnology:
         """See `Technology.models`; this copy's variation, unless another is given."""
         return self._technology.models(circuit, corner, temperature_c, variation or self._variation)
 
+    def thermal_resistances(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> dict[str, float]:
+        """See `Technology.thermal_resistances`; this copy's variation, unless another is given."""
+        return self._technology.thermal_resistances(circuit, corner, temperature_c, variation or self._variation)
+
     def transistor_name(self, designator: str, kind: str) -> str:
         """See `Technology.transistor_name`."""
         return self._technology.transistor_name(designator, kind)
+
+    def transistors(self, circuit: Circuit) -> list[str]:
+        """See `Technology.transistors`."""
+        return self._technology.transistors(circuit)
 
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """See `Technology.violations`."""

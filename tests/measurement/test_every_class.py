@@ -10,6 +10,7 @@ import pytest
 from genrf import classes, technology
 from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
+from genrf.errors import InvalidInputError
 from genrf.measurement.process import measure_netlist
 from genrf.measurement.user_netlist import read_netlist
 from genrf.metrics import Metrics
@@ -58,3 +59,11 @@ def test_an_exported_netlist_gives_the_metrics_of_the_pool(tmp_path: Path, circu
     outcome = measure_netlist(netlist, CONDITIONS)
     assert outcome.failure is None
     assert outcome.metrics == pytest.approx(dict(expected), rel=1e-6)
+
+
+def test_phase_noise_of_devices_whose_noise_is_not_known_is_not_signed_off(tmp_path: Path) -> None:
+    path = tmp_path / "oscillator.cir"
+    path.write_text("an oscillator\nl1 r vdd 1n\nc1 r tune 1p\nc2 r out 1p\nb1 r 0 i=v(r)\n")
+    netlist = read_netlist(path, "vco", None, "vdd", "r")
+    with pytest.raises(InvalidInputError, match="--signoff: phase noise is signed off from the noise of every device"):
+        measure_netlist(netlist, CONDITIONS, signoff=True)

@@ -119,10 +119,10 @@ def test_prints_a_table_with_notes(tmp_path: Path) -> None:
 
 def test_a_netlist_that_does_not_simulate_ends_with_one_line(tmp_path: Path) -> None:
     path = tmp_path / "broken.cir"
-    path.write_text("broken\nr1 in out 10\nx1 in out nothing\n")
+    path.write_text("broken\nr1 in out 10\nl1 in out 1n rser=4\n")
     result = CliRunner().invoke(app, ["measure", str(path), "--class", "lna", "--frequency", "1e9"])
     assert result.exit_code == 1
-    assert re.fullmatch(rf"genrf: {re.escape(str(path))}: netlist_error: .*\n", result.stderr)
+    assert re.fullmatch(rf"genrf: {re.escape(str(path))}:3: netlist_error: .*\n", result.stderr)
 
 
 @pytest.mark.parametrize("supply", ["vcc", "=1.8", "vcc=high", "vcc=1.8A"])

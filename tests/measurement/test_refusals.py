@@ -120,7 +120,7 @@ def test_refuses_an_unknown_class(tmp_path: Path) -> None:
 def test_leaves_analyses_out_and_says_so(tmp_path: Path) -> None:
     found = read(netlist(tmp_path, ".ac dec 10 1g 10g", ".print ac v(b)", ".options reltol=1e-4 scale=1u", ".temp 85"))
     assert [note.split(": ", 1)[0].rpartition(":")[2] for note in found.notes] == ["5", "6", "7", "8"]
-    text = "\n".join(found.lines)
+    text = "\n".join([*found.definitions, *found.lines])
     assert ".options scale=1u" in text
     assert not {"ac", ".print", "reltol", ".temp"} & set(text.replace("=", " ").split())
 
@@ -133,8 +133,9 @@ def test_reads_continuations_comments_case_and_libraries(tmp_path: Path) -> None
     path = netlist(
         tmp_path, "R1 A", "* between", "+ B", "+ 10 ; end", "R2 b 0 5 // end", ".lib parts.lib typ", pad=False
     )
-    body = read(path).lines[1:-2]
-    assert body == ("r1 a b 10", "r2 b 0 5", ".param rx=20", "r5 a b {rx}")
+    found = read(path)
+    body = (*found.definitions, *found.lines[1:-2])
+    assert body == (".param rx=20", "r1 a b 10", "r2 b 0 5", "r5 a b {rx}")
 
 
 def test_stops_at_the_end_card(tmp_path: Path) -> None:

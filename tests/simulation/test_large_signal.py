@@ -46,6 +46,7 @@ def cubic_output_dbm(points: int = 16):
         library(),
         ("cubic", "v_in src 0 sin(0 0 1)", "r_in src in 50", *AMPLIFIER),
         ["out"],
+        thermal_ohm={},
         period_s=1.0 / frequency,
         points=points,
         longest=1000,
@@ -76,6 +77,7 @@ def test_iip3_of_a_cubic_nonlinearity_is_the_closed_form_at_any_low_drive(level_
         library(),
         ("cubic", "v_a src mid sin(0 0 1)", "v_b mid 0 sin(0 0 1)", "r_in src in 50", *AMPLIFIER),
         ["out"],
+        thermal_ohm={},
         period_s=spacing.period_s,
         points=336,
         longest=100,
@@ -110,6 +112,7 @@ def test_a_resonator_driven_at_the_warped_frequency_has_its_exact_gain_at_f0_wit
         library(),
         (*lines, f"l_1 out 0 {inductance}", f"c_1 out 0 {capacitance}"),
         ["out"],
+        thermal_ohm={},
         period_s=1.0 / frequency,
         points=points,
         longest=400,
@@ -136,7 +139,7 @@ def ideal_efficiency_percent(current: str, load_ohm: float) -> float:
         "e_o out 0 c vdd 1",
     )
     nothing = Circuit(Topology("pa", (Device("resistor", ("in", "0")),)), (50.0,))
-    drive = Drive(library(), netlist, nothing, conditions, points=96)
+    drive = Drive(library(), netlist, {}, nothing, conditions, points=96)
     power_dbm = 10.0 * math.log10(1.0 / (8.0 * 50.0) / 1e-3)  # an open-circuit amplitude of 1 V
     drive.output_dbm(power_dbm)
     level = drive.levels[power_dbm]

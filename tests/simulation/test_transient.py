@@ -19,7 +19,7 @@ OMEGA = 2.0 * math.pi * FREQUENCY
 
 def linear(lines: list[str], saved: list[str], points: int = 64, longest: int = 400) -> Transient:
     netlist = ["a linear circuit", f"v_in src 0 sin(0 1 {FREQUENCY:g})", *lines]
-    return Transient(library(), netlist, saved, period_s=1 / FREQUENCY, points=points, longest=longest)
+    return Transient(library(), netlist, saved, thermal_ohm={}, period_s=1 / FREQUENCY, points=points, longest=longest)
 
 
 def outputs(transient: Transient) -> np.ndarray:
@@ -72,7 +72,10 @@ def test_a_transistor_starts_at_the_temperature_of_its_operating_point() -> None
     simulator = library()
     simulator.run(Deck(tuple(netlist), ("op",), ("v_supply#branch",)))
     expected = float(simulator.vector("op1", "v_supply#branch")[0])
-    running = Transient(simulator, netlist, ["v_supply#branch"], period_s=1e-10, points=32, longest=100)
+    heat = process.thermal_resistances(circuit, "typ", 27.0)
+    running = Transient(
+        simulator, netlist, ["v_supply#branch"], thermal_ohm=heat, period_s=1e-10, points=32, longest=100
+    )
     running.advance(20)
     assert running.average("v_supply#branch") == pytest.approx(expected, rel=2e-3)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,19 +24,32 @@ _LONGEST = 1500
 
 
 def compression_dbm(
-    simulator: Simulator, netlist: Sequence[str], conditions: Conditions, intercept_dbm: float
+    simulator: Simulator,
+    netlist: Sequence[str],
+    heat: Mapping[str, float],
+    conditions: Conditions,
+    intercept_dbm: float,
 ) -> float:
     """Available input power in dBm at which the gain is 1 dB below its value at low drive.
 
     Args:
         netlist: of `genrf.simulation.two_port.two_port_netlist`.
+        heat: of `genrf.simulation.device_lines.thermal_ohm`.
         intercept_dbm: input-referred third-order intercept point, from which the search starts.
 
     Raises:
         SimulationFailure: ``no_convergence`` if the circuit does not settle.
     """
     frequency = warped(conditions.frequency_hz, POINTS)
-    transient = Transient(simulator, netlist, ("out",), period_s=1.0 / frequency, points=POINTS, longest=_LONGEST)
+    transient = Transient(
+        simulator,
+        netlist,
+        ("out",),
+        thermal_ohm=heat,
+        period_s=1.0 / frequency,
+        points=POINTS,
+        longest=_LONGEST,
+    )
 
     def output_dbm(level: float) -> float:
         transient.drive("v_in", available_amplitude_v(level, conditions.source_ohm), frequency)

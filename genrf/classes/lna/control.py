@@ -13,13 +13,14 @@ from genrf.conditions import Conditions
 from genrf.simulation.two_port_control import edge_commands, mu_commands
 
 
-def lna_control(circuit: Circuit, conditions: Conditions, analyses: Sequence[str]) -> list[str]:
+def lna_control(circuit: Circuit, conditions: Conditions, analyses: Sequence[str], rightly_placed: str) -> list[str]:
     """Commands that run the analyses and print each metric.
 
     Args:
         circuit: gives the bias sources, whose power counts.
         conditions: give supply voltage and source impedance.
         analyses: band sweep, wide sweep and noise, as in the testbench's deck.
+        rightly_placed: of `genrf.simulation.vbic_noise.rightly_placed_expression`.
     """
     sources = [("v_supply", conditions.supply_v)] + [
         (designator.lower(), value)
@@ -38,7 +39,8 @@ def lna_control(circuit: Circuit, conditions: Conditions, analyses: Sequence[str
         *_join("f", "frequency", "real"),
         *_join("g", "S_2_1", "db"),
         "let gain_db = db(sp1.S_2_1[5])",
-        f"let nf_db = 10*log10(1 + noise2.inoise_spectrum^2/{source_density:.10g})",
+        "* Without the noise of rbp, which ngspice's VBIC puts across the emitter's resistance.",
+        f"let nf_db = 10*log10(1 + noise2.inoise_spectrum^2*{rightly_placed}/{source_density:.10g})",
         "let s11_db = db(sp1.S_1_1[5])",
         "let s22_db = db(sp1.S_2_2[5])",
         "let s12_db = db(sp1.S_1_2[5])",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from genrf.conditions import Conditions
 from genrf.simulation.large_signal import ToneSpacing, two_tones, warped
@@ -20,11 +20,14 @@ _LONGEST = 120
 """Common periods, each of 20.5 cycles."""
 
 
-def intercept_dbm(simulator: Simulator, netlist: Sequence[str], conditions: Conditions) -> float:
+def intercept_dbm(
+    simulator: Simulator, netlist: Sequence[str], heat: Mapping[str, float], conditions: Conditions
+) -> float:
     """IIP3 in dBm of available power of each tone.
 
     Args:
         netlist: of `genrf.simulation.two_port.two_port_netlist`.
+        heat: of `genrf.simulation.device_lines.thermal_ohm`.
 
     Raises:
         SimulationFailure: ``no_convergence`` if the circuit does not settle.
@@ -35,6 +38,7 @@ def intercept_dbm(simulator: Simulator, netlist: Sequence[str], conditions: Cond
             simulator,
             two_tone_netlist(list(netlist), conditions.source_ohm),
             ("out",),
+            thermal_ohm=heat,
             period_s=spacing.period_s,
             points=round((spacing.cycles + 0.5) * POINTS),
             longest=_LONGEST,

@@ -9,6 +9,7 @@ temperature, referred to the source's open-circuit voltage. The operating point 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from genrf.classes.lna.intercept import intercept_dbm
 from genrf.classes.lna.metrics import noise_figure_db
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
+from genrf.simulation.device_lines import thermal_ohm
 from genrf.simulation.scattering import SMALLEST_MAGNITUDE, bandwidth_hz, decibels, mu_minimum
 from genrf.simulation.testbench import Curve, Deck, Measurement, Plots, SimulationFailure, Simulator
 from genrf.simulation.two_port import (
@@ -33,6 +35,7 @@ from genrf.simulation.two_port import (
     sweeps,
     two_port_netlist,
 )
+from genrf.simulation.vbic_noise import EVERY_SOURCE, noise_vectors, rightly_placed, rightly_placed_expression
 from genrf.technology.base import Technology
 
 # ngspice counts on where a plot of the same name exists, so the noise after two sweeps is noise2; with curves sp3 and
@@ -58,8 +61,9 @@ class LnaTestbench:
         if not signoff:
             return measured
         netlist = self.netlist(circuit, conditions, technology)
-        intercept = intercept_dbm(simulator, netlist, conditions)
-        compression = compression_dbm(simulator, netlist, conditions, intercept)
+        heat = thermal_ohm(circuit, conditions, technology)
+        intercept = intercept_dbm(simulator, netlist, heat, conditions)
+        compression = compression_dbm(simulator, netlist, heat, conditions, intercept)
         return Measurement(
             Metrics({**measured.metrics, "iip3_dbm": intercept, "ip1db_dbm": compression}), measured.curves
         )
@@ -68,12 +72,12 @@ class LnaTestbench:
         """The netlist, the small-signal analyses, and what `measure` reads of them."""
         analyses = [
             *sweeps(conditions.frequency_hz),
-            f"noise v(out) v_in lin 1 {conditions.frequency_hz:.12g} {conditions.frequency_hz:.12g}",
+            f"noise v(out) v_in lin 1 {conditions.frequency_hz:.12g} {conditions.frequency_hz:.12g} {EVERY_SOURCE}",
         ]
         if curves:
             analyses.append(curve_sweep(conditions.frequency_hz))
             low, high = (ratio * conditions.frequency_hz for ratio in CURVE_SPAN)
-            analyses.append(f"noise v(out) v_in lin {CURVE_POINTS} {low:.12g} {high:.12g}")
+            analyses.append(f"noise v(out) v_in lin {CURVE_POINTS} {low:.12g} {high:.12g} {EVERY_SOURCE}")
         return Deck(
             netlist=tuple(self.netlist(circuit, conditions, technology)),
             analyses=tuple(analyses),
@@ -82,6 +86,7 @@ class LnaTestbench:
                 "inoise_spectrum",
                 "inoise_total",
                 "v_supply#branch",
+                *noise_vectors(technology.transistors(circuit)),
                 *operating_point_vectors(circuit),
             ),
         )
@@ -98,7 +103,8 @@ class LnaTestbench:
         scattering = read_scattering(plots, conditions.frequency_hz)
         gains = 20.0 * np.log10(np.maximum(np.abs(scattering.values[2]), SMALLEST_MAGNITUDE))
         s11, s12, s21, s22 = scattering.centre
-        noise = float(plots.vector("noise2", "inoise_spectrum")[0])
+        transistors = technology.transistors(circuit)
+        (noise,) = _input_noise(plots, "noise2", transistors)
         values = {
             "gain_db": decibels(s21),
             "nf_db": noise_figure_db(noise, conditions.source_ohm),
@@ -114,14 +120,26 @@ class LnaTestbench:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
-        return Measurement(Metrics(values), self._curves(plots, conditions) if curves else {})
+        return Measurement(Metrics(values), self._curves(plots, conditions, transistors) if curves else {})
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `measure` again, in ngspice's own language."""
-        return lna_control(circuit, conditions, self.deck(circuit, conditions, technology).analyses)
+        return lna_control(
+            circuit,
+            conditions,
+            self.deck(circuit, conditions, technology).analyses,
+            rightly_placed_expression("noise2", technology.transistors(circuit)),
+        )
 
-    def _curves(self, plots: Plots, conditions: Conditions) -> dict[str, Curve]:
-        densities = plots.vector("noise3", "inoise_spectrum")
+    def _curves(self, plots: Plots, conditions: Conditions, transistors: Sequence[str]) -> dict[str, Curve]:
+        densities = _input_noise(plots, "noise3", transistors)
         noise = np.array([noise_figure_db(density, conditions.source_ohm) for density in densities])
         curves = scattering_curves(plots, conditions.frequency_hz)
         return {**curves, "nf_db": Curve(curves["s11"].frequency_hz, noise)}
+
+
+def _input_noise(plots: Plots, plot: str, transistors: Sequence[str]) -> list[float]:
+    """Density of the circuit's noise as a voltage of the source, in V/sqrt(Hz), at each frequency."""
+    density = plots.vector(plot, "inoise_spectrum").real * np.sqrt(rightly_placed(plots, plot, transistors))
+    found: list[float] = density.tolist()
+    return found

@@ -18,6 +18,7 @@ There is no noise figure: ngspice's ``.noise`` is for a constant operating point
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 
 import numpy as np
@@ -29,7 +30,7 @@ from genrf.classes.mixer.control import mixer_control
 from genrf.classes.mixer.metrics import LARGEST_P1DB_DBM, floored_power_w, intercept_dbm, isolation_db
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
-from genrf.simulation.device_lines import device_lines
+from genrf.simulation.device_lines import device_lines, thermal_ohm
 from genrf.simulation.testbench import Deck, Measurement, SimulationFailure, Simulator, Trace
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 from genrf.technology.base import Technology
@@ -116,14 +117,15 @@ class MixerTestbench:
         netlist = self.netlist(circuit, conditions, technology)
         sources = power_sources(circuit, conditions)
         _check_operating_point(simulator, netlist, circuit, technology)
-        run = _Run(simulator, netlist, conditions, [f"{name}#branch" for name in sources])
+        heat = thermal_ohm(circuit, conditions, technology)
+        run = _Run(simulator, netlist, heat, conditions, [f"{name}#branch" for name in sources])
         gain, values = run.small_signal(sources)
         if gain < LEAST_GAIN_DB:
             raise SimulationFailure("not_measurable", f"conversion gain of {gain:.1f} dB")
         values["ip1db_dbm"] = compression_point(lambda level: run.gain_db(level, gain), gain)
         traces = run.traces(gain) if curves else {}
         if signoff:
-            values["iip3_dbm"] = _intercept(simulator, netlist, conditions, values["ip1db_dbm"] - BACK_OFF_DB)
+            values["iip3_dbm"] = _intercept(simulator, netlist, heat, conditions, values["ip1db_dbm"] - BACK_OFF_DB)
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
@@ -145,11 +147,24 @@ class MixerTestbench:
 class _Run:
     """The one transient from which all label metrics come."""
 
-    def __init__(self, simulator: Simulator, netlist: list[str], conditions: Conditions, currents: list[str]) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        netlist: list[str],
+        heat: Mapping[str, float],
+        conditions: Conditions,
+        currents: list[str],
+    ) -> None:
         self.conditions = conditions
         self.f0 = conditions.frequency_hz
         self.transient = Transient(
-            simulator, netlist, (*_PLACES, *currents), period_s=COMMON / self.f0, points=POINTS, longest=400
+            simulator,
+            netlist,
+            (*_PLACES, *currents),
+            thermal_ohm=heat,
+            period_s=COMMON / self.f0,
+            points=POINTS,
+            longest=400,
         )
         self._looks = 0
 
@@ -229,7 +244,9 @@ class _Run:
         }
 
 
-def _intercept(simulator: Simulator, netlist: list[str], conditions: Conditions, tone_dbm: float) -> float:
+def _intercept(
+    simulator: Simulator, netlist: list[str], heat: Mapping[str, float], conditions: Conditions, tone_dbm: float
+) -> float:
     """Third-order intercept from two tones of equal power, by the larger third-order product."""
     f0 = conditions.frequency_hz
     amplitude = available_amplitude_v(tone_dbm, conditions.source_ohm)
@@ -241,7 +258,15 @@ def _intercept(simulator: Simulator, netlist: list[str], conditions: Conditions,
         else line
         for line in netlist
     ]
-    transient = Transient(simulator, with_tones, ("out",), period_s=3.0 * COMMON / f0, points=3 * POINTS, longest=40)
+    transient = Transient(
+        simulator,
+        with_tones,
+        ("out",),
+        thermal_ohm=heat,
+        period_s=3.0 * COMMON / f0,
+        points=3 * POINTS,
+        longest=40,
+    )
     first, second = IF * f0, (SECOND_TONE - LO) * f0
     frequencies = (first, second, 2.0 * first - second, 2.0 * second - first)
 

@@ -6,7 +6,7 @@ The sine runs at a frequency that the trapezoidal rule turns into f0 (`genrf.sim
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,7 @@ class Drive:
         self,
         simulator: Simulator,
         netlist: Sequence[str],
+        thermal_ohm: Mapping[str, float],
         circuit: Circuit,
         conditions: Conditions,
         points: int = POINTS,
@@ -76,6 +77,7 @@ class Drive:
             simulator,
             netlist,
             [*dict.fromkeys(["out", *nets]), "v_supply#branch", *(name for name, _ in self._bias), *currents],
+            thermal_ohm=thermal_ohm,
             period_s=1.0 / self._frequency_hz,
             points=points,
             longest=_LONGEST,

@@ -18,6 +18,7 @@ from genrf.classes.pa.drive import Drive, first_guess_dbm, watts
 from genrf.classes.pa.metrics import efficiency_percent
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
+from genrf.simulation.device_lines import thermal_ohm
 from genrf.simulation.large_signal import PowerSweep, ToneSpacing, compress, two_tones
 from genrf.simulation.scattering import decibels, mu_minimum
 from genrf.simulation.testbench import Curve, Deck, Measurement, SimulationFailure, Simulator, Trace
@@ -87,7 +88,8 @@ class PaTestbench:
             raise SimulationFailure("not_measurable", f"no gain to compress: {gain:.1f} dB")
         if not power > 0.0:
             raise SimulationFailure("not_measurable", "no power is drawn")
-        drive = Drive(simulator, netlist, circuit, conditions)
+        heat = thermal_ohm(circuit, conditions, technology)
+        drive = Drive(simulator, netlist, heat, circuit, conditions)
         # The gain that compression is counted from is the transient's own: with transistors that heat themselves,
         # ngspice 39's small-signal analyses read some tenths of a dB more.
         low = first_guess_dbm(gain, power) - LOW_DRIVE_DB
@@ -101,7 +103,7 @@ class PaTestbench:
                     drive.output_dbm(sweep.input_at(1.0) + step)
             found |= _traces(drive)
         if signoff:
-            values["im3_dbc"] = _intermodulation(simulator, netlist, conditions, sweep)
+            values["im3_dbc"] = _intermodulation(simulator, netlist, heat, conditions, sweep)
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
@@ -112,12 +114,15 @@ class PaTestbench:
         return pa_control(circuit, conditions)
 
 
-def _intermodulation(simulator: Simulator, netlist: list[str], conditions: Conditions, sweep: PowerSweep) -> float:
+def _intermodulation(
+    simulator: Simulator, netlist: list[str], heat: Mapping[str, float], conditions: Conditions, sweep: PowerSweep
+) -> float:
     spacing = ToneSpacing(conditions.frequency_hz)
     transient = Transient(
         simulator,
         two_tone_netlist(netlist, conditions.source_ohm),
         ["out"],
+        thermal_ohm=heat,
         period_s=spacing.period_s,
         points=_TONE_POINTS * spacing.cycles,
         longest=_LONGEST_BEATS,

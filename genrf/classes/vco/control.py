@@ -6,9 +6,12 @@ of f0: frequency from zero crossings, amplitudes and means with a Hann window ov
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from genrf.classes.vco.metrics import METRICS, OFFSET_HZ
 from genrf.classes.vco.oscillation import POINTS, Oscillator
 from genrf.conditions import Conditions
+from genrf.simulation.vbic_noise import EVERY_SOURCE, noise_vectors, rightly_placed_expression
 
 _START_PERIODS = 60
 _WARMINGS = 3
@@ -17,12 +20,13 @@ _WINDOW_PERIODS = 24
 SLOPE_SPAN = 0.01
 
 
-def vco_control(oscillator: Oscillator, conditions: Conditions) -> list[str]:
+def vco_control(oscillator: Oscillator, conditions: Conditions, transistors: Sequence[str]) -> list[str]:
     """Commands that run the analyses and print each label metric.
 
     Args:
         oscillator: as of the testbench's netlist.
         conditions: give f0, supply voltage and load.
+        transistors: SPICE names of the circuit's transistors.
     """
     f0 = conditions.frequency_hz
     step, net = 1.0 / (POINTS * f0), oscillator.net
@@ -40,7 +44,7 @@ def vco_control(oscillator: Oscillator, conditions: Conditions) -> list[str]:
             )
         ),
         f"alter @i_kick[pulse] = [ 0 2e-3 0 {0.06 / f0:.6g} {0.06 / f0:.6g} {0.12 / f0:.6g} 1 ]",
-        f"save {' '.join(oscillator.saved())} onoise_spectrum",
+        f"save {' '.join([*oscillator.saved(), *noise_vectors(transistors)])}",
     ]
     first = True
 
@@ -87,12 +91,13 @@ def vco_control(oscillator: Oscillator, conditions: Conditions) -> list[str]:
         "ac lin 3 $&near $&far",
         "set impedance = $curplot",
         "setplot $oscillation",
-        f"noise v({net}) i_kick lin 1 $&f_middle $&f_middle",
+        f"noise v({net}) i_kick lin 1 $&f_middle $&f_middle {EVERY_SOURCE}",
         "set noise = $curplot",
         "setplot $oscillation",
         f"let z = {{$impedance}}.{net}",
         "let slope = mag((1/z[2] - 1/z[0])*z[1])/(2*pi*(far - near))",
-        "let density = {$noise}.onoise_spectrum",
+        "* Without the noise of rbp, which ngspice's VBIC puts across the emitter's resistance.",
+        f"let density = {{$noise}}.onoise_spectrum*sqrt({rightly_placed_expression('{$noise}', transistors)})",
         "let frequency_hz = f_middle",
         f"let frequency_error_percent = 100*abs(frequency_hz/{f0:.12g} - 1)",
         "let above = max(max(f_low, f_middle), f_high)",

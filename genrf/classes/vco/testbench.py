@@ -9,7 +9,7 @@ Noise and impedance at the frequency found give the estimate of phase noise. The
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -24,10 +24,11 @@ from genrf.classes.vco.phase_noise import signoff_phase_noise
 from genrf.classes.vco.rules import resonator_net
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
-from genrf.simulation.device_lines import device_lines
+from genrf.simulation.device_lines import device_lines, thermal_ohm
 from genrf.simulation.testbench import Curve, Deck, Measurement, SimulationFailure, Simulator, Trace
-from genrf.simulation.transient import dbm, thermal_resistances
+from genrf.simulation.transient import dbm
 from genrf.simulation.two_port import operating_point_vectors, operating_power_w
+from genrf.simulation.vbic_noise import EVERY_SOURCE, noise_vectors, rightly_placed
 from genrf.technology.base import Technology
 
 START_SPAN = (0.3, 3.0)
@@ -66,9 +67,9 @@ class VcoTestbench:
             f".options temp={conditions.temperature_c:.7g}",
             OPTIONS,
         ]
-        return [*lines, *self.oscillator(circuit, conditions, lines).holding()]
+        return [*lines, *self.oscillator(circuit, conditions, technology).holding()]
 
-    def oscillator(self, circuit: Circuit, conditions: Conditions, netlist: list[str]) -> Oscillator:
+    def oscillator(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> Oscillator:
         """What to kick, watch and hold in a netlist of this testbench."""
         biases = {
             designator.lower(): value
@@ -81,7 +82,7 @@ class VcoTestbench:
             net=probe(circuit),
             output="out",
             sources={"v_supply": conditions.supply_v} | biases,
-            thermal_ohm=thermal_resistances(netlist),
+            thermal_ohm=thermal_ohm(circuit, conditions, technology),
             watched=tuple(
                 dict.fromkeys(
                     net
@@ -105,9 +106,15 @@ class VcoTestbench:
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.simulate`."""
         netlist = self.netlist(circuit, conditions, technology)
-        oscillator = self.oscillator(circuit, conditions, netlist)
+        oscillator = self.oscillator(circuit, conditions, technology)
         middle, ends = 0.5 * conditions.supply_v, (0.0, conditions.supply_v)
-        saved = (*oscillator.saved(), *operating_point_vectors(circuit), *oscillator.thermal_ohm, "onoise_spectrum")
+        transistors = technology.transistors(circuit)
+        saved = (
+            *oscillator.saved(),
+            *operating_point_vectors(circuit),
+            *oscillator.thermal_ohm,
+            *noise_vectors(transistors),
+        )
         simulator.run(Deck(tuple(netlist), ("op", _start_sweep(conditions)), saved))
         operating_power_w(simulator, circuit, conditions, technology)
         kelvin = {node: float(simulator.vector("op1", node)[0]) for node in oscillator.thermal_ohm}
@@ -131,7 +138,7 @@ class VcoTestbench:
         frequency = tuned[middle]
         span = [tuned[volt] for volt in (ends[0], middle, ends[1])]
         simulator.command(f"alter v_tune {middle:.9g}")
-        estimate = estimated_noise(simulator, oscillator.net, steady, frequency)
+        estimate = estimated_noise(simulator, oscillator.net, steady, frequency, transistors)
         if not steady.power_w > 0.0:
             raise SimulationFailure("not_measurable", "no power is drawn")
         values = {
@@ -175,8 +182,9 @@ class VcoTestbench:
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: the same figures in ngspice's own language."""
-        netlist = self.netlist(circuit, conditions, technology)
-        return vco_control(self.oscillator(circuit, conditions, netlist), conditions)
+        return vco_control(
+            self.oscillator(circuit, conditions, technology), conditions, technology.transistors(circuit)
+        )
 
 
 def probe(circuit: Circuit) -> str:
@@ -201,16 +209,19 @@ def growing_mode(simulator: Simulator, plot: str, net: str, tune_v: float) -> Mo
     return found[0]
 
 
-def estimated_noise(simulator: Simulator, net: str, steady: Steady, frequency_hz: float) -> float:
+def estimated_noise(
+    simulator: Simulator, net: str, steady: Steady, frequency_hz: float, transistors: Sequence[str]
+) -> float:
     """Phase noise at 1 MHz in dBc/Hz from the small signal at the frequency of oscillation."""
     low, high = ((1.0 + side * SLOPE_SPAN) * frequency_hz for side in (-1.0, 1.0))
     simulator.command(
         f"ac lin 3 {low:.12g} {high:.12g}",
-        f"noise v({net}) i_kick lin 1 {frequency_hz:.12g} {frequency_hz:.12g}",
+        f"noise v({net}) i_kick lin 1 {frequency_hz:.12g} {frequency_hz:.12g} {EVERY_SOURCE}",
     )
     impedance = simulator.vector(_SLOPE_PLOTS[0], net)
     slope = abs((1.0 / impedance[2] - 1.0 / impedance[0]) * impedance[1]) / (2.0 * math.pi * (high - low))
-    density = float(simulator.vector(_SLOPE_PLOTS[1], "onoise_spectrum")[0]) ** 2
+    share = float(rightly_placed(simulator, _SLOPE_PLOTS[1], transistors)[0])
+    density = share * float(simulator.vector(_SLOPE_PLOTS[1], "onoise_spectrum")[0]) ** 2
     if not (density > 0.0 and slope > 0.0):
         raise SimulationFailure("not_measurable", "no noise at the resonator")
     return phase_noise_dbc_hz(density, steady.amplitude_v, float(slope))

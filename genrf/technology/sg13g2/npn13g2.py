@@ -50,6 +50,26 @@ def card(emitters: int, corner: str, temperature_c: float, process: tuple[tuple[
     return _subcircuit().model_card(f"npn_x{emitters}", environment, replaced=dict.fromkeys(OVERLAPS, "0"))
 
 
+@lru_cache(maxsize=4096)
+def thermal_resistance(
+    value: float,
+    area: float,
+    corner: str,
+    temperature_c: float,
+    process: tuple[tuple[str, float], ...] = (),
+) -> float:
+    """Between a transistor's thermal node and ambient, in K/W; VBIC divides the card's by multiplier and area.
+
+    Args:
+        value: emitters in all.
+        area: factor on the emitters' area.
+        process: factors on the corner's parameters.
+    """
+    transistors, emitters = split_emitters(value)
+    words = card(emitters, corner, temperature_c, process).split()
+    return next(float(word[4:]) for word in words if word.startswith("rth=")) / (transistors * area)
+
+
 def _environment(
     emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...] = ()
 ) -> dict[str, float]:

@@ -157,6 +157,22 @@ class SG13G2:
         process = (variation or NOMINAL).process
         return [npn13g2.card(nx, corner, temperature_c, process) for nx in sorted(emitters)]
 
+    def thermal_resistances(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> dict[str, float]:
+        """See `genrf.technology.base.Technology.thermal_resistances`."""
+        varied = variation or NOMINAL
+        factors = varied.mismatch or (1.0,) * len(circuit.values)
+        return {
+            f"{self.transistor_name(designator.lower(), device.kind)}_t": npn13g2.thermal_resistance(
+                value, own, corner, temperature_c, varied.process
+            )
+            for designator, device, value, own in zip(
+                circuit.topology.designators, circuit.topology.devices, circuit.values, factors, strict=True
+            )
+            if device.kind in JUNCTIONS
+        }
+
     def draw(
         self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True
     ) -> Variation:
@@ -176,6 +192,14 @@ class SG13G2:
     def transistor_name(self, designator: str, kind: str) -> str:
         """Name of the SPICE transistor that makes a device: SPICE tells kinds of element by the first letter."""
         return designator if kind == "hbt" else f"q_{designator}"
+
+    def transistors(self, circuit: Circuit) -> list[str]:
+        """See `genrf.technology.base.Technology.transistors`."""
+        return [
+            self.transistor_name(designator.lower(), device.kind)
+            for designator, device in zip(circuit.topology.designators, circuit.topology.devices, strict=True)
+            if device.kind in JUNCTIONS
+        ]
 
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """Which limits the operating point breaks.

@@ -1,0 +1,256 @@
+"""What stands in netlists of other programs and people: read as ngspice reads it, and said where that surprises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from genrf import technology
+from genrf.conditions import Conditions
+from genrf.errors import InvalidInputError
+from genrf.measurement.process import measure_netlist
+from genrf.measurement.user_netlist import UserNetlist, read_netlist
+from genrf.metrics import Metrics
+from genrf.simulation.engine import Simulation, measure
+from genrf.simulation.library import library
+from tests.amplifiers import CASCODE
+
+AMPLIFIER = """a stage
+.model qrf npn is=2e-17 bf=120 cje=30f cjc=12f tf=1.5p rb=25 re=1.5 rc=10 vaf=60
+vbb nbb 0 0.85
+rbb nbb b 3k
+cin in b 5p
+q1 c1 b e 0 qrf
+le e 0 0.12n
+lc vcc c1 1.2n
+rl vcc c1 150
+cout c1 out 0.35p
+"""
+CONDITIONS = Conditions(frequency_hz=5.2e9, supply_v=2.5)
+FILTER = "a filter\nL1 in a 5n\nC1 a out 0.2p\nR1 in 0 2k\n"
+"""Insertion loss of 0.1098 dB at 5 GHz."""
+
+
+def amplifier(folder: Path, *changes: tuple[str, str], more: str = "") -> UserNetlist:
+    text = AMPLIFIER + more
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "stage.cir"
+    path.write_text(text)
+    return read_netlist(path, "lna", None, "vcc")
+
+
+def metrics(netlist: UserNetlist, conditions: Conditions = CONDITIONS) -> Metrics:
+    outcome = measure_netlist(netlist, conditions)
+    assert outcome.metrics is not None, outcome.failure
+    return outcome.metrics
+
+
+def read_by_ngspice(folder: Path, lines: str, figure: str) -> float:
+    """What ``ngspice -b`` prints of a figure at the operating point of those lines."""
+    path = folder / "alone.cir"
+    path.write_text(f"alone\n{lines}\n.control\nop\nprint {figure}\n.endc\n.end\n")
+    said = subprocess.run(["ngspice", "-b", path.name], cwd=folder, capture_output=True, text=True, check=False).stdout
+    found = re.search(rf"^{re.escape(figure)} = (\S+)", said, re.M)
+    assert found, said
+    return float(found[1])
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Metrics:
+    return metrics(amplifier(tmp_path_factory.mktemp("plain")))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("rl vcc c1 150\n", "rl (vcc c1) 150\n"),
+        ("cin in b 5p\n", "cin in,b 5p\n"),
+        ("le e 0 0.12n\n", "le ( e , 0 ) 0.12n\n"),
+        ("cin in b 5p\n", "cin in b 5\N{MICRO SIGN}\n.param p=1\n"),
+    ],
+)
+def test_brackets_commas_and_the_micro_sign_are_read_as_ngspice_does(
+    tmp_path: Path, plain: Metrics, old: str, new: str
+) -> None:
+    netlist = amplifier(tmp_path, (old, new))
+    found = metrics(netlist)
+    if "\N{MICRO SIGN}" in new:
+        wanted = metrics(amplifier(tmp_path, (old, "cin in b 5u\n")))
+        assert found == wanted
+    else:
+        assert found == plain
+
+
+def test_a_file_of_one_byte_a_character_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.cir"
+    path.write_bytes("filter\nL1 in a 5n * \xb5\nC1 a out 0.0000002\xb5\nR1 in 0 2k\n".encode("latin-1"))
+    assert "c1 a out 0.0000002u" in read_netlist(path, "filter", None, None).lines
+
+
+@pytest.mark.parametrize("source", ["vport (in 0) dc 0", "vport in,0 dc 0", "vport (in,0) 0"])
+def test_a_source_on_a_port_is_seen_in_brackets_too(tmp_path: Path, source: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"stage.cir:11: vport: a source on port in"):
+        amplifier(tmp_path, more=f"{source}\n")
+
+
+def test_the_end_card_of_an_included_file_ends_that_file_only(tmp_path: Path) -> None:
+    (tmp_path / "loss.inc").write_text("R1 in 0 2k\n.end\n")
+    (tmp_path / "whole.cir").write_text(FILTER)
+    (tmp_path / "split.cir").write_text("split\n.include loss.inc\nL1 in a 5n\nC1 a out 0.2p\n.END filter\nR2 in 0 1\n")
+    conditions = Conditions(frequency_hz=5e9, supply_v=1.0)
+    found = [
+        metrics(read_netlist(tmp_path / name, "filter", None, None), conditions) for name in ("whole.cir", "split.cir")
+    ]
+    assert found[0]["insertion_loss_db"] == pytest.approx(0.1098, abs=5e-5)
+    assert found[1] == found[0]
+
+
+@pytest.mark.parametrize("value", ["2.5vdc", "dc=2.5", "{vc2}", "'vc2'", "dc {2*vc2/2}", "dc 2.5v", "2500m ac 0"])
+def test_the_power_of_a_bias_source_counts_however_it_is_written(tmp_path: Path, plain: Metrics, value: str) -> None:
+    """2.5 V into 100 Ohm are 62.5 mW."""
+    netlist = amplifier(tmp_path, more=f".param vc2=2.5\nvx nx 0 {value}\nrx nx 0 100\n")
+    assert netlist.notes == ()
+    assert metrics(netlist)["power_w"] == pytest.approx(plain["power_w"] + 62.5e-3, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("line", "figure", "note"),
+    [
+        ("rx nx 0 4k7", "@rx[resistance]", "4k7 is read as 4000"),
+        ("rx nx 0 4R7", "@rx[resistance]", "4r7 is read as 4"),
+        ("rx nx 0 1k2", "@rx[resistance]", "1k2 is read as 1000"),
+        ("rx nx 0 3meg5", "@rx[resistance]", "3meg5 is read as 3e"),
+        ("rx nx 0 1M", "@rx[resistance]", "1m is read as 0.001 Ohm; mega is meg"),
+        ("cx nx 0 5e-12F", "@cx[capacitance]", "5e-12f is read as 5e-27"),
+        ("cx nx 0 0.000005F", "@cx[capacitance]", "0.000005f is read as 5e-21 F"),
+    ],
+)
+def test_a_value_that_ngspice_reads_otherwise_than_it_looks_has_a_note(
+    tmp_path: Path, line: str, figure: str, note: str
+) -> None:
+    netlist = amplifier(tmp_path, more=f"r0 e nx 1\n{line}\n")
+    (said,) = netlist.notes
+    assert f"stage.cir:12: {note}" in said
+    read = read_by_ngspice(tmp_path, f"v0 nx 0 1\n{line}", figure)
+    assert read == pytest.approx(float(re.findall(r"is read as (\S+?)(?:[ :]|$)", said)[0]), rel=1e-6)
+
+
+@pytest.mark.parametrize("value", ["4.7k", "2meg", "10f", "5pF", "50e-3", "0.12nH", "150Ohm", "2.2kohm"])
+def test_a_value_that_is_read_as_it_looks_has_none(tmp_path: Path, value: str) -> None:
+    letter = "l" if value.endswith("H") else "c" if value.lower().endswith("f") else "r"
+    assert amplifier(tmp_path, more=f"{letter}x e 0 {value}\n").notes == ()
+
+
+def test_a_multiplier_within_a_multiplied_cell_has_a_note_and_the_current_that_ngspice_gives(tmp_path: Path) -> None:
+    cells = ".subckt outer p\nxi p inner m=2\n.ends\n.subckt inner p\nri p 0 1k\n.ends\n"
+    netlist = amplifier(tmp_path, more=f"vx nx 0 1\nxo nx outer m=3\n{cells}")
+    (said,) = netlist.notes
+    assert "stage.cir:12: cells within outer have an m= of their own" in said
+    current = -read_by_ngspice(tmp_path, f"vx nx 0 1\nxo nx outer m=3\n{cells}", "i(vx)")
+    assert current == pytest.approx(3e-3)
+    without = metrics(amplifier(tmp_path))
+    assert metrics(netlist)["power_w"] - without["power_w"] == pytest.approx(current, rel=1e-6)
+
+
+def test_powers_of_negative_numbers_and_couplings_above_one_have_notes(tmp_path: Path) -> None:
+    assert read_by_ngspice(tmp_path, "b1 a 0 v=(-2)**3\nr1 a 0 1", "v(a)") == 8.0
+    netlist = amplifier(
+        tmp_path, more="bx nx 0 v=(-2)**3\nrx nx 0 1\nlx nx 0 1n\nly ny 0 1n\nry ny 0 50\nkx lx ly 1.2\n"
+    )
+    assert [note.partition(": ")[2].split(",")[0] for note in netlist.notes] == [
+        "ngspice takes a power of a negative number as that of its magnitude",
+        "a coupling of 1.2",
+    ]
+
+
+@pytest.mark.parametrize("multiplier", ["m=1", "m=2"])
+def test_a_cell_with_a_bipolar_transistor_may_be_called_with_a_multiplier(tmp_path: Path, multiplier: str) -> None:
+    cell = ".subckt cell c b e\nq1 c b e 0 qrf\n.ends\n"
+    found = metrics(amplifier(tmp_path, ("q1 c1 b e 0 qrf", f"x1 c1 b e cell {multiplier}"), more=cell))
+    wanted = metrics(amplifier(tmp_path, ("q1 c1 b e 0 qrf", f"q1 c1 b e 0 qrf {multiplier}")))
+    assert found == pytest.approx(dict(wanted), rel=1e-9)
+
+
+@pytest.mark.parametrize("lines", [".backanno", ".END stage"])
+def test_cards_of_other_programs_are_left_out(tmp_path: Path, plain: Metrics, lines: str) -> None:
+    assert metrics(amplifier(tmp_path, more=f"{lines}\n")) == plain
+
+
+def test_a_global_supply_is_the_supply(tmp_path: Path, plain: Metrics) -> None:
+    cell = ".subckt tank p\nlc vcc p 1.2n\nrl vcc p 150\n.ends\n"
+    changes = ("lc vcc c1 1.2n\nrl vcc c1 150\n", "xt c1 tank\n")
+    assert metrics(amplifier(tmp_path, changes, more=f".GLOBAL VCC\n{cell}")) == pytest.approx(dict(plain), rel=1e-9)
+    text = AMPLIFIER.replace("vcc", "vdd") + ".global vdd\n"
+    (tmp_path / "stage.cir").write_text(text)
+    assert metrics(read_netlist(tmp_path / "stage.cir", "lna", None, "vdd")) == pytest.approx(dict(plain), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["vdd", "bias1", "hold_q1_t"])
+def test_a_global_net_that_would_meet_one_of_the_testbench_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"the testbench has a net {name} too"):
+        amplifier(tmp_path, more=f".global {name}\n")
+
+
+def test_an_initial_voltage_at_an_inductor_is_left_out(tmp_path: Path, plain: Metrics) -> None:
+    netlist = amplifier(tmp_path, more=".ic v(c1)=2.5 v(b)=0.85\n")
+    assert [note.partition(": ")[2] for note in netlist.notes] == [".ic of c1 is left out, as an inductor is there"]
+    assert ".ic v(b)=0.85" in netlist.lines
+    assert metrics(netlist) == pytest.approx(dict(plain), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("lx e 0 5n rser=4\n", r"11: netlist_error: lx e 0 5n rser=4: unknown parameter \(rser\)"),
+        ("lx e 0 {nowhere}\n", r"11: netlist_error: Undefined parameter \[nowhere\]"),
+        (".param w={2*pi*1e9}\nlx e 0 {w}\n", r"11: netlist_error: Undefined parameter \[pi\]"),
+        ("le e 0 1n\n", r"11: le: there is a device of that name already, at .*stage.cir:7"),
+        (
+            "xc e pair\n.subckt pair a b\nra a b 1\n.ends\n",
+            r"11: xc: pair has 2 nets \(.*stage.cir:12: a b\), got 1: e",
+        ),
+        ("xc e 0 nowhere\n", r"11: xc: no subcircuit nowhere"),
+        ("xc e loop\n.subckt loop a\nxl a loop\n.ends\n", r"13: xl: subcircuit loop contains itself"),
+        ("cx e 0 10\N{GREEK SMALL LETTER MU}\n", r"11: a Greek mu, which ngspice ignores"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, more: str, said: str) -> None:
+    from typer.testing import CliRunner
+
+    from genrf.cli import app
+
+    path = tmp_path / "stage.cir"
+    path.write_text(AMPLIFIER + more)
+    arguments = ["measure", str(path), "--class", "lna", "--frequency", "5.2GHz", "--supply", "vcc=2.5"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code != 0
+    assert re.search(rf"stage.cir:{said}", result.stderr.replace("\n", " ")), result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("card", ["as it is", "rth={1*RTH}", "rth=RTHe-3k", "( )"])
+def test_a_vbic_card_may_be_written_as_ngspice_allows(tmp_path: Path, card: str) -> None:
+    """Also the figures for which the junctions' temperatures are held, and within a cell."""
+    process, conditions = technology.get("sg13g2"), Conditions(frequency_hz=28e9, supply_v=1.8)
+    (model,) = process.models(CASCODE, "typ", 27.0)
+    given = re.search(r" rth=(\S+)", model)
+    assert given
+    head, kind, parameters = re.match(r"(\.model \S+) (npn) (.*)", model).groups()  # type: ignore[union-attr]
+    if card == "( )":
+        model = f"{head} {kind}({parameters})"
+    elif card != "as it is":
+        model = model.replace(given[0], f" {card.replace('RTH', given[1])}")
+    lines = ["cell", "x1 in out vdd cell m=1", ".subckt cell in out vdd", *process.instances(CASCODE), ".ends", model]
+    (tmp_path / "cell.cir").write_text("\n".join([*lines, ""]))
+    netlist = read_netlist(tmp_path / "cell.cir", "lna", None, "vdd")
+    outcome = measure_netlist(netlist, conditions, signoff=True)
+    assert outcome.metrics is not None, outcome.failure
+    wanted = measure(library(), Simulation(CASCODE, conditions, True), "sg13g2").metrics
+    assert wanted is not None
+    # The power of sources within a cell is not counted, and a note says so.
+    assert {**outcome.metrics, "power_w": 0.0} == pytest.approx({**wanted, "power_w": 0.0}, rel=1e-6)
