@@ -87,7 +87,7 @@ def measure(
                 "load_ohm": load,
                 "temperature_c": temperature,
                 "metrics": dict(outcome.metrics),
-                "notes": list(netlist.notes),
+                "notes": [*netlist.notes, *outcome.notes],
             }
         )
         return
@@ -95,7 +95,7 @@ def measure(
 
     output = terminal.console()
     output.print(measurement_table(circuit_class, outcome.metrics, str(netlist_file)))
-    for note in netlist.notes:
+    for note in (*netlist.notes, *outcome.notes):
         output.print(f"note: {note}", soft_wrap=True)
 
 

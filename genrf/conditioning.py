@@ -22,7 +22,7 @@ from genrf import classes
 from genrf.conditions import Conditions, Constraint
 from genrf.errors import CheckpointError, InvalidInputError
 from genrf.files import write_json
-from genrf.metrics import current_name
+from genrf.metrics import current_label
 from genrf.spec import DesignSpec
 
 FILE = "normalisation.json"
@@ -109,7 +109,7 @@ class Conditioning:
     def encode_specification(self, spec: DesignSpec) -> NDArray[np.float32]:
         """Specification vector, (D,)."""
         bounds = np.zeros((len(self.metrics), BOUND_FEATURES), dtype=np.float32)
-        for constraint in self._known(spec.constraints):
+        for constraint in self._known(spec.screen.constraints):
             index = self.metrics.index(constraint.metric)
             column = 0 if constraint.sense == ">=" else 2
             bounds[index, column] = self.standardise(spec.circuit_class, constraint.metric, constraint.bound)
@@ -150,7 +150,7 @@ class Conditioning:
         Returns:
             (N,) margins; at least 0 where every constraint is met.
         """
-        return self._slacks(spec.circuit_class, self._known(spec.constraints), mean).min(axis=1, initial=CLIP)
+        return self._slacks(spec.circuit_class, self._known(spec.screen.constraints), mean).min(axis=1, initial=CLIP)
 
     def log_probability_met(
         self, spec: DesignSpec, mean: NDArray[np.float32], deviation: NDArray[np.float32]
@@ -170,7 +170,7 @@ class Conditioning:
         Returns:
             (N,) logarithms, at most 0.
         """
-        constraints = self._known(_on_own_frequency(spec))
+        constraints = self._known(_on_own_frequency(spec.screen))
         index = [self.metrics.index(constraint.metric) for constraint in constraints]
         score = self._slacks(spec.circuit_class, constraints, mean) / np.maximum(deviation[:, index], LEAST_DEVIATION)
         return -np.logaddexp(0.0, -1.702 * score).sum(axis=1)
@@ -217,7 +217,7 @@ class Conditioning:
                 )
             return cls(
                 classes=tuple(content["classes"]),
-                metrics=tuple(map(current_name, content["metrics"])),
+                metrics=tuple(map(current_label, content["metrics"])),
                 **{key: tuple(map(tuple, content[key])) for key in ("mean", "deviation")},
             )
         except OSError as error:

@@ -30,6 +30,8 @@ class Metric:
     """``log`` for positive quantities that span decades, such as power and bandwidth."""
     signoff: bool = False
     """Too slow for training data: measured for chosen designs, and where a specification bounds it."""
+    estimate: str | None = None
+    """Of a sign-off metric: the label metric that tells beforehand about where it will be."""
     limit: float | None = None
     """The best value that is ever measured, where simulation or its testbench ends before a circuit does."""
 
@@ -54,13 +56,33 @@ class Metric:
         return np.log10(np.maximum(values, SMALLEST)) if self.scale == "log" else values
 
 
-FORMER_NAMES = {"p1db_dbm": "ip1db_dbm"}
+_FORMER_NAMES = {"p1db_dbm": "ip1db_dbm", "phase_noise_signoff_dbc_hz": "phase_noise_dbc_hz"}
 """Metrics that files of earlier versions know by another name."""
+_FORMER_LABELS = {
+    "p1db_dbm": "ip1db_dbm",
+    "phase_noise_dbc_hz": "phase_noise_estimate_dbc_hz",
+    "fom_dbc_hz": "fom_estimate_dbc_hz",
+}
+"""The same where only label metrics are spoken of: estimates had the names of what is signed off today."""
 
 
 def current_name(name: str) -> str:
-    """What a metric is called today."""
-    return FORMER_NAMES.get(name, name)
+    """What a metric that a specification bounds is called today."""
+    return _FORMER_NAMES.get(name, name)
+
+
+def current_label(name: str) -> str:
+    """What a label metric of a dataset or a model is called today."""
+    return _FORMER_LABELS.get(name, name)
+
+
+def current_measured(metrics: Mapping[str, float]) -> dict[str, float]:
+    """A circuit's measured metrics by what they are called today; which names were meant, the others tell."""
+    former = not any(name.endswith("_estimate_dbc_hz") for name in metrics)
+    return {
+        (current_label(name) if former and name in _FORMER_LABELS else current_name(name)): value
+        for name, value in metrics.items()
+    }
 
 
 class Metrics(Mapping[str, float]):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,44 @@ class DesignSpec:
         vocabulary = classes.get(self.circuit_class).metrics
         return any(vocabulary[constraint.metric].signoff for constraint in self.constraints)
 
+    @property
+    def screen(self) -> DesignSpec:
+        """What must be met before sign-off is worth its time: the same, with estimates where sign-off has them.
+
+        A specification whose sign-off metrics have no estimates is its own screen: they are measured at once.
+        """
+        vocabulary = classes.get(self.circuit_class).metrics
+        estimated = tuple(
+            replace(c, metric=estimate) if (estimate := vocabulary[c.metric].estimate) else c for c in self.constraints
+        )
+        if any(vocabulary[constraint.metric].signoff for constraint in estimated):
+            return self
+        hardest: dict[tuple[str, str], Constraint] = {}
+        for constraint in estimated:
+            known = hardest.setdefault((constraint.metric, constraint.sense), constraint)
+            if constraint.slack(known.bound) > 0.0:
+                hardest[constraint.metric, constraint.sense] = constraint
+        return replace(self, constraints=tuple(hardest.values()))
+
     def meets(self, metrics: Mapping[str, float]) -> bool:
-        """Whether measured metrics satisfy every constraint, with no tolerance."""
-        return all(constraint.slack(metrics[constraint.metric]) >= 0.0 for constraint in self.constraints)
+        """Whether measured metrics satisfy every constraint, with no tolerance; what was not signed off does not."""
+        return all(
+            constraint.metric in metrics and constraint.slack(metrics[constraint.metric]) >= 0.0
+            for constraint in self.constraints
+        )
 
     def margins(self, metrics: Mapping[str, float]) -> dict[Constraint, float]:
-        """Slack of each constraint relative to the size of its metric's useful range (see `relative_slack`)."""
+        """Slack of each constraint relative to the size of its metric's useful range (see `relative_slack`).
+
+        A constraint on what was not signed off, because it was missed before, has the slack of its estimate.
+        """
         vocabulary = classes.get(self.circuit_class).metrics
-        return {c: relative_slack(vocabulary[c.metric], c, metrics[c.metric]) for c in self.constraints}
+        slacks = {}
+        for constraint in self.constraints:
+            metric = vocabulary[constraint.metric]
+            value = metrics[metric.name] if metric.name in metrics else metrics[str(metric.estimate)]
+            slacks[constraint] = relative_slack(metric, constraint, value)
+        return slacks
 
     def worst_margin(self, metrics: Mapping[str, float]) -> float:
         """Smallest relative slack: at least 0 exactly when the specification is met; infinite without constraints."""
@@ -116,7 +146,7 @@ class DesignSpec:
         return cls(
             circuit_class=circuit_class,
             conditions=_conditions(conditions),
-            constraints=tuple(constraints),
+            constraints=(*constraints, *_on_frequency(circuit_class, constraints)),
             name=str(content.get("name", name)),
         )
 
@@ -157,6 +187,18 @@ _FIELDS = {
     "corner": ("corner", ""),
 }
 """Key in the file -> field of `Conditions` and its unit."""
+
+
+LARGEST_ERROR_PERCENT = 1.0
+"""How far a circuit with a frequency of its own may be from the one asked for, where the specification does not say."""
+
+
+def _on_frequency(circuit_class: str, constraints: Sequence[Constraint]) -> list[Constraint]:
+    """The bound that the frequency asked for is, unless the specification bounds the circuit's own frequency itself."""
+    own = classes.get(circuit_class).own_frequency
+    if own is None or any(constraint.metric in own for constraint in constraints):
+        return []
+    return [Constraint(own.error_percent, "<=", LARGEST_ERROR_PERCENT)]
 
 
 def _metric(circuit_class: str, name: Any) -> Metric:

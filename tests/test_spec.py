@@ -292,3 +292,52 @@ def test_log_metrics_compare_in_decades():
     assert power.normalise(0.01) == pytest.approx(-2.0)
     assert power.normalise(0.0) == pytest.approx(-30.0)
     assert gain.normalise(-3.0) == -3.0
+
+
+def vco_spec(**constraints):
+    content = {"class": "vco", "frequency": "5 GHz", "supply": "2.5 V", "constraints": constraints}
+    return DesignSpec.from_dict(content)
+
+
+def test_the_frequency_asked_for_binds_an_oscillator_unless_the_specification_bounds_it():
+    assert vco_spec().constraints == (Constraint("frequency_error_percent", "<=", 1.0),)
+    for own in ({"frequency_error_percent": {"max": 8}}, {"frequency_hz": {"min": "4 GHz", "max": "6 GHz"}}):
+        assert {constraint.metric for constraint in vco_spec(**own).constraints} == own.keys()
+    assert DesignSpec.from_dict(vco_spec().to_dict()) == vco_spec()
+    assert not spec_with(**{"class": "lna"}).constraints
+
+
+OSCILLATOR = {
+    "frequency_hz": 5e9,
+    "frequency_error_percent": 0.2,
+    "tuning_range_percent": 5.0,
+    "output_power_dbm": 0.0,
+    "power_w": 0.01,
+    "phase_noise_estimate_dbc_hz": -110.0,
+    "fom_estimate_dbc_hz": -170.0,
+}
+
+
+def test_a_bound_on_phase_noise_is_met_by_sign_off_only():
+    spec = vco_spec(phase_noise_dbc_hz={"max": -100})
+    assert spec.needs_signoff
+    assert not spec.screen.needs_signoff
+    assert spec.screen.meets(OSCILLATOR)
+    assert not spec.meets(OSCILLATOR)
+    assert not spec.meets(OSCILLATOR | {"phase_noise_dbc_hz": -97.0})
+    assert spec.worst_margin(OSCILLATOR | {"phase_noise_dbc_hz": -97.0}) == pytest.approx(-0.3)
+    assert spec.meets(OSCILLATOR | {"phase_noise_dbc_hz": -104.0})
+    missed = OSCILLATOR | {"phase_noise_estimate_dbc_hz": -90.0}
+    assert not spec.screen.meets(missed)
+    assert spec.worst_margin(missed) == pytest.approx(-1.0)
+
+
+def test_the_screen_of_a_bound_on_sign_off_and_estimate_is_the_harder_of_both():
+    spec = vco_spec(phase_noise_dbc_hz={"max": -100}, phase_noise_estimate_dbc_hz={"max": -105})
+    assert Constraint("phase_noise_estimate_dbc_hz", "<=", -105.0) in spec.screen.constraints
+    assert len(spec.screen.constraints) == 2
+
+
+def test_sign_off_without_an_estimate_is_measured_at_once():
+    spec = spec_with(constraints={"iip3_dbm": {"min": -10}})
+    assert spec.screen is spec

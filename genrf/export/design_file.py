@@ -18,7 +18,7 @@ from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.errors import InvalidInputError
 from genrf.files import write_json
 from genrf.generation.design import Design
-from genrf.metrics import Metrics, current_name
+from genrf.metrics import Metrics, current_measured
 from genrf.spec import DesignSpec
 
 FORMAT = "genrf-design"
@@ -99,7 +99,7 @@ def design_from_content(content: Any) -> tuple[Design, DesignSpec]:
             f"circuit.class: {circuit.topology.circuit_class!r}, but the specification is of {spec.circuit_class!r}"
         )
     with _naming("metrics"):
-        metrics = Metrics({current_name(name): value for name, value in content["metrics"].items()})
+        metrics = Metrics(current_measured(content["metrics"]))
     missing = {constraint.metric for constraint in spec.constraints} - metrics.keys()
     if missing:
         raise InvalidInputError(f"metrics.{min(missing)}: missing, although the specification bounds it")

@@ -43,6 +43,11 @@ def choose_objectives(spec: DesignSpec, names: Sequence[str] = ()) -> tuple[str,
                 f"pareto: {name} is a sign-off metric, which is measured only where the specification bounds one; "
                 f"add a bound on {name} to the specification"
             )
+        if definition.metrics[name].estimate:
+            raise InvalidInputError(
+                f"pareto: {name} is measured only for circuits that meet everything else; "
+                f"trade off {definition.metrics[name].estimate} instead"
+            )
         if chosen.count(name) > 1:
             raise InvalidInputError(f"pareto: {name} is named twice")
     if not 2 <= len(chosen) <= MOST_OBJECTIVES:

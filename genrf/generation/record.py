@@ -50,10 +50,9 @@ class Record:
             allowed: SPICE calls in all, for the progress.
             provenance: kept with every design, besides its order of simulation and its source.
         """
-        jobs = [Simulation(circuit, self.spec.conditions, self.spec.needs_signoff) for circuit in circuits]
         outcomes = []
         with self.timed("spice"):
-            for circuit, source, outcome in zip(circuits, sources, pool.run_iter(jobs), strict=True):
+            for circuit, source, outcome in zip(circuits, sources, self._measured(pool, circuits), strict=True):
                 self.simulated += 1
                 outcomes.append(outcome)
                 if outcome.metrics is None:
@@ -75,6 +74,19 @@ class Record:
                 if progress is not None:
                     progress(self.simulated, allowed)
         return outcomes
+
+    def _measured(self, pool: SimulatorPool, circuits: Sequence[Circuit]) -> Iterator[Outcome]:
+        """Outcomes in order. Where estimates tell beforehand, only what may meet the specification is signed off."""
+        conditions, screen = self.spec.conditions, self.spec.screen
+        first = pool.run_iter([Simulation(circuit, conditions, screen.needs_signoff) for circuit in circuits])
+        if not self.spec.needs_signoff or screen.needs_signoff:
+            yield from first
+            return
+        outcomes = list(first)
+        hopeful = [n for n, o in enumerate(outcomes) if o.metrics is not None and screen.meets(o.metrics)]
+        signed = iter(pool.run_iter([Simulation(circuits[n], conditions, True) for n in hopeful]))
+        for number, outcome in enumerate(outcomes):
+            yield next(signed) if number in hopeful else outcome
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

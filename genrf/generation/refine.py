@@ -107,7 +107,10 @@ class Refinement:
         self._predicted: dict[Circuit, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._conditions = models.conditioning.encode_conditions(self._spec.circuit_class, self._spec.conditions)
         self._outputs = Outputs.of(
-            self._spec, self._objectives, models.conditioning, [design.metrics for design in self._record.designs]
+            self._spec.screen,
+            self._objectives,
+            models.conditioning,
+            [design.metrics for design in self._record.designs],
         )
         self._reference: NDArray[np.float64] | None = None
 

@@ -76,7 +76,7 @@ def measure_netlist(
         raise MissingToolError(answer["missing"])
     if "failure" in answer:
         return Outcome(None, Failure(**answer["failure"]))
-    return Outcome(Metrics(answer["metrics"]))
+    return Outcome(Metrics(answer["metrics"]), notes=tuple(answer["notes"]))
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -91,12 +91,14 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         simulator = library()
         technology = NetlistTechnology(netlist, *_read(simulator, netlist))
-        measured = testbench.simulate(simulator, technology.circuit, conditions, technology, signoff=request["signoff"])
+        measured = testbench.simulate(
+            simulator, technology.circuit, conditions, technology, signoff=request["signoff"], thorough=True
+        )
     except SimulationFailure as failure:
         return {"failure": {"cause": failure.cause, "detail": failure.detail}}
     except GenRFError as error:
         return {"missing": str(error)}
-    return {"metrics": dict(measured.metrics)}
+    return {"metrics": dict(measured.metrics), "notes": measured.notes}
 
 
 def _read(simulator: Library, netlist: UserNetlist) -> tuple[list[float], dict[str, float]]:

@@ -44,6 +44,8 @@ class Outcome:
     failure: Failure | None = None
     curves: Mapping[str, Curve | Trace] = field(default_factory=dict)
     """Only where they were asked for."""
+    notes: tuple[str, ...] = ()
+    """See `genrf.simulation.testbench.Measurement`."""
 
 
 def measure(library: Library, simulation: Simulation, technology_name: str, curves: bool = False) -> Outcome:
@@ -59,4 +61,4 @@ def measure(library: Library, simulation: Simulation, technology_name: str, curv
         )
     except SimulationFailure as failure:
         return Outcome(None, Failure(failure.cause, failure.detail))
-    return Outcome(measurement.metrics, None, measurement.curves)
+    return Outcome(measurement.metrics, None, measurement.curves, measurement.notes)

@@ -182,7 +182,7 @@ class Library:
 
     def vector(self, plot: str, name: str) -> np.ndarray:
         """See `genrf.simulation.testbench.Plots.vector`."""
-        found = self._library.ngGet_Vec_Info(f"{plot}.{name}".encode("ascii"))
+        found = self._library.ngGet_Vec_Info((f"{plot}.{name}" if plot else name).encode("ascii"))
         if not found:
             raise SimulationFailure("not_measurable", f"no vector {plot}.{name}")
         info = found.contents

@@ -49,7 +49,7 @@ def pack_answers(answers: Iterable[tuple[int, Outcome]]) -> bytes:
     for number, outcome in answers:
         metrics = None if outcome.metrics is None else (tuple(outcome.metrics), tuple(outcome.metrics.values()))
         failure = None if outcome.failure is None else (outcome.failure.cause, outcome.failure.detail)
-        plain.append((number, metrics, failure, dict(outcome.curves)))
+        plain.append((number, metrics, failure, dict(outcome.curves), outcome.notes))
     return pickle.dumps(plain, 5)
 
 
@@ -65,9 +65,9 @@ def unpack_answers(message: bytes) -> list[tuple[int, Outcome]] | None:
     if isinstance(content, GenRFError):
         raise content
     answers = []
-    for number, metrics, failure, curves in content:
+    for number, metrics, failure, curves, notes in content:
         measured = None if metrics is None else Metrics(dict(zip(*metrics, strict=True)))
-        answers.append((number, Outcome(measured, None if failure is None else Failure(*failure), curves)))
+        answers.append((number, Outcome(measured, None if failure is None else Failure(*failure), curves, notes)))
     return answers
 
 

@@ -9,7 +9,6 @@ mu      mu              Edwards-Sinsky stability factor             1
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,39 +32,3 @@ def mu_minimum(s11: np.ndarray, s12: np.ndarray, s21: np.ndarray, s22: np.ndarra
     distance = np.abs(far - (s11 * s22 - reverse) * near.conj()) + np.abs(reverse)
     # A zero distance means a port that is matched and isolated: as stable as can be; the floor only keeps mu finite.
     return float(((1.0 - near.real**2 - near.imag**2) / np.maximum(distance, 1e-12)).min())
-
-
-def bandwidth_hz(
-    frequency_hz: Sequence[float], gain_db: Sequence[float], centre_hz: float, drop_db: float = 3.0
-) -> float:
-    """Width of the contiguous band around the centre, see `band_edges_hz`."""
-    low, high = band_edges_hz(frequency_hz, gain_db, centre_hz, drop_db)
-    return high - low
-
-
-def band_edges_hz(
-    frequency_hz: Sequence[float], gain_db: Sequence[float], centre_hz: float, drop_db: float = 3.0
-) -> tuple[float, float]:
-    """Ends of the contiguous band around the centre with gain no more than ``drop_db`` below the centre's.
-
-    Linear interpolation in dB over log frequency; a band that reaches the end of the sweep ends there.
-
-    Args:
-        frequency_hz: ascending; must contain the centre.
-        gain_db: as many.
-        centre_hz: centre frequency.
-        drop_db: in dB.
-    """
-    centre = min(range(len(frequency_hz)), key=lambda index: abs(frequency_hz[index] - centre_hz))
-    level = gain_db[centre] - drop_db
-    edges = []
-    for step, end in ((-1, -1), (1, len(frequency_hz))):
-        edge = frequency_hz[0 if step < 0 else -1]
-        for index in range(centre, end, step):
-            if gain_db[index] < level:
-                inside, outside = gain_db[index - step], gain_db[index]
-                ratio = frequency_hz[index] / frequency_hz[index - step]
-                edge = frequency_hz[index - step] * ratio ** ((inside - level) / (inside - outside))
-                break
-        edges.append(float(edge))
-    return edges[0], edges[1]

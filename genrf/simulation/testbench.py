@@ -72,7 +72,8 @@ class Plots(Protocol):
     def vector(self, plot: str, name: str) -> np.ndarray:
         """A saved vector of one analysis, for example ``("sp1", "S_2_1")``: shape (points,), real or complex, copied.
 
-        Plots are named as ngspice names them, operating points of sweeps included (``op1``).
+        Plots are named as ngspice names them, operating points of sweeps included (``op1``); an empty name is that of
+        the latest analysis.
 
         Raises:
             SimulationFailure: ``not_measurable`` if there is no such vector.
@@ -136,6 +137,8 @@ class Measurement:
     metrics: Metrics
     curves: Mapping[str, Curve | Trace] = field(default_factory=dict)
     """Curves by name (``s11`` ... ``s22``, ``nf_db``, ``output_power_dbm``); empty unless asked for."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the metrics must know, each with the metric's name first."""
 
 
 class Testbench(Protocol):
@@ -158,10 +161,12 @@ class Testbench(Protocol):
         *,
         curves: bool = False,
         signoff: bool = False,
+        thorough: bool = False,
     ) -> Measurement:
         """Run the analyses and compute the class's label metrics; with `signoff` its sign-off metrics too.
 
-        The label metrics are the same with and without `curves` and `signoff`.
+        The label metrics are the same with and without `curves` and `signoff`. With `thorough` a circuit is waited for
+        that settles slowly, and one that may oscillate with some terminations is measured, with a note.
 
         Raises:
             SimulationFailure: if the circuit does not simulate, breaks a device limit, oscillates where it must not

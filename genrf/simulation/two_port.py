@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit
 from genrf.conditions import Conditions
+from genrf.simulation.band import POINTS, Sweep
 from genrf.simulation.device_lines import device_lines
-from genrf.simulation.testbench import Curve, Plots, SimulationFailure
+from genrf.simulation.testbench import Curve, Plots, SimulationFailure, Simulator
 from genrf.technology.base import Technology
 
 BAND_POINTS = 11
@@ -79,6 +80,19 @@ def curve_sweep(frequency_hz: float) -> str:
     return _sweep("lin", CURVE_POINTS, CURVE_SPAN, frequency_hz)
 
 
+def transmission_sweep(simulator: Simulator) -> Sweep:
+    """Simulates S21 of the deck that is loaded between two frequencies, for `genrf.simulation.band.band_around`."""
+
+    def sweep(low_hz: float, high_hz: float) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+        simulator.command(f"sp lin {POINTS} {low_hz:.15g} {high_hz:.15g}")
+        values = simulator.vector("", "S_2_1")
+        if len(values) != POINTS:
+            raise SimulationFailure("not_measurable", "a sweep ended early")
+        return np.linspace(low_hz, high_hz, POINTS), values
+
+    return sweep
+
+
 def scattering_curves(plots: Plots, frequency_hz: float) -> dict[str, Curve]:
     """Curves ``s11`` ... ``s22`` from the `curve_sweep`."""
     frequency = np.linspace(*CURVE_SPAN, CURVE_POINTS) * frequency_hz
@@ -95,6 +109,8 @@ class Scattering:
     """Where each is in `values`."""
     values: NDArray[np.complex128]
     """S11, S12, S21, S22 at the band sweep's frequencies, then at the wide sweep's: (4, 26)."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the figures must know."""
 
     @property
     def centre(self) -> tuple[complex, complex, complex, complex]:
@@ -103,8 +119,13 @@ class Scattering:
         return s11, s12, s21, s22
 
 
-def read_scattering(plots: Plots, frequency_hz: float) -> Scattering:
+def read_scattering(plots: Plots, frequency_hz: float, *, unstable: bool = False) -> Scattering:
     """The results of `sweeps`.
+
+    Args:
+        plots: of a simulation that has run them.
+        frequency_hz: f0, in Hz.
+        unstable: whether a port may have negative resistance; there is a note then.
 
     Raises:
         SimulationFailure: ``oscillation`` if a port has negative resistance at any frequency.
@@ -115,12 +136,15 @@ def read_scattering(plots: Plots, frequency_hz: float) -> Scattering:
         raise SimulationFailure("not_measurable", "a sweep ended early")
     values = values.reshape(4, -1)  # (4, 26): band sweep, then wide sweep
     magnitude = np.abs(values)
+    notes = []
     for port, reflection in (("input", magnitude[0].max()), ("output", magnitude[3].max())):
-        if not reflection <= LARGEST_REFLECTION:
-            raise SimulationFailure(
-                "oscillation", f"negative resistance at the {port}: reflection up to {reflection:.4g}"
-            )
-    return Scattering(frequency, order, values)
+        if reflection <= LARGEST_REFLECTION:
+            continue
+        said = f"negative resistance at the {port}: reflection up to {reflection:.4g}"
+        if not unstable or not math.isfinite(reflection):
+            raise SimulationFailure("oscillation", said)
+        notes.append(f"mu_min: {said}; all figures are those of a circuit that does not oscillate, and this one may")
+    return Scattering(frequency, order, values, tuple(notes))
 
 
 def operating_power_w(plots: Plots, circuit: Circuit, conditions: Conditions, technology: Technology) -> float:

@@ -18,6 +18,24 @@ def mu_commands(plot: str) -> list[str]:
     ]
 
 
+def band_commands(plot: str, centre: int, last: int) -> list[str]:
+    """Commands that set ``low`` and ``high`` to the ends of the 3 dB band around the centre.
+
+    Args:
+        plot: of a sweep so fine that interpolating in it is enough.
+        centre: its point at the centre.
+        last: its last point.
+    """
+    return [
+        f"let f = real({plot}.frequency)",
+        f"let g = db({plot}.S_2_1)",
+        f"let level = g[{centre}] - 3",
+        "* 3 dB band: from the centre outwards to the first point below, interpolated in dB over log frequency.",
+        *edge_commands("low", centre, "k > 0", "k - 1"),
+        *edge_commands("high", centre, f"k < {last}", "k + 1"),
+    ]
+
+
 def edge_commands(name: str, centre: int, inside: str, following: str) -> list[str]:
     """Commands that set `name` to the frequency where the gain falls below ``level``, from a point outwards.
 

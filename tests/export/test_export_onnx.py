@@ -20,6 +20,8 @@ from training.config.schema import Config
 from training.export import export_onnx
 from training.models.backend import TorchBackend
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("exported")]
+
 MODELS = (TOPOLOGY_GENERATOR, SIZING_DENOISER, SURROGATE)
 
 

@@ -18,6 +18,8 @@ from training.config.schema import Config
 from training.data.specifications import HeldOutSpecification
 from training.export import quantize
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("exported")]
+
 
 class Gate:
     """Stands for success@K in SPICE: what each precision is said to achieve."""

@@ -366,23 +366,28 @@ def test_a_killed_process_is_continued_by_the_next(prepared: Path, tmp_path: Pat
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "killed" / "model.pt").exists()
-    for name in ("killed", "whole"):
-        out, err = launch(tmp_path, prepared, tmp_path / name, max_steps=400, early_stopping_patience=100).communicate(
-            timeout=250
-        )
-        assert "'steps': 400" in out, err
+    going_on = launch(tmp_path, prepared, tmp_path / "killed", max_steps=400, early_stopping_patience=100)
+    config = tiny_config(max_steps=400, early_stopping_patience=100)
+    assert surrogate.train_surrogate(config, prepared, tmp_path / "whole")["steps"] == 400
+    out, err = going_on.communicate(timeout=250)
+    assert "'steps': 400" in out, err
     assert_same_weights(tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.fixture(scope="module")
+def one_process(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process trains, this one."""
+    output = tmp_path_factory.mktemp("one")
+    surrogate.train_surrogate(tiny_config(), prepared, output)
+    return output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("torchrun", [False, True])
-def test_two_processes_train_one_model(prepared: Path, tmp_path: Path, torchrun: bool) -> None:
+def test_two_processes_train_one_model(prepared: Path, one_process: Path, tmp_path: Path, torchrun: bool) -> None:
     """DDP over two CPU processes, started by training itself or by torchrun, sees the same rows as one process does."""
-    one = launch(tmp_path, prepared, tmp_path / "one")
-    two = launch(tmp_path, prepared, tmp_path / "two", torchrun=torchrun, devices=2)
-    for process in (one, two):
-        out, err = process.communicate(timeout=280)
-        assert "'steps': 12" in out, err
-    for ours, theirs in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
+    out, err = launch(tmp_path, prepared, tmp_path / "two", torchrun=torchrun, devices=2).communicate(timeout=280)
+    assert "'steps': 12" in out, err
+    for ours, theirs in zip(losses(one_process), losses(tmp_path / "two"), strict=True):
         assert float(ours["validation_loss"]) == pytest.approx(float(theirs["validation_loss"]), rel=0.02)
-    assert weights(tmp_path / "two").keys() == weights(tmp_path / "one").keys()
+    assert weights(tmp_path / "two").keys() == weights(one_process).keys()

@@ -62,11 +62,21 @@ def test_both_locks_are_the_same_but_for_what_computes() -> None:
     assert all(re.match(r"nvidia-|cuda-|triton", name) for name in cuda.keys() - cpu.keys())
 
 
-def test_this_environment_is_a_locked_one_and_complete() -> None:
+@pytest.fixture(scope="module")
+def installed() -> dict[str, str]:
+    """Distributions of this environment and their versions."""
     # In site-packages alone: setuptools puts what it brings along on the path, too.
     found = importlib.metadata.distributions(path=[sysconfig.get_path("purelib")])
-    installed = {canonicalize_name(item.metadata["Name"]): item.version for item in found}
-    lock = "cuda" if any(name.startswith("nvidia-") for name in installed) else "cpu"
+    return {canonicalize_name(item.metadata["Name"]): item.version for item in found}
+
+
+@pytest.fixture(scope="module")
+def lock(installed: dict[str, str]) -> str:
+    """Which lock this environment was made from."""
+    return "cuda" if any(name.startswith("nvidia-") for name in installed) else "cpu"
+
+
+def test_this_environment_is_a_locked_one_and_complete(installed: dict[str, str], lock: str) -> None:
     locked = pins(lock)
     assert {name: installed[name].partition("+")[0] for name in locked} == locked
     assert {name: installed[name] for name in pins("files")} == pins("files")
@@ -79,13 +89,13 @@ def test_this_environment_is_a_locked_one_and_complete() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("lock", ["cpu", "cuda"])
-def test_pip_would_install_nothing_that_a_lock_does_not_pin(lock: str) -> None:
-    """Resolved by pip against the index, without installing anything; where no CPU wheel is at hand, for CUDA alone."""
+def test_pip_would_install_nothing_that_the_other_lock_does_not_pin(lock: str) -> None:
+    """Resolved by pip against the index, without installing it; what this one installs is in this environment."""
     script = str(ROOT / "locks" / "locks.py")
-    if lock == "cpu" and run(sys.executable, script, "which").stdout.strip() != "cpu":
+    other = "cpu" if lock == "cuda" else "cuda"
+    if other == "cpu" and run(sys.executable, script, "which").stdout.strip() != "cpu":
         pytest.skip("pip knows of no place with PyTorch's CPU wheel; TORCH_CPU names one")
-    done = run(sys.executable, script, "check", lock)
+    done = run(sys.executable, script, "check", other)
     assert (done.returncode, done.stdout) == (0, "Every package is pinned.\n"), done.stderr
 
 

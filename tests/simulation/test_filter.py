@@ -23,6 +23,7 @@ from genrf.classes.filter.prototypes import (
 )
 from genrf.classes.filter.testbench import FilterTestbench
 from genrf.conditions import Conditions
+from genrf.simulation.band import Band
 from genrf.simulation.library import Library
 from genrf.simulation.library import library as process_library
 from genrf.simulation.pool import Simulation, SimulatorPool
@@ -239,7 +240,7 @@ def test_return_loss_is_that_of_the_worse_port_over_the_inner_pass_band_only() -
     s11 = np.array([1.0, 0.9, 0.1, 0.1, 0.1, 0.9, 1.0], complex)
     s22 = np.array([1.0, 0.9, 0.1, 0.1, 0.2j, 0.9, 1.0], complex)
     s21 = np.array([0.1, 0.5, 0.9, 1.0, 0.8, 0.5, 0.01], complex)
-    values = figures(frequency, np.array([s11, s21, s22]), 1.0)
+    values = figures(frequency, np.array([s11, s21, s22]), 1.0, Band(0.5, 2.0, True, True))
     assert values["return_loss_db"] == pytest.approx(-20 * math.log10(0.2))
     assert values["ripple_db"] == pytest.approx(20 * math.log10(1.0 / 0.8))
     assert (values["rejection_low_db"], values["rejection_high_db"]) == (pytest.approx(20.0), pytest.approx(40.0))
@@ -276,7 +277,8 @@ def test_standalone_netlist_gives_the_same_metrics(pool: SimulatorPool, tmp_path
     path = tmp_path / "filter.spice"
     path.write_text(standalone_netlist(COUPLED, conditions, technology.get()))
     by_hand = run_standalone(path, "filter")
-    assert dict(by_hand) == {name: pytest.approx(value, rel=1e-6, abs=1e-7) for name, value in metrics.items()}
+    # Band edges are interpolated in a fine sweep there, and found by looking closer here.
+    assert dict(by_hand) == {name: pytest.approx(value, rel=2e-5, abs=1e-7) for name, value in metrics.items()}
 
 
 def test_metrics_are_the_same_with_curves_and_whatever_the_supply(pool: SimulatorPool) -> None:

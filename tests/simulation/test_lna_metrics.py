@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from genrf import classes
 from genrf.classes.lna.metrics import METRICS, noise_figure_db
 from genrf.classes.lna.testbench import LnaTestbench
-from genrf.simulation.scattering import bandwidth_hz, mu_minimum
+from genrf.simulation.scattering import mu_minimum
 
 
 def test_noise_figure_of_a_noiseless_and_of_a_source_like_circuit() -> None:
@@ -46,24 +46,6 @@ def test_mu_agrees_with_scikit_rf() -> None:
     swapped = [np.array([flipped.s[0, i, j]]) for i in (0, 1) for j in (0, 1)]
     assert mu_minimum(*values) <= mu
     assert mu_minimum(*values) == pytest.approx(mu_minimum(*swapped))
-
-
-def test_bandwidth_of_a_resonator_is_its_centre_over_its_quality() -> None:
-    centre, quality = 10e9, 8.0
-    frequency = np.geomspace(0.1, 10, 2001) * centre
-    detuning = frequency / centre - centre / frequency
-    gain_db = 20 - 10 * np.log10(1 + (quality * detuning) ** 2)
-    half_power = 10 * math.log10(2)
-    assert bandwidth_hz(frequency.tolist(), gain_db.tolist(), centre, half_power) == pytest.approx(
-        centre / quality, rel=1e-4
-    )
-
-
-def test_bandwidth_is_the_band_around_the_centre_only() -> None:
-    frequency = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
-    gain = [0.0, -20.0, -1.0, 0.0, -1.0, -20.0, 5.0]
-    width = bandwidth_hz(frequency, gain, 4.0)
-    assert 2.0 < width < 4.0
 
 
 def test_every_declared_metric_has_unit_and_direction() -> None:

@@ -18,7 +18,7 @@ from genrf.circuit.tokens import Tokens, decode, encode
 from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
 from genrf.files import written_whole
-from genrf.metrics import current_name
+from genrf.metrics import current_label
 from genrf.simulation.library import simulator_version
 from genrf.technology.base import Technology
 from training.data.breeding import Individual
@@ -40,7 +40,7 @@ def read_rows(folder: Path, circuit_class: str) -> list[pa.Table]:
 def read_table(path: Path) -> pa.Table:
     """One file of simulated circuits, its metrics by the names that they have today."""
     table = pq.read_table(path)
-    return table.rename_columns([current_name(name) for name in table.column_names])
+    return table.rename_columns([current_label(name) for name in table.column_names])
 
 
 def useful_individuals(folder: Path, circuit_class: str) -> list[Individual]:

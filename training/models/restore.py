@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from torch import Tensor
 from genrf.circuit.tokens import KIND_TOKENS
 from genrf.errors import CheckpointError
 from genrf.generation.bundle import Bundle
-from genrf.metrics import current_name
+from genrf.metrics import current_label
 from training.models.base import BaseCircuitModel
 from training.models.onnx_export import EXAMPLE_BATCH, Exported, exported, relative_error, run_onnx, to_onnx
 from training.models.topology_gan import TopologyGAN
@@ -52,29 +53,23 @@ def restore(model: BaseCircuitModel, folder: Path) -> str:
     entry = bundle.models[item.name]
     _check_same(model, entry, folder)
     file = Path(bundle.path(item.name))
-    with tempfile.TemporaryDirectory(prefix="genrf-twin-") as work, torch.random.fork_rng(devices=[]):
-        twin = type(model)(model.config).eval().requires_grad_(False)
-        for parameter in twin.parameters():
-            parameter.normal_()
-        path = Path(work) / "twin.onnx"
-        to_onnx(exported(twin), _example(item, EXAMPLE_BATCH), path)
-        places = _places(_tensors(path))
-        stored, in_int8 = _dequantized(file, path)
+    twin = _twin(type(model), model.config)
+    stored, in_int8 = _dequantized(file, twin.turned)
     weights = model.state_dict()
-    for name, parameter in twin.named_parameters():
+    for name, (tensor, transposed) in twin.places.items():
         if isinstance(model, TopologyGAN) and not name.startswith(_BUNDLED):
             continue
-        tensor, transposed = places.get(parameter.numpy().tobytes(), ("", False))
         if tensor not in stored:
             raise CheckpointError(
                 f"{folder}: {item.name} has no {name} that could be read back; start from a bundle as the pipeline writes it"
             )
         value = stored[tensor].T if transposed else stored[tensor]
-        weights[name] = torch.from_numpy(value.astype(np.float32).reshape(tuple(parameter.shape)).copy())
-    twin.load_state_dict(weights)
+        weights[name] = torch.from_numpy(value.astype(np.float32).reshape(tuple(weights[name].shape)).copy())
+    restored = type(model)(model.config).eval().requires_grad_(False)
+    restored.load_state_dict(weights)
     inputs = _example(item, 2 * EXAMPLE_BATCH)
     error, tolerance = (
-        relative_error(exported(twin), inputs, run_onnx(file, inputs)),
+        relative_error(exported(restored), inputs, run_onnx(file, inputs)),
         TOLERANCE_INT8 if in_int8 else TOLERANCE,
     )
     # "not <=" so that NaN fails too.
@@ -84,11 +79,38 @@ def restore(model: BaseCircuitModel, folder: Path) -> str:
     return bundle.identity
 
 
+@dataclass(frozen=True)
+class _Twin:
+    """Where an exported file of models of one configuration has what."""
+
+    places: dict[str, tuple[str, bool]]
+    """Parameter -> the tensor that holds it, or nothing, and whether transposed."""
+    turned: frozenset[str]
+    """Tensors that a product uses transposed."""
+
+
+@lru_cache(maxsize=8)
+def _twin(kind: type[BaseCircuitModel], config: Any) -> _Twin:
+    """Exports a model with random parameters, which takes a while and comes out the same each time."""
+    with tempfile.TemporaryDirectory(prefix="genrf-twin-") as work, torch.random.fork_rng(devices=[]):
+        model = kind(config).eval().requires_grad_(False)
+        for parameter in model.parameters():
+            parameter.normal_()
+        path = Path(work) / "twin.onnx"
+        to_onnx(exported(model), _example(exported(model), EXAMPLE_BATCH), path)
+        content = _places(_tensors(path))
+        turned = _turned(path)
+    places = {
+        name: content.get(parameter.numpy().tobytes(), ("", False)) for name, parameter in model.named_parameters()
+    }
+    return _Twin(places, turned)
+
+
 def _check_same(model: BaseCircuitModel, entry: dict[str, Any], folder: Path) -> None:
     own = {"class": type(model).__name__, "version": model.version, **json.loads(json.dumps(asdict(model.config)))}
     theirs = {"class": entry["class"], "version": entry["version"], **entry["config"]}
     if "metrics" in theirs:
-        theirs["metrics"] = [current_name(name) for name in theirs["metrics"]]
+        theirs["metrics"] = [current_label(name) for name in theirs["metrics"]]
     for key in own.keys() | theirs.keys():
         if own.get(key) != theirs.get(key):
             raise CheckpointError(
@@ -97,16 +119,19 @@ def _check_same(model: BaseCircuitModel, entry: dict[str, Any], folder: Path) ->
             )
 
 
-def _dequantized(path: Path, twin: Path) -> tuple[dict[str, NDArray[Any]], bool]:
-    """What a file stores, by the names and in the layout of its twin, and whether some of it was in int8."""
+def _turned(path: Path) -> frozenset[str]:
+    """What a file multiplies by transposed: the quantizer turns y = x W' + b into a product with W and a sum."""
     import onnx
 
-    # The quantizer turns y = x W' + b into a product with W and a sum.
-    turned = {
+    return frozenset(
         node.input[1]
-        for node in onnx.load(twin).graph.node
+        for node in onnx.load(path).graph.node
         if node.op_type == "Gemm" and any(item.name == "transB" and item.i for item in node.attribute)
-    }
+    )
+
+
+def _dequantized(path: Path, turned: frozenset[str]) -> tuple[dict[str, NDArray[Any]], bool]:
+    """What a file stores, by the names and in the layout of its twin, and whether some of it was in int8."""
     tensors = _stored(path)
     names = [name.removesuffix(_INT8) for name in tensors if name.endswith(_INT8)]
     for name in names:

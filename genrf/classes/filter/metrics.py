@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.metrics import Metric
-from genrf.simulation.scattering import SMALLEST_MAGNITUDE, band_edges_hz
+from genrf.simulation.band import Band
+from genrf.simulation.scattering import SMALLEST_MAGNITUDE
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -56,26 +57,28 @@ INNER_BAND = (0.95, 1.05)
 """The inner pass band's ends relative to f0."""
 
 
-def figures(frequency_hz: Sequence[float], scattering: NDArray[np.complex128], centre_hz: float) -> dict[str, float]:
+def figures(
+    frequency_hz: Sequence[float], scattering: NDArray[np.complex128], centre_hz: float, band: Band
+) -> dict[str, float]:
     """All metrics of a filter.
 
     Args:
         frequency_hz: ascending, (points,); contains f0/2, f0 and 2 f0.
         scattering: S11, S21 and S22, (3, points).
         centre_hz: f0, in Hz.
+        band: around f0.
     """
     s11_db, s21_db, s22_db = 20.0 * np.log10(np.maximum(np.abs(scattering), SMALLEST_MAGNITUDE))
     ratio = np.asarray(frequency_hz) / centre_hz
     half, centre, twice = (int(np.argmin(np.abs(np.log(ratio / at)))) for at in (0.5, 1.0, 2.0))
     inner = slice(*np.searchsorted(ratio, (INNER_BAND[0] - 1e-6, INNER_BAND[1] + 1e-6)))
-    low_hz, high_hz = band_edges_hz(frequency_hz, s21_db.tolist(), centre_hz)
     rejection_low, rejection_high = s21_db[centre] - s21_db[half], s21_db[centre] - s21_db[twice]
     return {
         "insertion_loss_db": float(-s21_db[centre]),
         "return_loss_db": float(-max(s11_db[inner].max(), s22_db[inner].max())),
         "ripple_db": float(np.ptp(s21_db[inner])),
-        "centre_hz": math.sqrt(low_hz * high_hz),
-        "bandwidth_hz": high_hz - low_hz,
+        "centre_hz": math.sqrt(band.low_hz * band.high_hz),
+        "bandwidth_hz": band.width_hz,
         "rejection_low_db": float(rejection_low),
         "rejection_high_db": float(rejection_high),
         "rejection_db": float(max(rejection_low, rejection_high)),

@@ -15,8 +15,9 @@ from genrf.classes.filter.control import filter_control
 from genrf.classes.filter.metrics import figures
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
+from genrf.simulation.band import band_around
 from genrf.simulation.testbench import Curve, Deck, Measurement, Plots, SimulationFailure, Simulator
-from genrf.simulation.two_port import two_port_netlist
+from genrf.simulation.two_port import transmission_sweep, two_port_netlist
 from genrf.technology.base import Technology
 
 BAND_POINTS = 21
@@ -44,6 +45,7 @@ class FilterTestbench:
         *,
         curves: bool = False,
         signoff: bool = False,
+        thorough: bool = False,
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.simulate`; there are no sign-off metrics."""
         analyses = _sweeps(conditions.frequency_hz)
@@ -60,22 +62,25 @@ class FilterTestbench:
         """Title, sources and devices."""
         return two_port_netlist("filter", circuit, conditions, technology)
 
-    def measure(self, plots: Plots, conditions: Conditions, curves: bool = False) -> Measurement:
-        """Label metrics from the results of both sweeps; the same with and without `curves`."""
+    def measure(self, plots: Simulator, conditions: Conditions, curves: bool = False) -> Measurement:
+        """Label metrics from the results of both sweeps, of a deck still loaded; the same with and without `curves`."""
         band = np.array([plots.vector("sp1", name) for name in _PARAMETERS])
         wide = np.array([plots.vector("sp2", name) for name in _PARAMETERS])
         if band.shape[1] != BAND_POINTS or wide.shape[1] != 2 * OCTAVES * POINTS_PER_OCTAVE + 1:
             raise SimulationFailure("not_measurable", "a sweep ended early")
         scattering = np.concatenate([wide[:, :SIDE_POINTS], band, wide[:, -SIDE_POINTS:]], axis=1)  # (3, 43)
-        values = figures((_RATIOS * conditions.frequency_hz).tolist(), scattering, conditions.frequency_hz)
+        frequency = _RATIOS * conditions.frequency_hz
+        found = self._curves(plots, conditions) if curves else {}
+        band = band_around(transmission_sweep(plots), frequency, scattering[1], conditions.frequency_hz)
+        values = figures(frequency.tolist(), scattering, conditions.frequency_hz, band)
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
-        return Measurement(Metrics(values), self._curves(plots, conditions) if curves else {})
+        return Measurement(Metrics(values), found, band.notes)
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `measure` again, in ngspice's own language."""
-        return filter_control(_sweeps(conditions.frequency_hz), BAND_POINTS, SIDE_POINTS)
+        return filter_control(_sweeps(conditions.frequency_hz), BAND_POINTS, OCTAVES, conditions.frequency_hz)
 
     def _curves(self, plots: Plots, conditions: Conditions) -> dict[str, Curve]:
         frequency = np.linspace(*CURVE_SPAN, CURVE_POINTS) * conditions.frequency_hz

@@ -20,8 +20,9 @@ from genrf.classes.lna.intercept import intercept_dbm
 from genrf.classes.lna.metrics import noise_figure_db
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
+from genrf.simulation.band import band_around
 from genrf.simulation.device_lines import thermal_ohm
-from genrf.simulation.scattering import SMALLEST_MAGNITUDE, bandwidth_hz, decibels, mu_minimum
+from genrf.simulation.scattering import decibels, mu_minimum
 from genrf.simulation.testbench import Curve, Deck, Measurement, Plots, SimulationFailure, Simulator
 from genrf.simulation.two_port import (
     CURVE_POINTS,
@@ -33,6 +34,7 @@ from genrf.simulation.two_port import (
     read_scattering,
     scattering_curves,
     sweeps,
+    transmission_sweep,
     two_port_netlist,
 )
 from genrf.simulation.vbic_noise import EVERY_SOURCE, noise_vectors, rightly_placed, rightly_placed_expression
@@ -54,10 +56,11 @@ class LnaTestbench:
         *,
         curves: bool = False,
         signoff: bool = False,
+        thorough: bool = False,
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.simulate`."""
         simulator.run(self.deck(circuit, conditions, technology, curves))
-        measured = self.measure(simulator, circuit, conditions, technology, curves)
+        measured = self.measure(simulator, circuit, conditions, technology, curves, thorough)
         if not signoff:
             return measured
         netlist = self.netlist(circuit, conditions, technology)
@@ -65,7 +68,9 @@ class LnaTestbench:
         intercept = intercept_dbm(simulator, netlist, heat, conditions)
         compression = compression_dbm(simulator, netlist, heat, conditions, intercept)
         return Measurement(
-            Metrics({**measured.metrics, "iip3_dbm": intercept, "ip1db_dbm": compression}), measured.curves
+            Metrics({**measured.metrics, "iip3_dbm": intercept, "ip1db_dbm": compression}),
+            measured.curves,
+            measured.notes,
         )
 
     def deck(self, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False) -> Deck:
@@ -96,31 +101,41 @@ class LnaTestbench:
         return two_port_netlist("low-noise amplifier", circuit, conditions, technology)
 
     def measure(
-        self, plots: Plots, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False
+        self,
+        plots: Simulator,
+        circuit: Circuit,
+        conditions: Conditions,
+        technology: Technology,
+        curves: bool = False,
+        thorough: bool = False,
     ) -> Measurement:
-        """Label metrics from the results of `deck`; the same with and without `curves`."""
+        """Label metrics from the results of `deck`, which is still loaded; the same with and without `curves`."""
         power = operating_power_w(plots, circuit, conditions, technology)
-        scattering = read_scattering(plots, conditions.frequency_hz)
-        gains = 20.0 * np.log10(np.maximum(np.abs(scattering.values[2]), SMALLEST_MAGNITUDE))
-        s11, s12, s21, s22 = scattering.centre
+        scattering = read_scattering(plots, conditions.frequency_hz, unstable=thorough)
         transistors = technology.transistors(circuit)
         (noise,) = _input_noise(plots, "noise2", transistors)
+        s11, s12, s21, s22 = scattering.centre
+        found = self._curves(plots, conditions, transistors) if curves else {}
+        band = band_around(
+            transmission_sweep(plots),
+            np.array(scattering.frequency_hz),
+            scattering.values[2][scattering.order],
+            conditions.frequency_hz,
+        )
         values = {
             "gain_db": decibels(s21),
             "nf_db": noise_figure_db(noise, conditions.source_ohm),
             "s11_db": decibels(s11),
             "s22_db": decibels(s22),
             "s12_db": decibels(s12),
-            "bandwidth_hz": bandwidth_hz(
-                scattering.frequency_hz, gains[scattering.order].tolist(), conditions.frequency_hz
-            ),
+            "bandwidth_hz": band.width_hz,
             "mu_min": mu_minimum(*scattering.values),
             "power_w": power,
         }
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
-        return Measurement(Metrics(values), self._curves(plots, conditions, transistors) if curves else {})
+        return Measurement(Metrics(values), found, (*scattering.notes, *band.notes))
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `measure` again, in ngspice's own language."""

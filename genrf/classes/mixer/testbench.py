@@ -112,6 +112,7 @@ class MixerTestbench:
         *,
         curves: bool = False,
         signoff: bool = False,
+        thorough: bool = False,
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.simulate`."""
         netlist = self.netlist(circuit, conditions, technology)

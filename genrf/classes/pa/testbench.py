@@ -64,6 +64,7 @@ class PaTestbench:
         *,
         curves: bool = False,
         signoff: bool = False,
+        thorough: bool = False,
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.simulate`."""
         netlist = self.netlist(circuit, conditions, technology)
@@ -71,7 +72,7 @@ class PaTestbench:
         saved = (*PARAMETERS, "v_supply#branch", *operating_point_vectors(circuit))
         simulator.run(Deck(tuple(netlist), tuple(analyses), saved))
         power = operating_power_w(simulator, circuit, conditions, technology)
-        scattering = read_scattering(simulator, conditions.frequency_hz)
+        scattering = read_scattering(simulator, conditions.frequency_hz, unstable=thorough)
         s11, _, s21, s22 = scattering.centre
         values = {
             "gain_db": decibels(s21),
@@ -107,7 +108,7 @@ class PaTestbench:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
-        return Measurement(Metrics(values), found)
+        return Measurement(Metrics(values), found, scattering.notes)
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `simulate` again, in ngspice's own language."""

@@ -104,8 +104,8 @@ def vco_control(oscillator: Oscillator, conditions: Conditions, transistors: Seq
         "let below = min(min(f_low, f_middle), f_high)",
         "let tuning_range_percent = 100*(above - below)/f_middle",
         f"let output_power_dbm = 10*log10(amplitude_{oscillator.output}^2/{2e-3 * conditions.load_ohm:.7g})",
-        f"let phase_noise_dbc_hz = 20*log10(density/(amplitude_{net}*2*pi*{OFFSET_HZ:g}*slope))",
-        f"let fom_dbc_hz = phase_noise_dbc_hz - 20*log10(frequency_hz/{OFFSET_HZ:g}) + 10*log10(power_w/1e-3)",
+        f"let phase_noise_estimate_dbc_hz = 20*log10(density/(amplitude_{net}*2*pi*{OFFSET_HZ:g}*slope))",
+        f"let fom_estimate_dbc_hz = phase_noise_estimate_dbc_hz - 20*log10(frequency_hz/{OFFSET_HZ:g}) + 10*log10(power_w/1e-3)",
         "set numdgt=10",
     ]
     return lines + [f"print {name}" for name, metric in METRICS.items() if not metric.signoff]

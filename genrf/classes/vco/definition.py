@@ -19,9 +19,9 @@ CLASS = CircuitClass(
         "tuning_range_percent",
         "output_power_dbm",
         "power_w",
-        "phase_noise_dbc_hz",
+        "phase_noise_estimate_dbc_hz",
     ),
-    trade_off=("tuning_range_percent", "power_w", "phase_noise_dbc_hz"),
+    trade_off=("tuning_range_percent", "power_w", "phase_noise_estimate_dbc_hz"),
     own_frequency=OwnFrequency("frequency_hz", "frequency_error_percent"),
     requirements=(),
     useful=(

@@ -41,23 +41,32 @@ METRICS: dict[str, Metric] = {
             scale="log",
         ),
         Metric(
+            "phase_noise_estimate_dbc_hz",
+            "dBc/Hz",
+            "lower",
+            "Phase noise at 1 MHz from the carrier frequency_hz, estimated from noise at the operating point and swing.",
+        ),
+        Metric(
+            "fom_estimate_dbc_hz",
+            "dBc/Hz",
+            "lower",
+            "Estimated phase noise at 1 MHz from the carrier, normalised to carrier over offset and to 1 mW of power.",
+        ),
+        Metric(
             "phase_noise_dbc_hz",
             "dBc/Hz",
             "lower",
-            "Phase noise at 1 MHz offset, estimated from the noise at the operating point and the swing.",
+            "Phase noise at 1 MHz from the carrier frequency_hz, by the impulse sensitivity of every noise source.",
+            signoff=True,
+            estimate="phase_noise_estimate_dbc_hz",
         ),
         Metric(
             "fom_dbc_hz",
             "dBc/Hz",
             "lower",
-            "Estimated phase noise at 1 MHz offset, normalised to frequency over offset and to 1 mW of power.",
-        ),
-        Metric(
-            "phase_noise_signoff_dbc_hz",
-            "dBc/Hz",
-            "lower",
-            "Phase noise at 1 MHz offset from the impulse sensitivity of every noise source.",
+            "Phase noise at 1 MHz from the carrier, normalised to carrier over offset and to 1 mW of power.",
             signoff=True,
+            estimate="fom_estimate_dbc_hz",
         ),
     )
 }

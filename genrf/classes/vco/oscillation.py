@@ -112,7 +112,15 @@ class Steady:
 class Oscillation:
     """A transient in progress on a simulator; the deck is loaded and has its operating point."""
 
-    def __init__(self, simulator: Simulator, oscillator: Oscillator, plot: str, step_s: float, guess_hz: float) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        oscillator: Oscillator,
+        plot: str,
+        step_s: float,
+        guess_hz: float,
+        longest_blocks: int = LONGEST_BLOCKS,
+    ) -> None:
         """
         Args:
             simulator: with the deck loaded.
@@ -120,7 +128,9 @@ class Oscillation:
             plot: name that the transient's plot will have.
             step_s: h, in s.
             guess_hz: about the frequency to expect, in Hz.
+            longest_blocks: after which a circuit that is not steady at a tuning voltage is given up.
         """
+        self._longest_blocks = longest_blocks
         self._simulator, self._oscillator, self._plot = simulator, oscillator, plot
         self.step_s = step_s
         self._period_s = 1.0 / guess_hz
@@ -184,7 +194,7 @@ class Oscillation:
         change: NDArray[np.float64] | None = None
         expected: NDArray[np.float64] | None = None
         falling = 0
-        for _ in range(LONGEST_BLOCKS):
+        for _ in range(self._longest_blocks):
             now = self._observe()
             if now is not None and before is not None:
                 falling = falling + 1 if now[1] < _FALLING * before[1] else 0

@@ -19,7 +19,7 @@ from genrf.circuit.topology import SUPPLY, Circuit
 from genrf.classes.vco.control import vco_control
 from genrf.classes.vco.metrics import OFFSET_HZ, figure_of_merit_dbc_hz, phase_noise_dbc_hz, unwarped
 from genrf.classes.vco.modes import Mode, modes
-from genrf.classes.vco.oscillation import KICK_V, OPTIONS, POINTS, Oscillation, Oscillator, Steady
+from genrf.classes.vco.oscillation import KICK_V, LONGEST_BLOCKS, OPTIONS, POINTS, Oscillation, Oscillator, Steady
 from genrf.classes.vco.phase_noise import signoff_phase_noise
 from genrf.classes.vco.rules import resonator_net
 from genrf.conditions import Conditions
@@ -42,6 +42,8 @@ LARGEST_PEAK_VCE_V = 3.2
 """Peak abs(V_CE) allowed while oscillating. The cards say vce_max = 1.6 V, which is held to at DC, and vbc_max = 5.1 V;
 twice the DC limit is what an oscillator swings to about a collector at it. The model was measured up to 2.0 V only."""
 CURVE_POINTS = 9
+_PATIENCE = 20
+"""How many times as long a thorough measurement waits for an oscillation to become steady."""
 NOISE_OFFSETS_HZ = (1e4, 1e8)
 
 # ngspice counts plots of all sorts together; every sweep keeps its operating point under the same number.
@@ -103,6 +105,7 @@ class VcoTestbench:
         *,
         curves: bool = False,
         signoff: bool = False,
+        thorough: bool = False,
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.simulate`."""
         netlist = self.netlist(circuit, conditions, technology)
@@ -124,7 +127,8 @@ class VcoTestbench:
             growing_mode(simulator, plot, oscillator.net, volt)
         simulator.command(f"alter v_tune {middle:.9g}")
         step, kick_c = 1.0 / (POINTS * mode.frequency_hz), KICK_V / (2.0 * mode.residue_ohm_hz)
-        running = Oscillation(simulator, oscillator, _TRANSIENT_PLOT, step, mode.frequency_hz)
+        blocks = _PATIENCE * LONGEST_BLOCKS if thorough else LONGEST_BLOCKS
+        running = Oscillation(simulator, oscillator, _TRANSIENT_PLOT, step, mode.frequency_hz, blocks)
         running.start(kick_c, kelvin)
         steady = running.settle()
         _check_peaks(running, circuit)
@@ -147,8 +151,8 @@ class VcoTestbench:
             "tuning_range_percent": 100.0 * (max(span) - min(span)) / frequency,
             "output_power_dbm": dbm(steady.output_v, conditions.load_ohm),
             "power_w": steady.power_w,
-            "phase_noise_dbc_hz": estimate,
-            "fom_dbc_hz": figure_of_merit_dbc_hz(estimate, frequency, steady.power_w),
+            "phase_noise_estimate_dbc_hz": estimate,
+            "fom_estimate_dbc_hz": figure_of_merit_dbc_hz(estimate, frequency, steady.power_w),
         }
         traces: dict[str, Curve | Trace] = {}
         if signoff:
@@ -161,7 +165,8 @@ class VcoTestbench:
                 guess_hz=mode.frequency_hz,
                 kelvin=kelvin,
             )
-            values["phase_noise_signoff_dbc_hz"] = noise.dbc_hz()
+            values["phase_noise_dbc_hz"] = noise.dbc_hz()
+            values["fom_dbc_hz"] = figure_of_merit_dbc_hz(noise.dbc_hz(), frequency, steady.power_w)
         if curves:
             # Further voltages would lead to the ends by another way: they are for a transient of their own, afterwards.
             simulator.run(Deck(tuple(netlist), ("op",), oscillator.saved()))
@@ -174,7 +179,8 @@ class VcoTestbench:
                 if signoff
                 else estimate - 20.0 * np.log10(offsets / OFFSET_HZ)
             )
-            traces["phase_noise"] = Trace(offsets, levels, "offset frequency (Hz)", "phase noise (dBc/Hz)", log_x=True)
+            said = "phase noise (dBc/Hz)" if signoff else "estimated phase noise (dBc/Hz)"
+            traces["phase_noise"] = Trace(offsets, levels, "offset from the carrier (Hz)", said, log_x=True)
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
