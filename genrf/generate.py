@@ -58,7 +58,7 @@ def generate(
         folder: folder to write, which must not exist yet unless it may be overwritten.
         open_designer: gives the designer, once all else has been checked.
         progress: gives a context with the callback of a bar, for a number of SPICE calls.
-        warn: is told of designs that are written without curves.
+        warn: is told of what the models have never seen the like of, and of designs that are written without curves.
         overwrite: whether an existing folder is replaced.
 
     Raises:
@@ -76,6 +76,8 @@ def generate(
     opened = open_designer()
     with PlotWorker() as plots:
         with opened as designer:
+            for sentence in designer.beyond_precedents(spec):
+                warn(sentence)
             with progress(request.calls + request.refine) as advance:
                 result = designer.design(
                     spec, calls=request.calls, seed=request.seed, stop_when_met=request.until_met, progress=advance

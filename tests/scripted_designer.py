@@ -32,6 +32,9 @@ class ScriptedDesigner:
     ) -> None:
         self._pool.__exit__(kind, error, trace)
 
+    def beyond_precedents(self, spec: DesignSpec) -> list[str]:
+        return []
+
     def simulate(self, simulations: Sequence[Simulation], *, curves: bool = False) -> list[Outcome]:
         return self._pool.run(simulations, curves=curves)
 

@@ -20,8 +20,12 @@ from genrf.generation.record import Progress
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings
+from genrf.report.values import quantity_text
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
+
+_NEAR = 0.05
+"""Share of a quantity by which it may be beyond what is known and still be much like it."""
 
 
 class Designer:
@@ -81,6 +85,34 @@ class Designer:
     def circuit_classes(self) -> tuple[str, ...]:
         """Classes that the models were trained on."""
         return self._models.conditioning.classes
+
+    def beyond_precedents(self, spec: DesignSpec) -> list[str]:
+        """What a specification asks for that no known circuit of its class was simulated under, a sentence each.
+
+        The models have seen nothing like it either, so a search may spend all of its calls in vain.
+
+        Raises:
+            InvalidInputError: if the models do not know the specification's class.
+        """
+        self._models.conditioning.encode_conditions(spec.circuit_class, spec.conditions)
+        known = None if self._models.precedents is None else self._models.precedents(spec.circuit_class)
+        if known is None or not len(known):
+            return []
+        ranges = self._models.conditioning.decode_condition_rows(known.conditions)
+        conditions = spec.conditions
+        asked = (
+            ("frequency", conditions.frequency_hz, "Hz"),
+            ("supply", conditions.supply_v, "V"),
+            ("source impedance", conditions.source_ohm, "Ohm"),
+            ("load impedance", conditions.load_ohm, "Ohm"),
+        )
+        return [
+            f"{name}: {quantity_text(value, unit, 3)} is outside {quantity_text(float(seen.min()), unit, 3)} to "
+            f"{quantity_text(float(seen.max()), unit, 3)}, where all circuits of class {spec.circuit_class} lie that the "
+            "models know; the search may find nothing"
+            for (name, value, unit), seen in zip(asked, ranges, strict=True)
+            if not (1.0 - _NEAR) * seen.min() <= value <= (1.0 + _NEAR) * seen.max()
+        ]
 
     def design(
         self,

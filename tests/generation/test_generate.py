@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from genrf.conditions import Conditions, Constraint
 from genrf.generation.candidates import Candidates, normalised_values
 from genrf.generation.design import pareto_front
 from genrf.generation.designer import Designer
+from genrf.generation.precedents import Precedents
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.settings import SearchSettings
 from genrf.generation.sources import Sources
@@ -66,6 +69,35 @@ def designer(conditioning: Conditioning):  # type: ignore[no-untyped-def]
     sampler = SamplerSettings(steps=3, conditions_size=conditioning.conditions_size)
     with Designer(backend, conditioning, sampler, settings=SETTINGS, workers=2, seed=3) as designer:
         yield designer
+
+
+def test_what_no_known_circuit_was_simulated_under_is_said(conditioning: Conditioning) -> None:
+    """Known from 5 to 40 GHz at 1.8 V; a twentieth beyond counts as near."""
+    conditions = np.stack(
+        [conditioning.encode_conditions("lna", replace(CONDITIONS, frequency_hz=hertz)) for hertz in (5e9, 40e9)]
+    )
+    known = Precedents(
+        kinds=np.zeros((2, 1), np.int8),
+        nets=np.zeros((2, 1, 3), np.int8),
+        values=np.zeros((2, 1), np.float16),
+        metrics=np.zeros((2, len(conditioning.metrics)), np.float16),
+        conditions=conditions,
+    )
+    sampler = SamplerSettings(steps=3, conditions_size=conditioning.conditions_size)
+    backend = GrammarBackend(len(conditioning.metrics))
+    designer = Designer(backend, conditioning, sampler, precedents=lambda _: known)
+
+    def said(**changes: float) -> list[str]:
+        return designer.beyond_precedents(replace(EASY, conditions=replace(CONDITIONS, **changes)))
+
+    assert said() == said(frequency_hz=41.9e9) == []
+    (frequency,) = said(frequency_hz=1.6e9)
+    assert frequency.startswith("frequency: 1.6 GHz is outside 5 GHz to 40 GHz, where all circuits of class lna lie")
+    assert [sentence.partition(" is ")[0] for sentence in said(supply_v=5.0, load_ohm=75.0)] == [
+        "supply: 5 V",
+        "load impedance: 75 Ohm",
+    ]
+    assert Designer(backend, conditioning, sampler).beyond_precedents(EASY) == []
 
 
 def test_it_spends_exactly_the_calls_it_may_and_accounts_for_each(designer: Designer) -> None:
