@@ -85,7 +85,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     from genrf.simulation.library import library
 
     content = {name: tuple(value) if isinstance(value, list) else value for name, value in request["netlist"].items()}
-    netlist = UserNetlist(**content)
+    netlist = UserNetlist(**content)  # type: ignore[arg-type]
     testbench = classes.get(netlist.circuit_class).testbench
     conditions = Conditions(**request["conditions"])
     try:

@@ -64,11 +64,9 @@ class UserNetlist:
         undefined = re.search(r"undefined parameter \[(\w+)\]", said, re.I)
         device = re.match(r"(?:\w+\.)*(\w+) ", said)
         for text, where in self.places:
-            if undefined:
-                found = any(undefined[1] in re.findall(r"\w+", part) for part in _EXPRESSION.findall(text))
-            else:
-                found = bool(device) and text.split()[0] == device[1]
-            if found:
+            if undefined and any(undefined[1] in re.findall(r"\w+", part) for part in _EXPRESSION.findall(text)):
+                return where, said
+            if device and not undefined and text.split()[0] == device[1]:
                 return where, said
         return "", said
 

@@ -71,12 +71,12 @@ class FilterTestbench:
         scattering = np.concatenate([wide[:, :SIDE_POINTS], band, wide[:, -SIDE_POINTS:]], axis=1)  # (3, 43)
         frequency = _RATIOS * conditions.frequency_hz
         found = self._curves(plots, conditions) if curves else {}
-        band = band_around(transmission_sweep(plots), frequency, scattering[1], conditions.frequency_hz)
-        values = figures(frequency.tolist(), scattering, conditions.frequency_hz, band)
+        passed = band_around(transmission_sweep(plots), frequency, scattering[1], conditions.frequency_hz)
+        values = figures(frequency.tolist(), scattering, conditions.frequency_hz, passed)
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
-        return Measurement(Metrics(values), found, band.notes)
+        return Measurement(Metrics(values), found, passed.notes)
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `measure` again, in ngspice's own language."""
