@@ -67,7 +67,7 @@ class DesignSpec:
         hardest: dict[tuple[str, str], Constraint] = {}
         for constraint in estimated:
             known = hardest.setdefault((constraint.metric, constraint.sense), constraint)
-            if constraint.slack(known.bound) > 0.0:
+            if constraint.slack(known.bound) < 0.0:
                 hardest[constraint.metric, constraint.sense] = constraint
         return replace(self, constraints=tuple(hardest.values()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -14,19 +15,37 @@ os.environ["MPLBACKEND"] = "agg"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests by file, and files in which exporting takes longest as one; the longest groups go first.
+_TOGETHER = {
+    "tests/export/test_export_onnx.py": "exported models",
+    "tests/export/test_quantize.py": "exported models",
+    "tests/export/test_restore.py": "exported models",
+    "tests/pipelines/test_real_pipeline.py": "real runs",
+    "tests/pipelines/test_stages.py": "real runs",
+}
+"""Files that share what takes longest to make, so that one worker makes it once. xdist's own groups do nothing with
+pytest 9.2 (`findings/pytest_xdist_groups.sh`)."""
 
-    A group is run by one worker, so that it makes its fixtures once, and no worker ends long after the others.
-    """
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a worker whole files, and those of `_TOGETHER` one after the other."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFixtures(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return _TOGETHER.get(file, file)
+
+    return ByFixtures(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests may take longest go first, so that no worker ends long after the others."""
     longest: dict[str, float] = {}
     for item in items:
         timeout = item.get_closest_marker("timeout")
         seconds = float(timeout.args[0]) if timeout else float(item.get_closest_marker("slow") is not None)
-        file = item.nodeid.partition("::")[0]
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(file))
-        longest[file] = max(seconds, longest.get(file, 0.0))
+        longest[item.nodeid.partition("::")[0]] = max(seconds, longest.get(item.nodeid.partition("::")[0], 0.0))
     items.sort(key=lambda item: -longest[item.nodeid.partition("::")[0]])
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from genrf.conditions import Conditions
     from genrf.technology.base import Technology
 
+MEASUREMENTS_VERSION = 2
+"""Counts what is made of a simulation: rows measured with another are not comparable. 2: noise figures without the noise of
+``rbp``, which ngspice misplaces; band edges found within the steps of the grid."""
+
 Cause = Literal[
     "invalid_value",
     "netlist_error",

@@ -20,7 +20,7 @@ from training.config.schema import Config
 from training.export import export_onnx
 from training.models.backend import TorchBackend
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("exported")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MODELS = (TOPOLOGY_GENERATOR, SIZING_DENOISER, SURROGATE)
 

@@ -18,7 +18,7 @@ from training.config.schema import Config
 from training.data.specifications import HeldOutSpecification
 from training.export import quantize
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("exported")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class Gate:

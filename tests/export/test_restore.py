@@ -23,7 +23,7 @@ from training.models.sizing_diffusion import SizingDiffusion
 from training.models.surrogate import Surrogate
 from training.models.topology_gan import TopologyGAN
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("exported")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 Exported = tuple[Path, dict[str, Any]]
 

@@ -254,3 +254,43 @@ def test_a_vbic_card_may_be_written_as_ngspice_allows(tmp_path: Path, card: str)
     assert wanted is not None
     # The power of sources within a cell is not counted, and a note says so.
     assert {**outcome.metrics, "power_w": 0.0} == pytest.approx({**wanted, "power_w": 0.0}, rel=1e-6)
+
+
+def test_a_circuit_that_may_oscillate_with_some_terminations_is_measured_with_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "stage.cir"
+    path.write_text("a stage\nl1 in m 2n\nc1 m 0 1p\ng1 m 0 m 0 -0.2m\ne1 o 0 m 0 2\nro o out 50\n")
+    outcome = measure_netlist(read_netlist(path, "lna", None, None), Conditions(frequency_hz=2.4e9, supply_v=1.0))
+    assert outcome.metrics is not None
+    assert outcome.metrics["s11_db"] > 0.0
+    assert outcome.metrics["mu_min"] < 1.0
+    (note,) = [note for note in outcome.notes if note.startswith("mu_min")]
+    assert "negative resistance at the input: reflection up to 1.0" in note
+
+
+COLPITTS = """an oscillator with a slow tuning input
+.model qo npn is=2e-17 bf=120 cje=30f cjc=12f tf=1.5p rb=10 re=1 rc=5 vaf=60
+.model dv d is=1e-16 cjo=0.6p vj=0.7 m=0.5 rs=1
+vb nb 0 1.6
+rb nb b 5k
+cb0 b 0 10p
+q1 c b e 0 qo
+l1 vdd c 0.9n
+rp vdd c 600
+c1 c e 0.5p
+c2 e 0 1p
+re e 0 600
+cv c v 2p
+dv 0 v dv
+rvt tune v 2k
+cb v 0 3p
+co c out 0.1p
+"""
+
+
+def test_an_oscillator_is_waited_for_while_its_tuning_input_settles(tmp_path: Path) -> None:
+    path = tmp_path / "oscillator.cir"
+    path.write_text(COLPITTS)
+    netlist = read_netlist(path, "vco", None, "vdd", "c")
+    outcome = measure_netlist(netlist, Conditions(frequency_hz=5e9, supply_v=2.5))
+    assert outcome.metrics is not None, outcome.failure
+    assert outcome.metrics["tuning_range_percent"] > 0.5

@@ -17,7 +17,7 @@ from training.running.step import REPORT, read_report
 
 STEPS = {name for name in TABLE if name not in ("simulate_shard", "summarize")}
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("real runs")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def without_times(content: Any) -> Any:

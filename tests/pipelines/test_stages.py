@@ -15,7 +15,7 @@ from training.config.steps import stages
 from training.running.step import read_report
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("real runs")]
+pytestmark = [pytest.mark.timeout(1800)]
 
 STAGES = [step.name for step in stages()]
 

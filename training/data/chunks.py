@@ -20,6 +20,7 @@ from genrf.conditions import Conditions
 from genrf.files import written_whole
 from genrf.metrics import current_label
 from genrf.simulation.library import simulator_version
+from genrf.simulation.testbench import MEASUREMENTS_VERSION
 from genrf.technology.base import Technology
 from training.data.breeding import Individual
 
@@ -64,6 +65,7 @@ def stamp(process: Technology, seed: Sequence[int]) -> dict[str, str]:
     return {
         "technology": f"{process.name} {process.version}",
         "simulator": simulator_version(),
+        "measurements": str(MEASUREMENTS_VERSION),
         "genrf": __version__,
         "seed": ",".join(map(str, seed)),
     }
