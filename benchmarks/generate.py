@@ -28,7 +28,8 @@ from genrf.generation.opening import open_designer
 from genrf.generation.released import choose_bundle
 from genrf.spec import DesignSpec
 
-TOLERANCE = 1e-6
+TOLERANCE = 2e-5
+"""Band edges are interpolated in a fine sweep in the one, and found by looking closer in the other."""
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from genrf.circuit.topology import Circuit
-from genrf.generation.design import Design, DesignResult, ranked
+from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 
@@ -43,13 +43,13 @@ class ScriptedDesigner:
     ) -> DesignResult:
         own = [circuit for circuit in self._circuits if circuit.topology.circuit_class == spec.circuit_class]
         circuits = own[:calls]
-        designs, failed, first = [], Counter(), None
+        designs, failed, first = [], [], None
         outcomes = self._pool.run([Simulation(circuit, spec.conditions, spec.needs_signoff) for circuit in circuits])
         for order, (circuit, outcome) in enumerate(zip(circuits, outcomes, strict=True), start=1):
             if progress is not None:
                 progress(order, calls)
             if outcome.metrics is None:
-                failed[outcome.failure.cause] += 1
+                failed.append(FailedCircuit(circuit, outcome.failure.cause))
                 continue
             met = spec.meets(outcome.metrics)
             first = order if met and first is None else first
@@ -68,8 +68,9 @@ class ScriptedDesigner:
         return DesignResult(
             spec=spec,
             designs=ranked(designs, spec),
-            simulated=len(designs) + sum(failed.values()),
-            failed=dict(failed),
+            simulated=len(designs) + len(failed),
+            failed=dict(Counter(cause for _, cause in failed)),
+            failed_circuits=tuple(failed),
             first_met=first,
             seconds={"spice": 0.0},
         )

@@ -22,6 +22,7 @@ POINTS = 9
 _DEEPEST = 5
 _LARGEST_FALL_DB = 1.0
 """Fall across a step in which the edge is interpolated."""
+_HALVINGS = 24
 _LARGEST_TURN = math.radians(45.0)
 
 Sweep = Callable[[float, float], tuple[NDArray[np.float64], NDArray[np.complex128]]]
@@ -94,7 +95,7 @@ def _edge(
     for index in range(len(gain) - 1):
         below = gain[index + 1] < level
         fall = float(gain[index] - gain[index + 1])
-        if below and (fall <= _LARGEST_FALL_DB or depth == _DEEPEST):
+        if below and ((depth > 0 and fall <= _LARGEST_FALL_DB) or depth == _DEEPEST):
             return _crossing(np.log(frequency_hz), gain, index, level)
         if below or (turn[index] > _LARGEST_TURN and depth < _DEEPEST):
             ends = frequency_hz[index], frequency_hz[index + 1]
@@ -107,15 +108,21 @@ def _edge(
 
 
 def _crossing(log_hz: NDArray[np.float64], gain: NDArray[np.float64], index: int, level: float) -> float:
-    """Frequency at which the gain is at a level, between a point and the next."""
+    """Frequency at which the gain is at a level, between a point and the next: by a cubic through four points."""
     first = min(max(index - 1, 0), max(len(gain) - 4, 0))
-    x, y = log_hz[first : first + 4], gain[first : first + 4]
-    if len(y) < 4 or not (np.diff(y) < 0.0).all():
-        x, y = log_hz[index : index + 2], gain[index : index + 2]
-    # Inverse interpolation: the frequency as a polynomial in the gain (Lagrange).
-    count = range(len(y))
-    weights = [np.prod([(level - y[j]) / (y[k] - y[j]) for j in count if j != k]) for k in count]
-    return float(np.exp(np.dot(weights, x)))
+    x, y = log_hz[first : first + 4].tolist(), (gain[first : first + 4] - level).tolist()
+    inside, outside = float(log_hz[index]), float(log_hz[index + 1])
+
+    def above(at: float) -> float:
+        """Height above the level (Lagrange)."""
+        return sum(
+            own * math.prod((at - x[j]) / (x[k] - x[j]) for j in range(len(x)) if j != k) for k, own in enumerate(y)
+        )
+
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (inside + outside)
+        inside, outside = (middle, outside) if above(middle) >= 0.0 else (inside, middle)
+    return math.exp(0.5 * (inside + outside))
 
 
 def _decibels(values: NDArray[np.complex128]) -> NDArray[np.float64]:

@@ -366,11 +366,11 @@ def test_a_killed_process_is_continued_by_the_next(prepared: Path, tmp_path: Pat
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "killed" / "model.pt").exists()
-    going_on = launch(tmp_path, prepared, tmp_path / "killed", max_steps=400, early_stopping_patience=100)
-    config = tiny_config(max_steps=400, early_stopping_patience=100)
-    assert surrogate.train_surrogate(config, prepared, tmp_path / "whole")["steps"] == 400
-    out, err = going_on.communicate(timeout=250)
-    assert "'steps': 400" in out, err
+    for name in ("killed", "whole"):
+        out, err = launch(tmp_path, prepared, tmp_path / name, max_steps=400, early_stopping_patience=100).communicate(
+            timeout=250
+        )
+        assert "'steps': 400" in out, err
     assert_same_weights(tmp_path / "killed", tmp_path / "whole")
 
 

@@ -17,8 +17,11 @@ import pytest
 import torch
 import yaml
 
+from genrf.generation.bundle import Bundle
 from pipelines.stages import FILE, write_stages
+from training.config.steps import stages
 from training.models.surrogate import Surrogate
+from training.running.step import read_report
 from training.running.tracking import NOWHERE
 
 ROOT = Path(__file__).parents[2]
@@ -166,6 +169,11 @@ class Copy:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def keep(self) -> None:
+        """Remember what the stages made, before a test changes the code and runs them again."""
+        self.results = {step.name: read_report(self.folder / "artifacts" / step.output)["result"] for step in stages()}
+        self.identity = Bundle.load(self.folder / "artifacts" / "bundle").identity
+
     def changed(self) -> set[str]:
         """Stages that would run, for what they depend on."""
         return set(json.loads(self.run("dvc", "status", "--json")))
@@ -194,4 +202,5 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     copy = Copy(tmp_path_factory.mktemp("stages") / "copy")
     assert "data.dvc: recorded" in copy.run("training", "data", "--recipe", RECIPE)
     copy.run("dvc", "repro", "--quiet")
+    copy.keep()
     return copy

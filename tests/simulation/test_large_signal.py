@@ -203,6 +203,7 @@ def test_an_amplifiers_gain_at_low_drive_is_that_of_its_s_parameters(frequency_h
     lna = classes.get("lna").testbench
     gain_db = lna.simulate(library(), MATCHED_28GHZ, conditions, technology).metrics["gain_db"]
     netlist = classes.get("pa").testbench.netlist(MATCHED_28GHZ, conditions, technology)
-    drive = Drive(library(), netlist, MATCHED_28GHZ, conditions)
+    heat = technology.thermal_resistances(MATCHED_28GHZ, "typ", 27.0)
+    drive = Drive(library(), netlist, heat, MATCHED_28GHZ, conditions)
     # 0.2 dB are left, all of it self-heating: without thermal resistance the two agree to 0.01 dB.
     assert drive.output_dbm(level_dbm) - level_dbm == pytest.approx(gain_db, abs=0.3)

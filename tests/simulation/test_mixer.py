@@ -43,6 +43,9 @@ class Behaviour:
     def snap(self, kind: str, value: float) -> float:
         return value
 
+    def thermal_resistances(self, circuit: Circuit, corner: str, temperature_c: float) -> dict[str, float]:
+        return {}
+
     def instances(self, circuit: Circuit, corner: str = "typ", temperature_c: float = 27.0) -> list[str]:
         return list(self.lines)
 

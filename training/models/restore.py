@@ -65,7 +65,8 @@ def restore(model: BaseCircuitModel, folder: Path) -> str:
             )
         value = stored[tensor].T if transposed else stored[tensor]
         weights[name] = torch.from_numpy(value.astype(np.float32).reshape(tuple(weights[name].shape)).copy())
-    restored = type(model)(model.config).eval().requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):
+        restored = type(model)(model.config).eval().requires_grad_(False)
     restored.load_state_dict(weights)
     inputs = _example(item, 2 * EXAMPLE_BATCH)
     error, tolerance = (
