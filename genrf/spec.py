@@ -93,7 +93,8 @@ class DesignSpec:
 
     def worst_margin(self, metrics: Mapping[str, float]) -> float:
         """Smallest relative slack: at least 0 exactly when the specification is met; infinite without constraints."""
-        return min(self.margins(metrics).values(), default=math.inf)
+        worst = min(self.margins(metrics).values(), default=math.inf)
+        return worst if worst < 0.0 or self.meets(metrics) else -math.ulp(0.0)
 
     @classmethod
     def from_yaml(cls, path: Path | str) -> DesignSpec:

@@ -16,6 +16,9 @@ from genrf.spec import DesignSpec
 Progress = Callable[[int, int], None]
 """Called with the calls spent and the calls allowed."""
 
+MOST_SIGNED_OFF = 4
+"""Designs that meet a specification by sign-off after which no more are signed off, where that is not measured at once."""
+
 
 class Record:
     """Designs, failures and where the time went.
@@ -76,17 +79,24 @@ class Record:
         return outcomes
 
     def _measured(self, pool: SimulatorPool, circuits: Sequence[Circuit]) -> Iterator[Outcome]:
-        """Outcomes in order. Where estimates tell beforehand, only what may meet the specification is signed off."""
+        """Outcomes in order. Where estimates tell beforehand, only the best of what may meet the specification is signed off,
+        until `MOST_SIGNED_OFF` designs have met it: signing an oscillator off takes ten seconds."""
         conditions, screen = self.spec.conditions, self.spec.screen
         first = pool.run_iter([Simulation(circuit, conditions, screen.needs_signoff) for circuit in circuits])
         if not self.spec.needs_signoff or screen.needs_signoff:
             yield from first
             return
         outcomes = list(first)
-        hopeful = [n for n, o in enumerate(outcomes) if o.metrics is not None and screen.meets(o.metrics)]
-        signed = iter(pool.run_iter([Simulation(circuits[n], conditions, True) for n in hopeful]))
-        for number, outcome in enumerate(outcomes):
-            yield next(signed) if number in hopeful else outcome
+        margins = {n: screen.worst_margin(o.metrics) for n, o in enumerate(outcomes) if o.metrics is not None}
+        hopeful = sorted((n for n, margin in margins.items() if margin >= 0.0), key=lambda n: -margins[n])
+        wanted = MOST_SIGNED_OFF - sum(design.met for design in self.designs)
+        while hopeful and wanted > 0:
+            chosen, hopeful = hopeful[:wanted], hopeful[wanted:]
+            signed = pool.run_iter([Simulation(circuits[n], conditions, True) for n in chosen])
+            for number, outcome in zip(chosen, signed, strict=True):
+                outcomes[number] = outcome
+                wanted -= outcome.metrics is not None and self.spec.meets(outcome.metrics)
+        yield from outcomes
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

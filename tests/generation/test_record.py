@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions, Constraint
-from genrf.generation.record import Record
+from genrf.generation.record import MOST_SIGNED_OFF, Record
 from genrf.metrics import Metrics
 from genrf.simulation.pool import Failure, Outcome, Simulation
 from genrf.spec import DesignSpec
@@ -56,3 +56,25 @@ def test_only_what_meets_the_rest_is_signed_off_and_only_that_can_meet_the_speci
         (CIRCUITS[1], False),
     ]
     assert [design.margin >= 0.0 for design in result.designs] == [True, False, False]
+
+
+def test_no_more_is_signed_off_once_enough_designs_meet_the_specification() -> None:
+    class AllGood(Oscillators):
+        def run_iter(self, jobs: Sequence[Simulation]) -> Iterator[Outcome]:
+            for job in jobs:
+                metrics = {"tuning_range_percent": 2.0 + 1e-3 * job.circuit.values[0], "frequency_hz": 17e9}
+                metrics |= {"phase_noise_estimate_dbc_hz": -110.0, "output_power_dbm": 0.0, "power_w": 0.01}
+                metrics["frequency_error_percent"] = 0.1
+                if job.signoff:
+                    self.signed_off.append(job.circuit)
+                    metrics["phase_noise_dbc_hz"] = -104.0
+                yield Outcome(Metrics(metrics))
+
+    circuits = [pair(tail_ohm=100.0 + 10.0 * number) for number in range(MOST_SIGNED_OFF + 2)]
+    pool, record = AllGood(), Record(SPEC)
+    record.simulate(pool, circuits, ["drawn"] * len(circuits), allowed=9, progress=None, provenance={})  # type: ignore[arg-type]
+    assert len(pool.signed_off) == MOST_SIGNED_OFF
+    assert sum(design.met for design in record.designs) == MOST_SIGNED_OFF
+    assert all((design.margin >= 0.0) == design.met for design in record.designs)
+    record.simulate(pool, circuits[:1], ["drawn"], allowed=9, progress=None, provenance={})  # type: ignore[arg-type]
+    assert len(pool.signed_off) == MOST_SIGNED_OFF
