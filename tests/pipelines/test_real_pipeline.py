@@ -10,7 +10,7 @@ import pytest
 
 from genrf.generation.bundle import Bundle
 from genrf.generation.released import released_bundle
-from tests.pipelines.conftest import AT_ONCE, Copy, PipelineRun
+from tests.pipelines.conftest import AT_ONCE, Copy, PipelineRun, bundle_files
 from training.config.steps import STEPS as TABLE
 from training.running.step import REPORT
 
@@ -110,4 +110,4 @@ def test_killed_in_the_middle_of_each_step_it_ends_in_what_dvc_makes_without_a_k
     by_pipeline = {report["step"]: report["result"] for report in reports}
     for name, by_dvc in copy.results.items():
         assert without_times(by_pipeline[name]) == without_times(by_dvc), name
-    assert Bundle.load(pipeline_run.latest / "bundle").identity == copy.identity
+    assert bundle_files(pipeline_run.latest / "bundle") == copy.files
