@@ -86,6 +86,11 @@ def quantity(where: str, value: Any, unit: str) -> Any:
     return float(value)
 
 
+def quantity_text(value: float, unit: str, digits: int = 3) -> str:
+    """A quantity with an SI prefix and that many significant digits."""
+    return Quantity(value, unit).render(prec=digits - 1, strip_zeros=True)
+
+
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*\Z", re.S)
 _HERTZ = {"hz": 0, "khz": 3, "mhz": 6, "ghz": 9, "thz": 12}
 _CELSIUS = ("c", "°c", "degc", "celsius")

@@ -20,8 +20,8 @@ from genrf.chain.joining import joined
 from genrf.circuit.netlist import standalone_netlist
 from genrf.export.design_file import write_design
 from genrf.export.folder import write_netlist, written_folder
+from genrf.fields import quantity_text
 from genrf.files import write_json
-from genrf.report.values import quantity_text
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,6 +12,7 @@ from genrf import __version__, technology
 from genrf.circuit.tokens import Tokens
 from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
+from genrf.fields import quantity_text
 from genrf.generation.backend import Backend
 from genrf.generation.design import DesignResult
 from genrf.generation.models import Models, TopologySource
@@ -20,7 +21,6 @@ from genrf.generation.record import Progress
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings
-from genrf.report.values import quantity_text
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 

@@ -41,10 +41,11 @@ _MODEL_TYPES = {
 }  # fmt: skip
 """Device models without files of their own: neither XSPICE's code models nor CIDER's numerical devices."""
 _INITIAL = re.compile(r"v ?\( ?(\S+?) ?\)=(\{[^}]*\}|'[^']*'|\S+)")
-_BEFORE_EXPRESSIONS = "bviefghsw"
+_BEFOREEXPRESSIONS = "bviefghsw"
 """Devices whose nets stand before something in which brackets and commas mean something."""
 _FUNCTION = re.compile(r"\b(poly|table|value|vol|cur|laplace)\b")
-_EXPRESSION = re.compile(r"(\{[^}]*\}|'[^']*')")
+EXPRESSION = re.compile(r"(\{[^}]*\}|'[^']*')")
+"""An expression in braces or quotes."""
 _VARYING = re.compile(r"(?:^|\s)(sin|pulse|pwl|exp|sffm|am|trnoise|trrandom|external)\b")
 
 
@@ -75,10 +76,13 @@ def sorted_cards(lines: Iterable[Line]) -> Cards:
     cards = Cards()
     subcircuits: list[Line] = []
     conditions = 0
+    defines = False
     named: list[dict[str, Line]] = [{}]
     for line in lines:
         word = line.tokens[0]
-        defines = bool(subcircuits) or word in _DEFINITIONS | {".subckt"}
+        if not subcircuits:
+            # A whole subcircuit is one definition, conditions within it included.
+            defines = not conditions and word in _DEFINITIONS | {".subckt"}
         if not word.startswith("."):
             _check_element(line)
             line = _with_plain_nets(line)
@@ -112,7 +116,7 @@ def sorted_cards(lines: Iterable[Line]) -> Cards:
         else:
             reason = "commands are not allowed in a netlist" if word in (".control", ".endc", ".exec") else "unknown"
             raise line.refuse(f"{word}: {reason if reason != 'unknown' else 'not a card that a netlist may have here'}")
-        if defines and not conditions and cards.body and cards.body[-1] is line:
+        if defines and cards.body and cards.body[-1] is line:
             cards.definitions.add(line)
     if subcircuits:
         raise subcircuits[0].refuse(".subckt without .ends")
@@ -240,14 +244,14 @@ def _with_plain_nets(line: Line) -> Line:
     if not re.search(r"[(),]", line.text):
         return line
     letter = line.text[0]
-    if letter in _BEFORE_EXPRESSIONS:
+    if letter in _BEFOREEXPRESSIONS:
         count = 4 if letter in "egs" and not _FUNCTION.search(line.text) else 2
         found = re.match(rf"([^\s(),]+)((?:[\s(),]+[^\s(),={{}}]+){{{count}}})(?=[\s(),]|\Z)(.*)", line.text)
         if found is None:
             return line
         text = f"{found[1]}{_blank(found[2])} {found[3].lstrip(' ),')}"
     else:
-        parts = _EXPRESSION.split(line.text)
+        parts = EXPRESSION.split(line.text)
         text = "".join(part if index % 2 else _blank(part) for index, part in enumerate(parts))
     return Line(line.path, line.number, " ".join(text.split()))
 

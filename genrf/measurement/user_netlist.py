@@ -16,7 +16,7 @@ from pathlib import Path
 from genrf import classes
 from genrf.circuit.topology import SUPPLY
 from genrf.errors import InvalidInputError
-from genrf.measurement.cards import Cards, bipolar_transistors, nets_of, sorted_cards
+from genrf.measurement.cards import EXPRESSION, Cards, bipolar_transistors, nets_of, sorted_cards
 from genrf.measurement.cautions import cautions, spice_number
 from genrf.measurement.lines import Line, read_lines
 
@@ -30,7 +30,6 @@ SUBCIRCUIT = "genrf_netlist"
 """Name of the subcircuit that the user's lines become, and of its instance after ``x_``."""
 _GROUNDS = ("0", "gnd")
 _TESTBENCH_NET = re.compile(r"bias\d+|(rf|lop|lon|hold|source|middle|read)_\w+")
-_EXPRESSION = re.compile(r"\{[^}]*\}|'[^']*'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class UserNetlist:
         undefined = re.search(r"undefined parameter \[(\w+)\]", said, re.I)
         device = re.match(r"(?:\w+\.)*(\w+) ", said)
         for text, where in self.places:
-            if undefined and any(undefined[1] in re.findall(r"\w+", part) for part in _EXPRESSION.findall(text)):
+            if undefined and any(undefined[1] in re.findall(r"\w+", part) for part in EXPRESSION.findall(text)):
                 return where, said
             if device and not undefined and text.split()[0] == device[1]:
                 return where, said
@@ -238,6 +237,6 @@ def _volts(words: Sequence[str]) -> float | str | None:
         return None
     value = words[0].removeprefix("dc=")
     number = spice_number(value)
-    if number is None and _EXPRESSION.fullmatch(value):
+    if number is None and EXPRESSION.fullmatch(value):
         return value
     return number

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from genrf import classes
 from genrf.circuit.devices import KINDS
+from genrf.fields import quantity_text
 from genrf.files import written_whole
 from genrf.report.refinement import front_text, refinement_text
 from genrf.report.table import NOT_MEASURED, bound_text, constraints_on, metric_columns, missed_text
-from genrf.report.values import metric_text, quantity_text, value_text
+from genrf.report.values import metric_text, value_text
 
 if TYPE_CHECKING:
     from genrf.generation.design import Design, DesignResult

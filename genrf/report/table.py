@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from genrf import classes
 from genrf.conditions import Constraint
+from genrf.fields import quantity_text
 from genrf.metrics import Metrics
-from genrf.report.values import metric_text, quantity_text
+from genrf.report.values import metric_text
 from genrf.spec import DesignSpec
 
 if TYPE_CHECKING:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from quantiphy import Quantity
-
 from genrf.circuit.devices import KINDS
+from genrf.fields import quantity_text
 from genrf.metrics import Metric
 
 SYMBOLS = {"Ohm": "Ω", "C": "°C"}
@@ -18,11 +17,6 @@ def value_text(kind: str, value: float) -> str:
         return f"{value:.3g} V"
     unit = KINDS[kind].unit
     return quantity_text(value, SYMBOLS.get(unit, unit))
-
-
-def quantity_text(value: float, unit: str, digits: int = 3) -> str:
-    """A quantity with an SI prefix and that many significant digits."""
-    return Quantity(value, unit).render(prec=digits - 1, strip_zeros=True)
 
 
 def metric_text(metric: Metric, value: float, *, unit: bool = True) -> str:

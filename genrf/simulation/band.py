@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf.simulation.scattering import SMALLEST_MAGNITUDE
+from genrf.simulation.scattering import all_decibels
 
 POINTS = 9
 """Of a sweep within a step, its ends included."""
@@ -75,7 +75,7 @@ def band_around(
         drop_db: in dB.
     """
     centre = int(np.argmin(np.abs(frequency_hz - centre_hz)))
-    level = _decibels(transmission[centre : centre + 1])[0] - drop_db
+    level = all_decibels(transmission[centre : centre + 1])[0] - drop_db
     low = _edge(sweep, frequency_hz[centre::-1], transmission[centre::-1], level, 0)
     high = _edge(sweep, frequency_hz[centre:], transmission[centre:], level, 0)
     return Band(
@@ -90,7 +90,7 @@ def _edge(
     sweep: Sweep, frequency_hz: NDArray[np.float64], transmission: NDArray[np.complex128], level: float, depth: int
 ) -> float | None:
     """Where the transmission first falls below a level; the first point is not below it."""
-    gain = _decibels(transmission)
+    gain = all_decibels(transmission)
     turn = np.abs(np.angle(transmission[1:] * transmission[:-1].conj()))
     for index in range(len(gain) - 1):
         below = gain[index + 1] < level
@@ -123,8 +123,3 @@ def _crossing(log_hz: NDArray[np.float64], gain: NDArray[np.float64], index: int
         middle = 0.5 * (inside + outside)
         inside, outside = (middle, outside) if above(middle) >= 0.0 else (inside, middle)
     return math.exp(0.5 * (inside + outside))
-
-
-def _decibels(values: NDArray[np.complex128]) -> NDArray[np.float64]:
-    decibels: NDArray[np.float64] = 20.0 * np.log10(np.maximum(np.abs(values), SMALLEST_MAGNITUDE))
-    return decibels

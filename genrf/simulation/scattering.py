@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 SMALLEST_MAGNITUDE = 1e-15
 """-300 dB: the floor for a transmission that is exactly zero."""
@@ -19,6 +20,12 @@ SMALLEST_MAGNITUDE = 1e-15
 def decibels(s: complex) -> float:
     """20 log10 of a magnitude, not below -300 dB."""
     return 20.0 * math.log10(max(abs(s), SMALLEST_MAGNITUDE))
+
+
+def all_decibels(s: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """The same of values of any shape."""
+    result: NDArray[np.float64] = 20.0 * np.log10(np.maximum(np.abs(s), SMALLEST_MAGNITUDE))
+    return result
 
 
 def mu_minimum(s11: np.ndarray, s12: np.ndarray, s21: np.ndarray, s22: np.ndarray) -> float:

@@ -181,6 +181,13 @@ def test_cards_of_other_programs_are_left_out(tmp_path: Path, plain: Metrics, li
     assert metrics(amplifier(tmp_path, more=f"{lines}\n")) == plain
 
 
+def test_a_condition_within_a_cell_goes_where_the_cell_goes(tmp_path: Path, plain: Metrics) -> None:
+    cell = ".param big=1\n.subckt tank p v\nlc v p 1.2n\n.if (big == 1)\nrl v p 150\n.else\nrl v p 1\n.endif\n.ends\n"
+    netlist = amplifier(tmp_path, ("lc vcc c1 1.2n\nrl vcc c1 150\n", "xt c1 vcc tank\n"), more=cell)
+    assert [line for line in netlist.lines if line.startswith(".")] == [netlist.lines[0], ".ends"]
+    assert metrics(netlist) == pytest.approx(dict(plain), rel=1e-9)
+
+
 def test_a_global_supply_is_the_supply(tmp_path: Path, plain: Metrics) -> None:
     cell = ".subckt tank p\nlc vcc p 1.2n\nrl vcc p 150\n.ends\n"
     changes = ("lc vcc c1 1.2n\nrl vcc c1 150\n", "xt c1 tank\n")

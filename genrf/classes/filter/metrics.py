@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from genrf.metrics import Metric
 from genrf.simulation.band import Band
-from genrf.simulation.scattering import SMALLEST_MAGNITUDE
+from genrf.simulation.scattering import all_decibels
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -68,7 +68,7 @@ def figures(
         centre_hz: f0, in Hz.
         band: around f0.
     """
-    s11_db, s21_db, s22_db = 20.0 * np.log10(np.maximum(np.abs(scattering), SMALLEST_MAGNITUDE))
+    s11_db, s21_db, s22_db = all_decibels(scattering)
     ratio = np.asarray(frequency_hz) / centre_hz
     half, centre, twice = (int(np.argmin(np.abs(np.log(ratio / at)))) for at in (0.5, 1.0, 2.0))
     inner = slice(*np.searchsorted(ratio, (INNER_BAND[0] - 1e-6, INNER_BAND[1] + 1e-6)))
