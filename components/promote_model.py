@@ -8,7 +8,6 @@ from components.image import IMAGE
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def promote_model(
     config: str,
-    released: str,
     prepared: dsl.Input[dsl.Dataset],
     bundle: dsl.Input[dsl.Model],
     quantized: dsl.Input[dsl.Model],
@@ -19,7 +18,6 @@ def promote_model(
 
     Args:
         config: JSON of the configuration.
-        released: identity of the image's released weights, the first champion; empty if there are none.
         prepared: the held-out specifications, on which a champion of other data is judged again.
         bundle: the fp32 models.
         quantized: its smaller variants.
@@ -28,4 +26,4 @@ def promote_model(
     """
     from training.running.named import run_component
 
-    run_component("promote_model", config, promotion, prepared, bundle, quantized, evaluation, released=released)
+    run_component("promote_model", config, promotion, prepared, bundle, quantized, evaluation)

@@ -21,10 +21,9 @@ def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[v
         ("quantize", str),
         ("promote_model", str),
         ("summarize", str),
-        ("released", str),
     ],
 ):
-    """Read ``params.yaml`` in the working folder: the repository, or the image's copy of it; and look for released weights.
+    """Read ``params.yaml`` in the working folder: the repository, or the image's copy of it.
 
     A step that is given only what it uses runs again only when that has changed.
 

@@ -9,7 +9,7 @@ from kfp import dsl
 
 from components.plan_data import plan_data
 from components.resolve_config import resolve_config
-from training.config.steps import RELEASED, STEPS, StepDefinition, maker
+from training.config.steps import STEPS, StepDefinition, maker
 
 NAME = "genrf-train"
 RESULTS = ("evaluation", "bundle", "quantized", "promotion", "summary")
@@ -48,21 +48,21 @@ def training_pipeline(place: Place) -> Any:
         # The recipe is a file beside the code: reading it is cheap, and a cached reading would be an old one.
         resolved.set_caching_options(False)
         configs = resolved.outputs
-        # The released weights travel as a value, so that new ones repeat this step and no other.
-        values = {RELEASED: configs[RELEASED], "data_hash": data_hash}
         made: dict[str, Any] = {}
         for step in STEPS.values():
-            own = {parameter: values[parameter] for parameter in step.parameters if parameter in values}
             if step.many:
                 planned = place(plan_data(config=configs[step.name], data_hash=data_hash), "light")
                 # Each item brings the configuration along: KFP 2.17's local runner puts the item itself in the place of any
                 # other task's output that a loop uses.
                 with dsl.ParallelFor(planned.output) as item:
-                    task = place(component(step)(config=item.config, source=item.source, **own), step.role)
+                    task = place(component(step)(config=item.config, source=item.source, data_hash=data_hash), step.role)
             else:
                 # A dsl.Collected is used up by its consumer: each one needs its own.
                 read = {name: dsl.Collected(made[name]) if maker(name).many else made[name] for name in step.inputs}
-                task = place(component(step)(config=configs[step.name], **own, **read), step.role)
+                task = place(component(step)(config=configs[step.name], **read), step.role)
+                if step.acts_outside:
+                    # A cache knows what came out, not whether it is still where it was put.
+                    task.set_caching_options(False)
             made[step.output] = task.outputs[step.output]
         return namedtuple("Results", RESULTS)(*(made[name] for name in RESULTS))
 

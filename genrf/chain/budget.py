@@ -102,56 +102,76 @@ def cascade(blocks: Sequence[Figures]) -> Figures:
     )
 
 
-def allocate(total: Figures, blocks: Sequence[Demand], temperature_k: float = AMBIENT_K) -> list[Figures]:
+def allocate(
+    total: Figures, blocks: Sequence[Demand], temperature_k: float = AMBIENT_K, designed: Sequence[Figures] = ()
+) -> list[Figures]:
     """Give each block its share of a chain's figures, so that `cascade` of the shares is the total.
 
     Gain that is not asked of one block in particular is shared in dB. Active block i may add the part w_i of the noise
-    that the passive blocks leave, (F_i - 1) / A_i = w_i E, and of the distortion, A_i / P_i = w_i / P.
+    that passive and designed blocks leave, (F_i - 1) / A_i = w_i E, and of the distortion, A_i / P_i = w_i D.
 
     Args:
         total: with noise figure and intercept; power may be left out.
         temperature_k: of the passive blocks, in K.
+        designed: what the first blocks turned out to do, each figure known; the others share what these leave.
+
+    Returns:
+        One entry a block; those of the designed blocks are their figures.
 
     Raises:
         InvalidInputError: naming the field, if no blocks can do it.
     """
-    gains = _gains(total.gain_db, blocks)
-    before = [linear(sum(gains[:index])) for index in range(len(blocks))]
-    active = [index for index, block in enumerate(blocks) if not block.passive]
-    whole = sum(blocks[index].share for index in active)
     if total.nf_db is None or total.iip3_dbm is None:
         raise ValueError("a chain's budget needs a noise figure and an intercept")
-    loss = [
-        passive_nf_db(-gain, temperature_k) if block.passive else 0.0 for gain, block in zip(gains, blocks, strict=True)
+    rest = blocks[len(designed) :]
+    spent = sum(block.gain_db for block in designed)
+    gains = [*(block.gain_db for block in designed), *_gains(total.gain_db - spent, rest, exact=not designed)]
+    before = [linear(sum(gains[:index])) for index in range(len(blocks))]
+    known: list[Figures | None] = [
+        *designed,
+        *(
+            Figures(gain_db=gain, nf_db=passive_nf_db(-gain, temperature_k), iip3_dbm=math.inf, power_w=0.0)
+            if block.passive
+            else None
+            for gain, block in zip(gains[len(designed) :], rest, strict=True)
+        ),
     ]
-    excess = linear(total.nf_db) - 1.0
-    excess -= sum((linear(nf) - 1.0) / ahead for nf, ahead in zip(loss, before, strict=True))
-    if excess <= 0.0:
-        raise InvalidInputError(
-            f"nf_db: {total.nf_db:g} dB is no more than what the passive blocks' loss makes; allow more noise or less loss"
-        )
-    budget = []
-    for index, block in enumerate(blocks):
-        if block.passive:
-            budget.append(Figures(gain_db=gains[index], nf_db=loss[index], iip3_dbm=math.inf, power_w=0.0))
+    excess, inverse, power_w = linear(total.nf_db) - 1.0, 1.0 / linear(total.iip3_dbm), total.power_w
+    for ahead, block in zip(before, known, strict=True):
+        if block is None:
             continue
-        w = block.share / whole
-        budget.append(
-            Figures(
-                gain_db=gains[index],
-                nf_db=decibels(1.0 + w * excess * before[index]),
-                iip3_dbm=total.iip3_dbm + decibels(before[index] / w),
-                power_w=None if total.power_w is None else w * total.power_w,
-            )
+        if block.nf_db is None or block.iip3_dbm is None:
+            raise ValueError("the noise figure and intercept of a designed block have to be known")
+        excess -= (linear(block.nf_db) - 1.0) / ahead
+        inverse -= ahead / linear(block.iip3_dbm)
+        if power_w is not None:
+            power_w -= block.power_w or 0.0
+    if excess <= 0.0:
+        what = "passive blocks' loss makes" if not designed else "blocks that are designed already make"
+        raise InvalidInputError(
+            f"nf_db: {total.nf_db:g} dB is no more than what the {what}; allow more noise or less loss"
         )
-    return budget
+    if inverse <= 0.0 or (power_w is not None and power_w <= 0.0):
+        raise InvalidInputError("iip3_dbm, power_w: the blocks that are designed already leave nothing to the others")
+    whole = sum(block.share for block in rest if not block.passive)
+
+    def share(index: int) -> Figures:
+        w = blocks[index].share / whole
+        return Figures(
+            gain_db=gains[index],
+            nf_db=decibels(1.0 + w * excess * before[index]),
+            iip3_dbm=-decibels(w * inverse / before[index]),
+            power_w=None if power_w is None else w * power_w,
+        )
+
+    return [share(index) if block is None else block for index, block in enumerate(known)]
 
 
-def _gains(total_db: float, blocks: Sequence[Demand]) -> list[float]:
+def _gains(total_db: float, blocks: Sequence[Demand], *, exact: bool) -> list[float]:
     given = sum(block.gain_db for block in blocks if block.gain_db is not None)
     free = sum(block.gain_db is None for block in blocks)
     if not free:
-        if abs(given - total_db) > 1e-6:
+        if exact and abs(given - total_db) > 1e-6:
             raise InvalidInputError(
                 f"gain_db: the blocks' gains add up to {given:g} dB, not to {total_db:g} dB; leave one of them out"
             )

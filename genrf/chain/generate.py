@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from genrf.chain.budget import Figures, cascade, friis_nf_db, passive_nf_db
+from genrf.chain.differences import differences
 from genrf.chain.joining import joined
 from genrf.chain.spec import ChainSpec
 from genrf.circuit.topology import Circuit
@@ -85,7 +87,7 @@ def generate_chain(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> ChainResult:
-    """Generate each block to its share of the budget, join the best ones, and simulate them together.
+    """Generate each block to its share of what the blocks before it left, join the best ones, and simulate them together.
 
     Args:
         calls: SPICE calls a block.
@@ -99,8 +101,16 @@ def generate_chain(
     if unknown:
         known = ", ".join(designer.circuit_classes)
         raise InvalidInputError(f"blocks: the models were not trained on class {unknown[0]}; they know {known}")
-    blocks = []
-    for index, (block_spec, budget) in enumerate(zip(spec.block_specs(), spec.budget, strict=True)):
+    blocks: list[Block] = []
+    budget = spec.budget()
+    for index, block in enumerate(spec.blocks):
+        # A block that misses its share may leave nothing to the others: they keep theirs then, and the chain misses.
+        with suppress(InvalidInputError):
+            budget = spec.budget([done.figures for done in blocks])
+        if block.circuit_class == "mixer":
+            # What nothing measures is not made easier by what the blocks before it left.
+            budget[index] = replace(budget[index], nf_db=spec.budget()[index].nf_db)
+        block_spec = spec.block_specs(budget)[index]
 
         def advance(done: int, _: int, before: int = index * calls) -> None:
             if progress is not None:
@@ -111,7 +121,7 @@ def generate_chain(
             raise SpecificationNotMetError(f"{block_spec.name}: no circuit could be simulated")
         metrics = result.designs[0].metrics
         figures = block_figures(block_spec.circuit_class, metrics, spec.conditions)
-        blocks.append(Block(spec=block_spec, budget=budget, result=result, figures=figures))
+        blocks.append(Block(spec=block_spec, budget=budget[index], result=result, figures=figures))
     return assemble(designer, spec, blocks)
 
 
@@ -137,12 +147,18 @@ def assemble(designer: Designer, spec: ChainSpec, blocks: list[Block]) -> ChainR
             power_w=single[-1].power_w,
         )
         notes += [MIXER_NOISE_NOTE, MIXER_INTERCEPT_NOTE]
-    simulated, failure = _simulated(outcome, front[0] if front else None, single[-1], spec.conditions)
+    before = front[0] if front else None
+    simulated, failure = _simulated(outcome, before, single[-1], spec.conditions)
+    from_blocks = cascade(single)
+    if simulated is not None:
+        names = [f"{number} {block.spec.circuit_class}" for number, block in enumerate(blocks, start=1)]
+        quiet = None if before is None or before.metrics is None else block_figures("lna", before.metrics, spec.conditions)
+        notes += differences(names, single, from_blocks, simulated, quiet)
     return ChainResult(
         spec=spec,
         blocks=tuple(blocks),
         circuit=whole,
-        from_blocks=cascade(single),
+        from_blocks=from_blocks,
         simulated=simulated,
         failure=failure,
         notes=tuple(notes),

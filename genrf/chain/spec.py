@@ -5,6 +5,7 @@ The same style as a circuit's specification (`genrf.spec`): figures of the whole
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from genrf.spec import DesignSpec
 
 CLASSES = ("filter", "lna", "mixer")
 """Classes that a chain can be made of; a mixer comes last."""
-LEAST_MATCH_DB = 8.0
+GAIN_WINDOW_DB = 3.0
+"""How far above its share an active block's gain may be: what comes after it has to stand the larger signal."""
+LEAST_MATCH_DB = 10.0
 """Return loss asked of a block's ports unless the specification says otherwise: a budget assumes matched blocks."""
 
 _CONDITIONS = ("frequency", "supply", "source_impedance", "load_impedance", "temperature", "corner")
@@ -54,16 +57,19 @@ class ChainSpec:
         if "lna" not in kinds:
             raise InvalidInputError("blocks: a chain needs an lna")
 
-    @property
-    def budget(self) -> list[Figures]:
+    def budget(self, designed: Sequence[Figures] = ()) -> list[Figures]:
         """What each block may do.
+
+        Args:
+            designed: what the first blocks turned out to do; the others share what these leave.
 
         Raises:
             InvalidInputError: naming the field, if the totals cannot be shared out.
         """
-        return allocate(self.total, [block.demand for block in self.blocks], self.conditions.temperature_c + 273.15)
+        demands = [block.demand for block in self.blocks]
+        return allocate(self.total, demands, self.conditions.temperature_c + 273.15, designed)
 
-    def block_specs(self) -> list[DesignSpec]:
+    def block_specs(self, budget: Sequence[Figures]) -> list[DesignSpec]:
         """One specification a block: its budget where its class measures that, matched ports, the class's requirements,
         and the user's own bounds."""
         return [
@@ -73,7 +79,7 @@ class ChainSpec:
                 constraints=_constraints(block, share),
                 name=f"{self.name}_{number}_{block.circuit_class}",
             )
-            for number, (block, share) in enumerate(zip(self.blocks, self.budget, strict=True), start=1)
+            for number, (block, share) in enumerate(zip(self.blocks, budget, strict=True), start=1)
         ]
 
     @classmethod
@@ -116,7 +122,7 @@ class ChainSpec:
             blocks=blocks,
         )
         # What cannot be shared out is a mistake in the file, and said before anything is generated.
-        chain.block_specs()
+        chain.budget()
         return chain
 
 
@@ -153,7 +159,9 @@ def _constraints(block: BlockSpec, share: Figures) -> tuple[Constraint, ...]:
     definition = classes.get(block.circuit_class)
     wanted = [
         Constraint("gain_db", ">=", share.gain_db),
+        Constraint("gain_db", "<=", share.gain_db + GAIN_WINDOW_DB),
         Constraint("conversion_gain_db", ">=", share.gain_db),
+        Constraint("conversion_gain_db", "<=", share.gain_db + GAIN_WINDOW_DB),
         Constraint("insertion_loss_db", "<=", -share.gain_db),
         Constraint("s11_db", "<=", -LEAST_MATCH_DB),
         Constraint("s22_db", "<=", -LEAST_MATCH_DB),

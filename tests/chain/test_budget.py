@@ -57,6 +57,47 @@ def test_shares_cascade_to_the_total(blocks: list[Demand]) -> None:
         assert not block.passive or (share.power_w == 0.0 and share.nf_db == pytest.approx(passive_nf_db(2.0)))
 
 
+@pytest.mark.parametrize(
+    "lna",
+    [
+        Figures(gain_db=19.0, nf_db=2.0, iip3_dbm=-12.0, power_w=5e-3),
+        Figures(gain_db=14.0, nf_db=4.9, iip3_dbm=-19.5, power_w=25e-3),
+    ],
+    ids=["leaves-more", "leaves-less"],
+)
+def test_later_blocks_share_what_the_designed_ones_left(lna: Figures) -> None:
+    """The mixer may do just what makes the whole the total, but for gain, which it is given."""
+    total = Figures(gain_db=15.0, nf_db=6.0, iip3_dbm=-20.0, power_w=30e-3)
+    band = Figures(gain_db=-0.5, nf_db=0.5, iip3_dbm=math.inf, power_w=0.0)
+    shares = allocate(total, [FILTER, LNA, MIXER], designed=[band, lna])
+    assert shares[:2] == [band, lna]
+    assert shares[2].gain_db == MIXER.gain_db
+    whole = cascade(shares)
+    assert whole.nf_db == pytest.approx(total.nf_db)
+    assert whole.iip3_dbm == pytest.approx(total.iip3_dbm)
+    assert whole.power_w == pytest.approx(total.power_w)
+
+
+def test_gain_that_a_filter_does_not_lose_is_not_asked_of_the_amplifier() -> None:
+    total = Figures(gain_db=15.0, nf_db=6.0, iip3_dbm=-20.0)
+    band = Figures(gain_db=-0.5, nf_db=0.5, iip3_dbm=math.inf)
+    assert allocate(total, [FILTER, LNA, MIXER], designed=[band])[1].gain_db == pytest.approx(15.5)
+
+
+@pytest.mark.parametrize(
+    ("lna", "reason"),
+    [
+        (Figures(gain_db=17.0, nf_db=6.5, iip3_dbm=-10.0, power_w=5e-3), "nf_db: 6 dB is no more than"),
+        (Figures(gain_db=17.0, nf_db=2.0, iip3_dbm=-22.5, power_w=5e-3), "iip3_dbm, power_w: .* leave nothing"),
+        (Figures(gain_db=17.0, nf_db=2.0, iip3_dbm=-10.0, power_w=35e-3), "iip3_dbm, power_w: .* leave nothing"),
+    ],
+)
+def test_designed_blocks_that_leave_nothing_are_named(lna: Figures, reason: str) -> None:
+    total = Figures(gain_db=15.0, nf_db=6.0, iip3_dbm=-20.0, power_w=30e-3)
+    with pytest.raises(InvalidInputError, match=reason):
+        allocate(total, [LNA, MIXER], designed=[lna])
+
+
 def test_a_block_with_a_larger_share_may_be_noisier_and_draw_more() -> None:
     total = Figures(gain_db=15.0, nf_db=6.0, iip3_dbm=-20.0, power_w=30e-3)
     even, _ = allocate(total, [LNA, MIXER])

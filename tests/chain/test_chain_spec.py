@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from genrf.chain.spec import ChainSpec
+from genrf.chain.spec import GAIN_WINDOW_DB, ChainSpec
 from genrf.errors import InvalidInputError
 
 EXAMPLES = sorted(Path("examples/chains").glob("*.yaml"))
@@ -31,15 +31,17 @@ def content(**changes: Any) -> dict[str, Any]:
 def test_the_examples_can_be_read(path: Path) -> None:
     spec = ChainSpec.from_yaml(path)
     assert spec.name == path.stem
-    assert all(block.constraints for block in spec.block_specs())
+    assert all(block.constraints for block in spec.block_specs(spec.budget()))
 
 
 def test_each_block_is_asked_for_what_its_class_measures() -> None:
-    band, lna, mixer = ChainSpec.from_dict(content()).block_specs()
-    assert [str(constraint) for constraint in band.constraints] == ["insertion_loss_db <= 2", "return_loss_db >= 8"]
+    spec = ChainSpec.from_dict(content())
+    band, lna, mixer = spec.block_specs(spec.budget())
+    assert [str(constraint) for constraint in band.constraints] == ["insertion_loss_db <= 2", "return_loss_db >= 10"]
     asked = {constraint.metric: constraint for constraint in lna.constraints}
     assert asked.keys() == {"gain_db", "s11_db", "s22_db", "nf_db", "iip3_dbm", "power_w", "mu_min"}
-    assert asked["gain_db"].bound == pytest.approx(20 + 2 - 5)
+    window = [(c.sense, c.bound) for c in lna.constraints if c.metric == "gain_db"]
+    assert window == [(">=", pytest.approx(20 + 2 - 5)), ("<=", pytest.approx(20 + 2 - 5 + GAIN_WINDOW_DB))]
     assert asked["power_w"].bound == pytest.approx(2 / 3 * 40e-3)
     assert {constraint.metric for constraint in mixer.constraints} == {"conversion_gain_db", "iip3_dbm", "power_w"}
     assert {spec.conditions for spec in (band, lna, mixer)} == {lna.conditions}
@@ -47,7 +49,8 @@ def test_each_block_is_asked_for_what_its_class_measures() -> None:
 
 def test_a_bound_of_the_users_own_replaces_the_budgets() -> None:
     blocks = [{"class": "lna", "constraints": {"nf_db": {"max": 2.5}}}, {"class": "lna"}]
-    first, second = ChainSpec.from_dict(content(blocks=blocks)).block_specs()
+    spec = ChainSpec.from_dict(content(blocks=blocks))
+    first, second = spec.block_specs(spec.budget())
     assert [str(c) for c in first.constraints if c.metric == "nf_db"] == ["nf_db <= 2.5"]
     assert next(c.bound for c in second.constraints if c.metric == "nf_db") > 2.5
 

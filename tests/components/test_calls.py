@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from training.config.steps import RELEASED, ROWS, STEPS, StepDefinition, maker, step_configs
+from training.config.steps import ROWS, STEPS, StepDefinition, maker, step_configs
 from training.running.step import LAUNCHER, REPORT, WORK, read_report
 from training.running.tracking import NOWHERE
 
 REPORTED = {"loss": 0.25, "steps": 3, "reason": "there was no champion", "promoted": True}
-VALUES = {"source": "2", "data_hash": "abc.dir", "released": "weights-1"}
+VALUES = {"source": "2", "data_hash": "abc.dir"}
 
 
 @dataclass
@@ -124,10 +124,10 @@ def test_the_configuration_is_resolved_for_every_step(tmp_path: Path, monkeypatc
     monkeypatch.chdir(Path(__file__).parents[2])
     resolve = function_of("resolve_config")
     found = resolve(recipe="smoke", overrides=json.dumps({"data.rounds": 7}))
-    assert found._fields == (*STEPS, RELEASED)
+    assert found._fields == tuple(STEPS)
     assert found._asdict() == step_configs("smoke", '{"data.rounds": 7}')
     assert json.loads(found.simulate_shard)["data"]["rounds"] == 7
-    assert set(inspect.signature(resolve).return_annotation.__annotations__) == {*STEPS, RELEASED}
+    assert set(inspect.signature(resolve).return_annotation.__annotations__) == set(STEPS)
 
 
 @pytest.mark.parametrize(("data_hash", "expected"), [("", ["0", "1", "2"]), ("known.dir", ["pull"])])

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from genrf.generation.bundle import Bundle
 from genrf.generation.released import released_bundle
@@ -75,8 +76,6 @@ def test_every_result_is_there_and_the_bundle_is_whole(pipeline_run: PipelineRun
 
 
 def test_mlflow_holds_one_parent_with_a_child_a_step(pipeline_run: PipelineRun, summary: dict[str, Any]) -> None:
-    from mlflow import MlflowClient
-
     client = MlflowClient(tracking_uri=f"sqlite:///{pipeline_run.folder}/mlflow.db")
     experiment = client.get_experiment_by_name("genrf")
     assert experiment is not None
@@ -96,8 +95,18 @@ def test_mlflow_holds_one_parent_with_a_child_a_step(pipeline_run: PipelineRun, 
     assert version.tags["parent_run"] == parent.info.run_id
 
 
-def test_a_second_run_is_served_from_the_cache(pipeline_run: PipelineRun) -> None:
-    assert re.findall(r"^([a-z-]+): done", pipeline_run.again(), re.MULTILINE) == ["resolve-config"]
+def test_a_second_run_is_served_from_the_cache_and_registers_where_the_registry_is_lost(pipeline_run: PipelineRun) -> None:
+    """All but what a cache cannot know: what the recipe says now, and whether the registry still has the bundle."""
+    store = pipeline_run.folder / "mlflow.db"
+    kept = store.rename(store.with_suffix(".kept"))
+    try:
+        ran = re.findall(r"^([a-z-]+): done", pipeline_run.again(), re.MULTILINE)
+        promotion = json.loads((pipeline_run.latest / "summary.json").read_text())["promotion"]
+        client = MlflowClient(tracking_uri=f"sqlite:///{store}")
+        assert int(client.get_model_version_by_alias("genrf", "challenger").version) == promotion["version"]
+    finally:
+        kept.replace(store)
+    assert ran == ["resolve-config", "promote-model", "summarize"]
 
 
 def test_killed_in_the_middle_of_each_step_it_ends_in_what_dvc_makes_without_a_kill(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from genrf.conditions import Conditions
 from genrf.errors import CheckpointError
 from genrf.generation import released
-from genrf.generation.bundle import write_manifest
+from genrf.generation.bundle import MANIFEST, write_manifest
 from genrf.generation.sampler import SamplerSettings
 from genrf.spec import DesignSpec
 from tests.models.circuits import conditioning
@@ -38,7 +41,7 @@ class Registry:
         specifications: str = "set-1",
         judge: Any = None,
         again: bool = False,
-        released: str = "",
+        bundle: int | None = None,
         split: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         self.offered += not again
@@ -46,7 +49,7 @@ class Registry:
         folder = self.folder / str(self.offered)
         for name in ("prepared", "bundle", "quantized", "evaluation"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-            (folder / name / "content.txt").write_text(f"{name} {self.offered}")
+            (folder / name / MANIFEST).write_text(f"{name} {self.offered if bundle is None else bundle}")
         entry = {"class": "lna", "level": "exact", "method": "generator"}
         entry |= dict(zip(("success_at_1", "success_at_8", "success_at_64"), success, strict=True))
         other = {**entry, "level": "relaxed", "success_at_64": 1.0}
@@ -57,7 +60,7 @@ class Registry:
         with step_run(self.config, "promote_model") as run:
             run.set_tags({tracking.DATASET_TAG: "abc"}, parent=True)
             inputs = [folder / name for name in ("prepared", "bundle", "quantized", "evaluation")]
-            return promote_model(self.config, *inputs, folder / "out", judge, released=released)
+            return promote_model(self.config, *inputs, folder / "out", judge)
 
     def version(self, alias: str) -> Any:
         client, _ = open_store(self.config)
@@ -74,6 +77,7 @@ def registry(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
     monkeypatch.setenv(machine.COMMIT, "c0ffee")
+    monkeypatch.setattr(released, "released_folder", lambda: tmp_path / "none")
     name = request.node.name.replace("[", "-").strip("]")
     config = load_config(PARAMS, overrides={"tracking.registered_model": name})
     return Registry(tmp_path, config, monkeypatch)
@@ -131,7 +135,7 @@ def test_a_champion_of_other_specifications_is_judged_again_on_the_challengers(r
     judged: list[str] = []
 
     def judge(config: Config, prepared: Path, bundle: Path) -> Score:
-        judged.append((bundle / "content.txt").read_text())
+        judged.append((bundle / MANIFEST).read_text())
         return Score("set-2", {"success_at_64": 0.65, "success_at_8": 0.4})
 
     assert registry.offer((0.2, 0.4, 0.7), specifications="set-2", judge=judge)["promoted"]
@@ -156,6 +160,32 @@ def test_running_the_step_again_registers_nothing_new(registry: Registry) -> Non
     assert second["promoted"]
 
 
+def test_a_bundle_that_another_run_offers_again_is_registered_once(registry: Registry) -> None:
+    first = registry.offer((0.2, 0.4, 0.6))
+    lineage = registry.version(CHAMPION).tags
+    again = registry.offer((0.2, 0.4, 0.6), bundle=1)
+    assert (again["version"], again["reason"]) == (first["version"], "is the champion already")
+    assert registry.version(CHAMPION).tags == lineage
+
+
+def test_a_registry_that_was_lost_is_filled_again(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.offer((0.2, 0.4, 0.6))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
+    result = registry.offer((0.2, 0.4, 0.6), bundle=1)
+    assert (result["version"], result["reason"]) == (1, "there was no champion")
+    assert registry.number(CHAMPION) == 1
+
+
+def test_files_of_a_version_that_are_gone_are_put_back(registry: Registry, tmp_path: Path) -> None:
+    registry.offer((0.2, 0.4, 0.6))
+    kept = Path(unquote(urlsplit(registry.version(CHAMPION).source).path))
+    shutil.rmtree(kept)
+    registry.offer((0.2, 0.4, 0.6), bundle=1)
+    assert (kept / "bundle" / MANIFEST).read_text() == "bundle 1"
+
+
 def test_the_champion_can_be_fetched_by_its_alias(registry: Registry, tmp_path: Path) -> None:
     import mlflow
 
@@ -163,8 +193,8 @@ def test_the_champion_can_be_fetched_by_its_alias(registry: Registry, tmp_path: 
     uri = f"models:/{registry.config.tracking.registered_model}@champion"
     store = store_uri(registry.config)
     mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)
-    assert (tmp_path / "models" / "bundle" / "content.txt").read_text() == "bundle 1"
-    assert (tmp_path / "models" / "quantized" / "content.txt").is_file()
+    assert (tmp_path / "models" / "bundle" / MANIFEST).read_text() == "bundle 1"
+    assert (tmp_path / "models" / "quantized" / MANIFEST).is_file()
 
 
 @pytest.fixture
@@ -196,7 +226,7 @@ class Judge:
 
 def test_released_weights_are_the_first_champion_and_are_kept_if_better(registry: Registry, weights: str) -> None:
     judge = Judge(0.95)
-    result = registry.offer((0.2, 0.4, 0.6), judge=judge, released=weights)
+    result = registry.offer((0.2, 0.4, 0.6), judge=judge)
     assert (result["champion_version"], result["version"], result["promoted"]) == (1, 2, False)
     assert (registry.number(CHAMPION), registry.number(CHALLENGER)) == (1, 2)
     assert result["reason"].startswith("released champion kept: worse than version 1, the released weights: ")
@@ -206,7 +236,7 @@ def test_released_weights_are_the_first_champion_and_are_kept_if_better(registry
 
 
 def test_a_better_challenger_takes_the_place_of_the_released_weights(registry: Registry, weights: str) -> None:
-    result = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.5), released=weights)
+    result = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.5))
     assert result["promoted"]
     assert result["reason"].startswith("better than version 1, the released weights: ")
     assert registry.number(CHAMPION) == result["version"] == 2
@@ -215,7 +245,7 @@ def test_a_better_challenger_takes_the_place_of_the_released_weights(registry: R
 def test_the_first_champion_leads_back_to_its_card(registry: Registry, weights: str, tmp_path: Path) -> None:
     import mlflow
 
-    registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), released=weights)
+    registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95))
     version = registry.version(CHAMPION)
     assert version.tags["released"] == weights
     assert version.tags[tracking.DATASET_TAG] == "da7a"
@@ -229,10 +259,10 @@ def test_the_first_champion_leads_back_to_its_card(registry: Registry, weights: 
 
 
 def test_there_is_only_one_first_champion(registry: Registry, weights: str) -> None:
-    first = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.5), released=weights)
-    again = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.5), released=weights, again=True)
+    first = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.5))
+    again = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.5), again=True)
     assert (again["version"], again["reason"]) == (first["version"], "is the champion already")
-    third = registry.offer((0.2, 0.4, 0.5), released=weights)
+    third = registry.offer((0.2, 0.4, 0.5))
     assert (third["version"], third["champion_version"]) == (3, 2)
     assert "fairness" not in third
 
@@ -248,8 +278,8 @@ def test_killed_before_it_had_its_alias_it_is_found_again(
             raise KeyboardInterrupt
 
         patch.setattr(MlflowClient, "set_registered_model_alias", stop)
-        registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), released=weights)
-    result = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), released=weights, again=True)
+        registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95))
+    result = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), again=True)
     assert (result["champion_version"], result["version"]) == (1, 2)
 
 
@@ -257,18 +287,18 @@ def test_a_champion_is_judged_once_on_the_same_specifications_with_the_same_code
     registry: Registry, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = Judge(0.95)
-    registry.offer((0.2, 0.4, 0.6), judge=judge, released=weights)
-    second = registry.offer((0.2, 0.4, 0.7), judge=judge, released=weights)
+    registry.offer((0.2, 0.4, 0.6), judge=judge)
+    second = registry.offer((0.2, 0.4, 0.7), judge=judge)
     assert len(judge.judged) == 1
     assert second["champion_success_at_64"] == 0.95
-    registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
+    registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge)
     assert len(judge.judged) == 2
     monkeypatch.setenv(machine.COMMIT, "decaf")
-    registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
+    registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge)
     assert len(judge.judged) == 3
     monkeypatch.setenv(machine.COMMIT, "decaf-dirty")
     for _ in range(2):
-        registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge, released=weights)
+        registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge)
     assert len(judge.judged) == 5
 
 
@@ -276,7 +306,7 @@ def test_another_packages_released_champion_is_fetched_from_the_registry(
     registry: Registry, weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     judge = Judge(0.95)
-    registry.offer((0.2, 0.4, 0.6), judge=judge, released=weights)
+    registry.offer((0.2, 0.4, 0.6), judge=judge)
     monkeypatch.setattr(released, "released_folder", lambda: tmp_path / "none")
     assert not registry.offer((0.2, 0.4, 0.6), "set-2", judge=judge)["promoted"]
     assert judge.judged[1].name == "bundle"
@@ -296,14 +326,9 @@ def test_another_packages_released_champion_is_fetched_from_the_registry(
 def test_the_record_says_whether_the_comparison_is_generous_to_the_released_weights(
     registry: Registry, weights: str, split: dict[str, Any] | None, fair: bool
 ) -> None:
-    result = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), released=weights, split=split)
+    result = registry.offer((0.2, 0.4, 0.6), judge=Judge(0.95), split=split)
     assert ("generous" not in result["fairness"]) is fair
     assert ("held out from the released weights too" in result["fairness"]) is fair
-
-
-def test_other_weights_than_those_that_were_planned_with_are_refused(registry: Registry, weights: str) -> None:
-    with pytest.raises(CheckpointError, match="the package has others or none"):
-        registry.offer((0.2, 0.4, 0.6), released="0" * 64)
 
 
 def test_a_bundle_that_does_not_know_a_class_cannot_be_judged(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from genrf.generation.released import released_identity
 from training.config.loading import DEFAULT_PATH, load_config, read_overrides
 from training.config.schema import Config
 
@@ -47,7 +46,8 @@ class StepDefinition:
     options: Mapping[str, str] = field(default_factory=dict)
     """Paths that only the command line offers, with their help."""
     acts_outside: bool = False
-    """Whether it changes something besides its output, such as the model registry."""
+    """Whether it changes something besides its output, such as the model registry. It is never taken from a cache, and does
+    nothing twice."""
 
     def load(self) -> Any:
         """The function."""
@@ -155,7 +155,6 @@ _TABLE = (
         output="promotion",
         # A champion of other specifications is judged in this step, in SPICE.
         role="simulation",
-        parameters=("released",),
         acts_outside=True,
     ),
     StepDefinition(
@@ -171,8 +170,6 @@ _TABLE = (
 )
 STEPS: Mapping[str, StepDefinition] = {step.name: step for step in _TABLE}
 """All steps by name, each after those whose outputs it reads."""
-RELEASED = "released"
-"""Parameter: identity of the weights that come with the code, which may become the first champion; empty if there are none."""
 
 
 def maker(output: str) -> StepDefinition:
@@ -208,10 +205,10 @@ def step_configs(recipe: str, overrides: str = "{}", path: Path = DEFAULT_PATH) 
         path: the configuration file.
 
     Returns:
-        JSON of the configuration for every step, by its name, and `RELEASED`.
+        JSON of the configuration for every step, by its name.
 
     Raises:
         InvalidInputError: for anything wrong in the file or the overrides.
     """
     config = load_config(path, recipe, read_overrides(overrides))
-    return {**{step.name: step.select(config) for step in _TABLE}, RELEASED: released_identity()}
+    return {step.name: step.select(config) for step in _TABLE}

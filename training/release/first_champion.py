@@ -22,24 +22,18 @@ SPLIT_TAG = "split"
 """Tag of such a version: how the topologies of its data were held out, as JSON."""
 
 
-def register(client: MlflowClient, run: StepRun, name: str, identity: str) -> ModelVersion:
+def register(client: MlflowClient, run: StepRun, name: str) -> ModelVersion | None:
     """Register the package's released weights as a version of a model; a second time the same version is found.
 
-    Its tags lead to the card, which lies beside the weights, and repeat from there the dataset's hash, commit and recipe.
-
-    Args:
-        identity: of the weights that are meant, see `genrf.generation.released.released_identity`.
+    None is made of a package without weights. Its tags lead to the card, which lies beside the weights, and repeat from there the dataset's hash, commit and recipe.
 
     Raises:
-        CheckpointError: if the package's weights are damaged, or are not those that are meant.
+        CheckpointError: if the package's weights are damaged.
     """
     folder = released_bundle()
-    if folder is None or Bundle.load(folder).identity != identity:
-        raise CheckpointError(
-            f"released weights: {identity[:10]} is expected, the package has others or none; "
-            "run all steps with the same image"
-        )
-    card = read_card(folder)
+    if folder is None:
+        return None
+    identity, card = Bundle.load(folder).identity, read_card(folder)
     known = [
         version
         for version in client.search_model_versions(f"name = '{name}'")

@@ -4,10 +4,14 @@ Better means: of the same held-out specifications, at exact level, it meets more
 equal, within 8, then within 1. Two evaluations compare only if they were made on the same set of specifications.
 
 Where there is no champion yet, the weights that come with the package are the first, if it has any.
+
+A bundle is registered once, whichever run offers it: it is known by the hash of its manifests. So this step is never
+taken from a cache, which could not know whether the registry still has what was registered.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -19,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from genrf.errors import CheckpointError
 from genrf.files import write_json
+from genrf.generation.bundle import MANIFEST
 from training.config.schema import Config
 from training.release import first_champion
 from training.release.first_champion import RELEASED_TAG
@@ -36,6 +41,8 @@ METHOD = "generator"
 CRITERION = re.compile(r"success_at_(\d+)")
 """What is compared; the most simulations first."""
 SPECIFICATIONS_TAG = "specifications"
+BUNDLE_TAG = "bundle_sha256"
+"""Tag of a version: what the bundle and its smaller variants are, see `_identity`."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,6 @@ def promote_model(
     evaluation: Path,
     output: Path,
     judge: Judge | None = None,
-    *,
-    released: str = "",
 ) -> dict[str, Any]:
     """Register a bundle as challenger and, if it beats the champion, make it the champion.
 
@@ -105,8 +110,6 @@ def promote_model(
         output: folder to write ``promotion.json`` into.
         judge: evaluates a champion's bundle on the challenger's held-out specifications, where its own evaluation was
             made on others; by default `judge_bundle`.
-        released: identity of the package's released weights; they become the champion if there is none. Empty for a
-            package without.
 
     Returns:
         ``version``, ``promoted``, ``reason``, the figures of both, and, where the champion is the released weights,
@@ -119,9 +122,10 @@ def promote_model(
     run = _active_run()
     _make_model(client, name)
     champion = _champion(client, name)
-    if champion is None and released:
-        champion = first_champion.register(client, run, name, released)
-        client.set_registered_model_alias(name, CHAMPION, champion.version)
+    if champion is None:
+        champion = first_champion.register(client, run, name)
+        if champion is not None:
+            client.set_registered_model_alias(name, CHAMPION, champion.version)
     version = _register(client, run, config, name, bundle, quantized, challenger)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     result: dict[str, Any] = {"model": name, "version": int(version.version)}
@@ -220,19 +224,27 @@ def _make_model(client: MlflowClient, name: str) -> None:
 def _register(
     client: MlflowClient, run: StepRun, config: Config, name: str, bundle: Path, quantized: Path, score: Score
 ) -> ModelVersion:
-    """The version of this run; a step that runs again finds the one it made."""
-    own = (v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run.run_id)
-    known = [version for version in own if RELEASED_TAG not in version.tags]
-    if known:
-        version = known[0]
-    else:
-        run.log_artifact(bundle, "model/bundle")
-        run.log_artifact(quantized, "model/quantized")
+    """The version of this bundle, with the score of its latest evaluation; its files are put back where they are gone."""
+    identity = _identity(bundle, quantized)
+    every = client.search_model_versions(f"name = '{name}'")
+    known = next((version for version in every if version.tags.get(BUNDLE_TAG) == identity), None)
+    keeper = run.run_id if known is None else known.run_id
+    for place, folder in (("model/bundle", bundle), ("model/quantized", quantized)):
+        if not client.list_artifacts(keeper, place):
+            client.log_artifacts(keeper, str(folder), place)
+    if known is None:
+        tags = {BUNDLE_TAG: identity, **_lineage(client, run, config), **score.tags()}
         source = f"{client.get_run(run.run_id).info.artifact_uri}/model"
-        version = client.create_model_version(name, source, run.run_id)
-    for key, value in {**score.tags(), **_lineage(client, run, config)}.items():
-        client.set_model_version_tag(name, version.version, key, value)
-    return version
+        return client.create_model_version(name, source, run.run_id, tags=tags)
+    for key, value in score.tags().items():
+        client.set_model_version_tag(name, known.version, key, value)
+    return known
+
+
+def _identity(*folders: Path) -> str:
+    """SHA-256 over the manifests in some folders, which cover every file of their models."""
+    manifests = [path.read_bytes() for folder in folders for path in sorted(folder.rglob(MANIFEST))]
+    return hashlib.sha256(b"".join(manifests)).hexdigest()
 
 
 def _lineage(client: MlflowClient, run: StepRun, config: Config) -> dict[str, str]:
