@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +43,8 @@ class CircuitClass:
     """Metrics among these that designers trade for each other: the objectives of refinement if none are named."""
     requirements: tuple[Constraint, ...]
     """Constraints that every specification of the class carries unchanged, such as stability."""
+    implied: Mapping[str, tuple[Constraint, ...]] = field(default_factory=dict)
+    """Metric -> constraints that a specification which bounds it carries too: without them its value means nothing."""
     useful: tuple[Constraint, ...]
     """What a circuit must at least do to be of use, requirements included; specifications are made from such only."""
     testbench: Testbench

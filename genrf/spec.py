@@ -147,7 +147,11 @@ class DesignSpec:
         return cls(
             circuit_class=circuit_class,
             conditions=_conditions(conditions),
-            constraints=(*constraints, *_on_frequency(circuit_class, constraints)),
+            constraints=(
+                *constraints,
+                *_on_frequency(circuit_class, constraints),
+                *_implied(circuit_class, constraints),
+            ),
             name=str(content.get("name", name)),
         )
 
@@ -200,6 +204,14 @@ def _on_frequency(circuit_class: str, constraints: Sequence[Constraint]) -> list
     if own is None or any(constraint.metric in own for constraint in constraints):
         return []
     return [Constraint(own.error_percent, "<=", LARGEST_ERROR_PERCENT)]
+
+
+def _implied(circuit_class: str, constraints: Sequence[Constraint]) -> list[Constraint]:
+    """What bounded metrics carry along, unless the specification bounds that itself."""
+    implied = classes.get(circuit_class).implied
+    own = {(constraint.metric, constraint.sense) for constraint in constraints}
+    along = [other for constraint in constraints for other in implied.get(constraint.metric, ())]
+    return [other for other in dict.fromkeys(along) if (other.metric, other.sense) not in own]
 
 
 def _metric(circuit_class: str, name: Any) -> Metric:

@@ -55,7 +55,9 @@ def training_pipeline(place: Place) -> Any:
                 # Each item brings the configuration along: KFP 2.17's local runner puts the item itself in the place of any
                 # other task's output that a loop uses.
                 with dsl.ParallelFor(planned.output) as item:
-                    task = place(component(step)(config=item.config, source=item.source, data_hash=data_hash), step.role)
+                    task = place(
+                        component(step)(config=item.config, source=item.source, data_hash=data_hash), step.role
+                    )
             else:
                 # A dsl.Collected is used up by its consumer: each one needs its own.
                 read = {name: dsl.Collected(made[name]) if maker(name).many else made[name] for name in step.inputs}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -341,3 +342,20 @@ def test_the_screen_of_a_bound_on_sign_off_and_estimate_is_the_harder_of_both():
 def test_sign_off_without_an_estimate_is_measured_at_once():
     spec = spec_with(constraints={"iip3_dbm": {"min": -10}})
     assert spec.screen is spec
+
+
+@pytest.mark.parametrize(
+    ("bounds", "carried"),
+    [
+        ({"centre_hz": {"min": "4.9 GHz", "max": "5.1 GHz"}}, ["rejection_low_db >= 3", "rejection_high_db >= 3"]),
+        ({"centre_hz": {"max": "5.1 GHz"}, "rejection_low_db": {"min": 20}}, ["rejection_high_db >= 3"]),
+        ({"ripple_db": {"max": 1}}, []),
+    ],
+)
+def test_a_bounded_centre_asks_for_a_band_that_has_one(bounds: dict[str, Any], carried: list[str]) -> None:
+    """A through line passes from f0/8 to 8 f0, whose geometric mean is f0."""
+    content = {"class": "filter", "frequency": "5 GHz", "supply": 1, "constraints": bounds}
+    spec = DesignSpec.from_dict(content)
+    own = [constraint for constraint in spec.constraints if constraint.metric not in bounds]
+    assert [str(constraint) for constraint in own] == carried
+    assert DesignSpec.from_dict(spec.to_dict()) == spec

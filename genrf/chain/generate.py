@@ -152,7 +152,9 @@ def assemble(designer: Designer, spec: ChainSpec, blocks: list[Block]) -> ChainR
     from_blocks = cascade(single)
     if simulated is not None:
         names = [f"{number} {block.spec.circuit_class}" for number, block in enumerate(blocks, start=1)]
-        quiet = None if before is None or before.metrics is None else block_figures("lna", before.metrics, spec.conditions)
+        quiet = (
+            None if before is None or before.metrics is None else block_figures("lna", before.metrics, spec.conditions)
+        )
         notes += differences(names, single, from_blocks, simulated, quiet)
     return ChainResult(
         spec=spec,

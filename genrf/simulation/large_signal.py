@@ -24,6 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from genrf.fields import quantity_text
+from genrf.simulation.scattering import decibels
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 
@@ -41,6 +43,10 @@ _LARGEST_DOUBT_DB = 0.04
 """Most that two interpolations of a compression point may differ by; else a level is measured there."""
 _REFINEMENTS = 3
 _LOWEST_DBM, _HIGHEST_DBM = -60.0, 30.0
+WATCHED_PERIODS = 4000
+"""Periods of the carrier that `check_settled` takes."""
+_WATCHED_BLOCK = 50.0
+_LARGEST_DRIFT_DB = 3e-3
 _LEAST_LOG_DB = 0.05
 """Compression below this is interpolated linearly, above logarithmically."""
 
@@ -182,6 +188,30 @@ def _between(low_db: float, high_db: float, wanted_db: float) -> float:
 def warped(frequency_hz: float, points: int) -> float:
     """The frequency in Hz to drive at, for the trapezoidal rule with that many points a period to act as at another."""
     return frequency_hz * (math.pi / points) / math.tan(math.pi / points)
+
+
+class UnsettledError(Exception):
+    """A circuit settles in more time than it is watched for."""
+
+
+def check_settled(transient: Transient, frequency_hz: float) -> None:
+    """Run a driven circuit on and see that its output stays, where slow capacitors of its bias may not be known.
+
+    Raises:
+        UnsettledError: if it does not.
+    """
+    blocks, levels = round(WATCHED_PERIODS / _WATCHED_BLOCK), []
+    for block in range(blocks):
+        transient.advance(_WATCHED_BLOCK)
+        # In the first half ends what settling may have left.
+        if block in (blocks // 2 - 1, blocks - 1):
+            levels.append(abs(transient.phasor("out", frequency_hz)))
+    drift = decibels(levels[1] / levels[0])
+    if abs(drift) > _LARGEST_DRIFT_DB:
+        span = quantity_text(0.5 * WATCHED_PERIODS / frequency_hz, "s")
+        raise UnsettledError(
+            f"the bias is still charging: the output changes by {drift:+.2g} dB in {span}, and where it ends is not known"
+        )
 
 
 @dataclass(frozen=True, slots=True)

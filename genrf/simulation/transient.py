@@ -15,6 +15,9 @@ Junction temperatures are held between blocks of periods and follow the mean dis
 constants, several nanoseconds, are long against a period, so within one they are constant anyway; left to themselves
 they would take hundreds of periods to settle, the more so as ngspice 39 starts a transient with cold VBIC transistors,
 whatever the operating point says.
+
+Capacitors that take many periods to charge get the same help (`genrf.simulation.slow_bias`): between blocks, the source
+in series with each jumps by what its mean current says is still to come.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +42,13 @@ _SLOWEST = 0.95
 _LARGEST_EXTRAPOLATION = 20.0
 """How far a trusted extrapolation may reach, in tolerances."""
 _LEAST_WARMING_K = 0.01
+_LARGEST_JUMP_V = 0.05
+"""Of a slow capacitor's source between two blocks."""
+_LEAST_JUMP_V = 2e-5
+_CHARGED_V = 3e-4
+"""What a slow capacitor may still have to go when a circuit counts as settled: 1 % of a collector current."""
+_LARGEST_DOUBT = 4.0
+"""By what factor a slow capacitor's resistance may change from one jump to the next."""
 _SINE = re.compile(r"sin\(.*?\)")
 
 Observation = Callable[["Transient"], NDArray[np.complex128]]
@@ -54,6 +65,7 @@ class Transient:
         saved: Sequence[str],
         *,
         thermal_ohm: Mapping[str, float],
+        charging_ohm: Mapping[str, float] = MappingProxyType({}),
         period_s: float,
         points: int,
         longest: int,
@@ -64,6 +76,7 @@ class Transient:
             saved: vectors to keep.
             thermal_ohm: nets of `netlist` whose voltages are temperature rises that are held, and the thermal
                 resistance in K/W at each.
+            charging_ohm: sources in series with slow capacitors, and the resistance in Ohm that charges each.
             period_s: T, in s.
             points: N.
             longest: periods after which a circuit that has not settled is given up.
@@ -75,7 +88,12 @@ class Transient:
         self._netlist = (*netlist, OPTIONS)
         self._thermal_ohm = thermal_ohm
         self._kelvin: dict[str, float] = {}
-        self._saved = (*saved, *(f"v_{node}#branch" for node in self._thermal_ohm))
+        self._slow = {source: _SlowCapacitor(ohm) for source, ohm in charging_ohm.items()}
+        self._saved = (
+            *saved,
+            *(f"v_{node}#branch" for node in self._thermal_ohm),
+            *(f"{source}#branch" for source in self._slow),
+        )
         self._start = f"tran {period_s / points:.12g} {period_s * longest:.12g} 0 {period_s / points:.12g}"
 
     def advance(self, periods: float) -> None:
@@ -95,6 +113,7 @@ class Transient:
             self._simulator.run(Deck((*self._netlist, *held), (stop, self._start, "delete all"), self._saved))
         else:
             self._warm()
+            self._charge()
             self._simulator.command(stop, "resume", "delete all")
         self.periods = until
 
@@ -141,7 +160,8 @@ class Transient:
                     rest = change * ratio / (1.0 - ratio)
                     ahead, expected = expected, now + rest
                     near = np.abs(rest) <= _LARGEST_EXTRAPOLATION * allowed
-                    if ahead is not None and (near & (np.abs(expected - ahead) <= allowed)).all():
+                    steady = ahead is not None and (near & (np.abs(expected - ahead) <= allowed)).all()
+                    if steady and all(slow.missing_v <= _CHARGED_V for slow in self._slow.values()):
                         return expected
             before = now
 
@@ -153,6 +173,13 @@ class Transient:
             if abs(change) > _LEAST_WARMING_K:
                 self._kelvin[node] = kelvin + change
                 self._simulator.command(f"alter v_{node} {kelvin + change:.9g}")
+
+    def _charge(self) -> None:
+        """Move the voltage of every slow capacitor to where its mean current over the last period is taking it."""
+        for source, slow in self._slow.items():
+            jump = slow.jump(self.average(f"{source}#branch"))
+            if jump:
+                self._simulator.command(f"alter {source} dc={slow.volt:.9g}")
 
     def window(self, name: str, periods: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Time in s and samples of a vector over the last periods, equally spaced, (periods * N,) each."""
@@ -179,6 +206,30 @@ class Transient:
     def average(self, name: str, periods: int = 1) -> float:
         """Mean of a vector over the last periods."""
         return float(np.mean(self.window(name, periods)[1]))
+
+
+class _SlowCapacitor:
+    """The source in series with a slow capacitor: a secant search for the voltage at which no mean current flows."""
+
+    def __init__(self, ohm: float) -> None:
+        self.volt = 0.0
+        self.missing_v = math.inf
+        """What was still to come when it was last looked at, in V."""
+        self._ohm = ohm
+        self._jumped_v = 0.0
+        self._before_a = 0.0
+
+    def jump(self, current_a: float) -> float:
+        """The next change of `volt`, which is made; 0 where it is not worth it."""
+        if self._jumped_v and current_a != self._before_a:
+            found = self._jumped_v / (self._before_a - current_a)
+            if found > 0.0:
+                self._ohm = min(max(found, self._ohm / _LARGEST_DOUBT), self._ohm * _LARGEST_DOUBT)
+        step = self._ohm * current_a
+        self.missing_v, self._before_a = abs(step), current_a
+        self._jumped_v = min(max(step, -_LARGEST_JUMP_V), _LARGEST_JUMP_V) if abs(step) > _LEAST_JUMP_V else 0.0
+        self.volt += self._jumped_v
+        return self._jumped_v
 
 
 def dbm(amplitude_v: float, ohm: float) -> float:

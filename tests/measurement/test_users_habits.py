@@ -301,3 +301,21 @@ def test_an_oscillator_is_waited_for_while_its_tuning_input_settles(tmp_path: Pa
     outcome = measure_netlist(netlist, Conditions(frequency_hz=5e9, supply_v=2.5))
     assert outcome.metrics is not None, outcome.failure
     assert outcome.metrics["tuning_range_percent"] > 0.5
+
+
+@pytest.mark.slow
+def test_compression_is_not_given_while_the_bias_still_charges(tmp_path: Path) -> None:
+    """The cascode's base is fed by 93.8 kOhm and held by 29.6 pF: 2.8 us, which no capacitor of ours is known to do here."""
+    process, conditions = technology.get("sg13g2"), Conditions(frequency_hz=28e9, supply_v=2.0)
+    values = dict(zip(CASCODE.topology.designators, CASCODE.values, strict=True)) | {"R2": 93.8e3, "C2": 29.6e-12}
+    slow = CASCODE.with_values(list(values.values()))
+    (tmp_path / "slow.cir").write_text(
+        "\n".join(["slow", *process.instances(slow), *process.models(slow, "typ", 27.0), ""])
+    )
+    netlist = read_netlist(tmp_path / "slow.cir", "lna", None, "vdd")
+    outcome = measure_netlist(netlist, conditions, signoff=True)
+    assert outcome.metrics is not None, outcome.failure
+    assert {"gain_db", "iip3_dbm"} <= outcome.metrics.keys()
+    assert "ip1db_dbm" not in outcome.metrics
+    (note,) = [note for note in outcome.notes if note.startswith("ip1db_dbm")]
+    assert "not given, the bias is still charging" in note

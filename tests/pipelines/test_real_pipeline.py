@@ -95,7 +95,9 @@ def test_mlflow_holds_one_parent_with_a_child_a_step(pipeline_run: PipelineRun, 
     assert version.tags["parent_run"] == parent.info.run_id
 
 
-def test_a_second_run_is_served_from_the_cache_and_registers_where_the_registry_is_lost(pipeline_run: PipelineRun) -> None:
+def test_a_second_run_is_served_from_the_cache_and_registers_where_the_registry_is_lost(
+    pipeline_run: PipelineRun,
+) -> None:
     """All but what a cache cannot know: what the recipe says now, and whether the registry still has the bundle."""
     store = pipeline_run.folder / "mlflow.db"
     kept = store.rename(store.with_suffix(".kept"))

@@ -228,7 +228,7 @@ def _register(
     identity = _identity(bundle, quantized)
     every = client.search_model_versions(f"name = '{name}'")
     known = next((version for version in every if version.tags.get(BUNDLE_TAG) == identity), None)
-    keeper = run.run_id if known is None else known.run_id
+    keeper = run.run_id if known is None or known.run_id is None else known.run_id
     for place, folder in (("model/bundle", bundle), ("model/quantized", quantized)):
         if not client.list_artifacts(keeper, place):
             client.log_artifacts(keeper, str(folder), place)

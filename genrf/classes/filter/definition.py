@@ -21,6 +21,8 @@ CLASS = CircuitClass(
     specification_metrics=("insertion_loss_db", "return_loss_db", "ripple_db", "rejection_low_db", "rejection_high_db"),
     trade_off=("insertion_loss_db", "rejection_low_db", "rejection_high_db"),
     requirements=(),
+    # A band that is open to one side, or to both, has no centre.
+    implied={"centre_hz": (Constraint("rejection_low_db", ">=", 3.0), Constraint("rejection_high_db", ">=", 3.0))},
     useful=(
         Constraint("insertion_loss_db", "<=", 3.0),
         Constraint("return_loss_db", ">=", 12.0),

@@ -35,7 +35,8 @@ METRICS: dict[str, Metric] = {
             "centre_hz",
             "Hz",
             "higher",
-            "Geometric mean of the edges of the 3 dB band around f0; wanted at a place, so bound it from both sides.",
+            "Geometric mean of the edges of the 3 dB band around f0; wanted at a place, so bound it from both sides. A "
+            "specification that bounds it asks for 3 dB of rejection at half and at twice f0 too: other bands have no centre.",
             scale="log",
         ),
         Metric(

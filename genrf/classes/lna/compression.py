@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from genrf.conditions import Conditions
-from genrf.simulation.large_signal import compress, warped
+from genrf.simulation.large_signal import WATCHED_PERIODS, check_settled, compress, warped
 from genrf.simulation.testbench import SimulationFailure, Simulator
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 
@@ -27,17 +27,24 @@ def compression_dbm(
     simulator: Simulator,
     netlist: Sequence[str],
     heat: Mapping[str, float],
+    slow: Mapping[str, float],
     conditions: Conditions,
     intercept_dbm: float,
+    *,
+    patient: bool = False,
 ) -> float:
     """Available input power in dBm at which the gain is 1 dB below its value at low drive.
 
     Args:
         netlist: of `genrf.simulation.two_port.two_port_netlist`.
         heat: of `genrf.simulation.device_lines.thermal_ohm`.
+        slow: sources of `genrf.simulation.slow_bias.with_slow_capacitors_held`.
         intercept_dbm: input-referred third-order intercept point, from which the search starts.
+        patient: whether to run on and see that the output stays, as it has to be with a netlist whose slow capacitors
+            are not known.
 
     Raises:
+        UnsettledError: if it does not stay.
         SimulationFailure: ``no_convergence`` if the circuit does not settle.
     """
     frequency = warped(conditions.frequency_hz, POINTS)
@@ -46,9 +53,10 @@ def compression_dbm(
         netlist,
         ("out",),
         thermal_ohm=heat,
+        charging_ohm=slow,
         period_s=1.0 / frequency,
         points=POINTS,
-        longest=_LONGEST,
+        longest=_LONGEST + WATCHED_PERIODS * patient,
     )
 
     def output_dbm(level: float) -> float:
@@ -66,4 +74,8 @@ def compression_dbm(
         if failure.cause != "not_measurable":
             raise
         return LARGEST_P1DB_DBM
-    return min(sweep.input_at(1.0), LARGEST_P1DB_DBM)
+    found = min(sweep.input_at(1.0), LARGEST_P1DB_DBM)
+    if patient:
+        output_dbm(found)
+        check_settled(transient, frequency)
+    return found

@@ -21,13 +21,18 @@ _LONGEST = 120
 
 
 def intercept_dbm(
-    simulator: Simulator, netlist: Sequence[str], heat: Mapping[str, float], conditions: Conditions
+    simulator: Simulator,
+    netlist: Sequence[str],
+    heat: Mapping[str, float],
+    slow: Mapping[str, float],
+    conditions: Conditions,
 ) -> float:
     """IIP3 in dBm of available power of each tone.
 
     Args:
         netlist: of `genrf.simulation.two_port.two_port_netlist`.
         heat: of `genrf.simulation.device_lines.thermal_ohm`.
+        slow: sources of `genrf.simulation.slow_bias.with_slow_capacitors_held`.
 
     Raises:
         SimulationFailure: ``no_convergence`` if the circuit does not settle.
@@ -39,6 +44,7 @@ def intercept_dbm(
             two_tone_netlist(list(netlist), conditions.source_ohm),
             ("out",),
             thermal_ohm=heat,
+            charging_ohm=slow,
             period_s=spacing.period_s,
             points=round((spacing.cycles + 0.5) * POINTS),
             longest=_LONGEST,

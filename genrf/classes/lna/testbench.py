@@ -22,7 +22,9 @@ from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.band import band_around
 from genrf.simulation.device_lines import thermal_ohm
+from genrf.simulation.large_signal import UnsettledError
 from genrf.simulation.scattering import decibels, mu_minimum
+from genrf.simulation.slow_bias import with_slow_capacitors_held
 from genrf.simulation.testbench import Curve, Deck, Measurement, Plots, SimulationFailure, Simulator
 from genrf.simulation.two_port import (
     CURVE_POINTS,
@@ -42,6 +44,9 @@ from genrf.technology.base import Technology
 
 # ngspice counts on where a plot of the same name exists, so the noise after two sweeps is noise2; with curves sp3 and
 # noise3 follow.
+
+_SLOWEST_PERIODS = 40.0
+"""A capacitor that takes more periods to charge is held while the amplifier is driven."""
 
 
 class LnaTestbench:
@@ -63,15 +68,22 @@ class LnaTestbench:
         measured = self.measure(simulator, circuit, conditions, technology, curves, thorough)
         if not signoff:
             return measured
-        netlist = self.netlist(circuit, conditions, technology)
-        heat = thermal_ohm(circuit, conditions, technology)
-        intercept = intercept_dbm(simulator, netlist, heat, conditions)
-        compression = compression_dbm(simulator, netlist, heat, conditions, intercept)
-        return Measurement(
-            Metrics({**measured.metrics, "iip3_dbm": intercept, "ip1db_dbm": compression}),
-            measured.curves,
-            measured.notes,
+        netlist, slow = with_slow_capacitors_held(
+            simulator,
+            lambda held: self.netlist(held, conditions, technology),
+            circuit,
+            _SLOWEST_PERIODS / conditions.frequency_hz,
         )
+        heat = thermal_ohm(circuit, conditions, technology)
+        large = {"iip3_dbm": intercept_dbm(simulator, netlist, heat, slow, conditions)}
+        notes = measured.notes
+        try:
+            large["ip1db_dbm"] = compression_dbm(
+                simulator, netlist, heat, slow, conditions, large["iip3_dbm"], patient=thorough
+            )
+        except UnsettledError as unsettled:
+            notes += (f"ip1db_dbm: not given, {unsettled}",)
+        return Measurement(Metrics({**measured.metrics, **large}), measured.curves, notes)
 
     def deck(self, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False) -> Deck:
         """The netlist, the small-signal analyses, and what `measure` reads of them."""

@@ -31,6 +31,7 @@ from genrf.classes.mixer.metrics import LARGEST_P1DB_DBM, floored_power_w, inter
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.device_lines import device_lines, thermal_ohm
+from genrf.simulation.slow_bias import with_slow_capacitors_held
 from genrf.simulation.testbench import Deck, Measurement, SimulationFailure, Simulator, Trace
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 from genrf.technology.base import Technology
@@ -65,6 +66,8 @@ TOLERANCE = 7e-3
 _FIRST = 1.25
 """Common periods before the first look: the transistors' heat capacities are charged at the very start, and the mean of
 the last period must not see it."""
+_SLOWEST_PERIODS = 15.0
+"""A capacitor that takes more common periods to charge is held."""
 _MOST_LOOKS = 12
 _MOST_PERIODS = 7
 _SWING_V = 1e-3
@@ -119,14 +122,22 @@ class MixerTestbench:
         sources = power_sources(circuit, conditions)
         _check_operating_point(simulator, netlist, circuit, technology)
         heat = thermal_ohm(circuit, conditions, technology)
-        run = _Run(simulator, netlist, heat, conditions, [f"{name}#branch" for name in sources])
+        netlist, slow = with_slow_capacitors_held(
+            simulator,
+            lambda held: self.netlist(held, conditions, technology),
+            circuit,
+            _SLOWEST_PERIODS * COMMON / conditions.frequency_hz,
+        )
+        run = _Run(simulator, netlist, heat, slow, conditions, [f"{name}#branch" for name in sources])
         gain, values = run.small_signal(sources)
         if gain < LEAST_GAIN_DB:
             raise SimulationFailure("not_measurable", f"conversion gain of {gain:.1f} dB")
         values["ip1db_dbm"] = compression_point(lambda level: run.gain_db(level, gain), gain)
         traces = run.traces(gain) if curves else {}
         if signoff:
-            values["iip3_dbm"] = _intercept(simulator, netlist, heat, conditions, values["ip1db_dbm"] - BACK_OFF_DB)
+            values["iip3_dbm"] = _intercept(
+                simulator, netlist, heat, slow, conditions, values["ip1db_dbm"] - BACK_OFF_DB
+            )
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
@@ -153,6 +164,7 @@ class _Run:
         simulator: Simulator,
         netlist: list[str],
         heat: Mapping[str, float],
+        slow: Mapping[str, float],
         conditions: Conditions,
         currents: list[str],
     ) -> None:
@@ -163,6 +175,7 @@ class _Run:
             netlist,
             (*_PLACES, *currents),
             thermal_ohm=heat,
+            charging_ohm=slow,
             period_s=COMMON / self.f0,
             points=POINTS,
             longest=400,
@@ -246,7 +259,12 @@ class _Run:
 
 
 def _intercept(
-    simulator: Simulator, netlist: list[str], heat: Mapping[str, float], conditions: Conditions, tone_dbm: float
+    simulator: Simulator,
+    netlist: list[str],
+    heat: Mapping[str, float],
+    slow: Mapping[str, float],
+    conditions: Conditions,
+    tone_dbm: float,
 ) -> float:
     """Third-order intercept from two tones of equal power, by the larger third-order product."""
     f0 = conditions.frequency_hz
@@ -264,6 +282,7 @@ def _intercept(
         with_tones,
         ("out",),
         thermal_ohm=heat,
+        charging_ohm=slow,
         period_s=3.0 * COMMON / f0,
         points=3 * POINTS,
         longest=40,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from genrf.circuit.topology import GROUND, Circuit
 from genrf.classes.pa.metrics import efficiency_percent
 from genrf.conditions import Conditions
-from genrf.simulation.large_signal import PowerSweep, warped
+from genrf.simulation.large_signal import WATCHED_PERIODS, PowerSweep, check_settled, warped
 from genrf.simulation.testbench import SimulationFailure, Simulator
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 from genrf.technology.base import Technology
@@ -50,16 +50,21 @@ class Level:
 
 
 class Drive:
-    """Measures levels of a circuit one after the other, each starting from the one before."""
+    """Measures levels of a circuit one after the other, each starting from the one before.
+
+    A patient one has time to `check` at the end whether the circuit had settled.
+    """
 
     def __init__(
         self,
         simulator: Simulator,
         netlist: Sequence[str],
         thermal_ohm: Mapping[str, float],
+        charging_ohm: Mapping[str, float],
         circuit: Circuit,
         conditions: Conditions,
         points: int = POINTS,
+        patient: bool = False,
     ) -> None:
         topology = circuit.topology
         devices = list(zip(topology.designators, topology.devices, circuit.values, strict=True))
@@ -78,9 +83,10 @@ class Drive:
             netlist,
             [*dict.fromkeys(["out", *nets]), "v_supply#branch", *(name for name, _ in self._bias), *currents],
             thermal_ohm=thermal_ohm,
+            charging_ohm=charging_ohm,
             period_s=1.0 / self._frequency_hz,
             points=points,
-            longest=_LONGEST,
+            longest=_LONGEST + WATCHED_PERIODS * patient,
         )
 
     def output_dbm(self, input_dbm: float) -> float:
@@ -107,6 +113,15 @@ class Drive:
         )
         self.levels[input_dbm] = level
         return level.output_dbm
+
+    def check(self, input_dbm: float) -> None:
+        """See that the output stays at a drive, see `genrf.simulation.large_signal.check_settled`.
+
+        Raises:
+            UnsettledError: if it does not.
+        """
+        self.output_dbm(input_dbm)
+        check_settled(self._transient, self._frequency_hz)
 
     def _observe(self, running: Transient) -> NDArray[np.complex128]:
         scale = self._conditions.load_ohm

@@ -19,8 +19,9 @@ from genrf.classes.pa.metrics import efficiency_percent
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.device_lines import thermal_ohm
-from genrf.simulation.large_signal import PowerSweep, ToneSpacing, compress, two_tones
+from genrf.simulation.large_signal import PowerSweep, ToneSpacing, UnsettledError, compress, two_tones
 from genrf.simulation.scattering import decibels, mu_minimum
+from genrf.simulation.slow_bias import with_slow_capacitors_held
 from genrf.simulation.testbench import Curve, Deck, Measurement, SimulationFailure, Simulator, Trace
 from genrf.simulation.transient import Transient
 from genrf.simulation.two_port import (
@@ -44,6 +45,8 @@ BACK_OFF_DB = 6.0
 """Two tones each so far below the input 1 dB compression point have their peak envelope power at it."""
 _CURVE_STEPS_DB = (-18.0, -14.0, -10.0, -7.0, -4.0, -2.0)
 """Further drives for plots, relative to 1 dB compression."""
+_SLOWEST_PERIODS = 60.0
+"""A capacitor that takes more periods to charge is held while the amplifier is driven."""
 _TONE_POINTS = 32
 _LONGEST_BEATS = 60
 
@@ -90,25 +93,39 @@ class PaTestbench:
         if not power > 0.0:
             raise SimulationFailure("not_measurable", "no power is drawn")
         heat = thermal_ohm(circuit, conditions, technology)
-        drive = Drive(simulator, netlist, heat, circuit, conditions)
+        driven, slow = with_slow_capacitors_held(
+            simulator,
+            lambda held: self.netlist(held, conditions, technology),
+            circuit,
+            _SLOWEST_PERIODS / conditions.frequency_hz,
+        )
+        drive = Drive(simulator, driven, heat, slow, circuit, conditions, patient=thorough)
         # The gain that compression is counted from is the transient's own: with transistors that heat themselves,
         # ngspice 39's small-signal analyses read some tenths of a dB more.
         low = first_guess_dbm(gain, power) - LOW_DRIVE_DB
         reference = drive.output_dbm(low) - low
         sweep = compress(drive.output_dbm, reference, first_guess_dbm(reference, power))
-        values |= drive.large_signal_metrics(sweep, technology)
+        notes = scattering.notes
+        driven_values = drive.large_signal_metrics(sweep, technology)
         if curves:
             # A plot does without the levels that the transient has no time left to settle at.
             with suppress(SimulationFailure):
                 for step in _CURVE_STEPS_DB:
                     drive.output_dbm(sweep.input_at(1.0) + step)
             found |= _traces(drive)
-        if signoff:
-            values["im3_dbc"] = _intermodulation(simulator, netlist, heat, conditions, sweep)
+        if thorough:
+            try:
+                drive.check(sweep.input_at(1.0))
+            except UnsettledError as unsettled:
+                notes += (f"{', '.join(driven_values)}: not given, {unsettled}",)
+                driven_values = {}
+        values |= driven_values
+        if signoff and driven_values:
+            values["im3_dbc"] = _intermodulation(simulator, driven, heat, slow, conditions, sweep)
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
-        return Measurement(Metrics(values), found, scattering.notes)
+        return Measurement(Metrics(values), found, notes)
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `simulate` again, in ngspice's own language."""
@@ -116,7 +133,12 @@ class PaTestbench:
 
 
 def _intermodulation(
-    simulator: Simulator, netlist: list[str], heat: Mapping[str, float], conditions: Conditions, sweep: PowerSweep
+    simulator: Simulator,
+    netlist: list[str],
+    heat: Mapping[str, float],
+    slow: Mapping[str, float],
+    conditions: Conditions,
+    sweep: PowerSweep,
 ) -> float:
     spacing = ToneSpacing(conditions.frequency_hz)
     transient = Transient(
@@ -124,6 +146,7 @@ def _intermodulation(
         two_tone_netlist(netlist, conditions.source_ohm),
         ["out"],
         thermal_ohm=heat,
+        charging_ohm=slow,
         period_s=spacing.period_s,
         points=_TONE_POINTS * spacing.cycles,
         longest=_LONGEST_BEATS,
