@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from genrf.circuit.canonical import canonical
+from genrf.circuit.merging import merged
 from genrf.circuit.ports import Ports
 from genrf.circuit.topology import Topology
 from genrf.circuit.violation import Rule
@@ -51,6 +53,8 @@ class CircuitClass:
     """How the class is measured."""
     own_frequency: OwnFrequency | None = None
     """Metric that is the frequency of circuits that have their own, instead of being measured at the one asked for."""
+    inductors_at: float = 1.0
+    """Frequency that inductors have to work at, relative to that of the conditions."""
     rules: tuple[Rule, ...] = ()
     """Electrical rules of the class's own, checked after the general ones."""
 
@@ -62,7 +66,8 @@ class CircuitClass:
     def sample_topology(self, rng: np.random.Generator) -> Topology:
         """Draw a legal topology from the class's grammar, in canonical form."""
         topology: Topology = self._module("grammar").sample_topology(rng)
-        return topology
+        plain = merged(topology)
+        return topology if plain is topology else canonical(plain)[0]
 
     def first_order_values(
         self, topology: Topology, conditions: Conditions, rng: np.random.Generator

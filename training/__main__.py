@@ -187,6 +187,25 @@ def renew_card(
     _print(run)
 
 
+@app.command()
+def renew_precedents(
+    work: Annotated[
+        Path, typer.Option(help="Folder for what is done already; the weights change once all of it is.")
+    ] = ARTIFACTS / "precedents",
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="Class to do now; may be repeated. All by default.", show_default=False),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Simulators at once; by default one a core.", show_default=False)
+    ] = None,
+) -> None:
+    """Simulate the precedents of the released weights again, within the design rules as they are now."""
+    from training.release.renew_precedents import renew_precedents as renew
+
+    _print(lambda: renew(work, tuple(classes or ()), workers=workers))
+
+
 def _print(function: Callable[[], dict[str, Any]]) -> None:
     """Print what a function reports, or its error."""
     try:

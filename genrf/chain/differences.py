@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from genrf.chain.budget import Figures, linear
-from genrf.classes.mixer.testbench import SMALL_DBM
 
 NOTEWORTHY_DB = 1.0
 """Difference from which gain and intercept are explained."""
@@ -55,8 +54,8 @@ def _power(more_w: float, blocks: Sequence[Figures], front: Figures | None) -> s
         return note
     alone_w = sum(block.power_w or 0.0 for block in blocks[:-1])
     return (
-        f"{note}: {(front.power_w - alone_w) * 1e3:+.3g} mW without a signal, the rest because the RF of {SMALL_DBM:g} dBm, "
-        "with the gain before it, drives the last stages"
+        f"{note}: {(front.power_w - alone_w) * 1e3:+.3g} mW without a signal, the rest because the RF that a mixer is "
+        "measured with, amplified by the gain before it, drives the last stages"
     )
 
 

@@ -13,6 +13,7 @@ Frequency thereby drops out of inductors and capacitors: a circuit rescaled to a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -78,14 +79,21 @@ def normalise(kinds: ArrayLike, values: ArrayLike, frequency_hz: ArrayLike) -> N
     return np.where(kind == 0, 0.0, (scale - _CENTRES[kind]) / _SPREADS[kind])
 
 
-def denormalise(kinds: ArrayLike, x: ArrayLike, frequency_hz: ArrayLike, technology: Technology) -> NDArray[np.float64]:
+def denormalise(
+    kinds: ArrayLike,
+    x: ArrayLike,
+    frequency_hz: ArrayLike,
+    technology: Technology,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+) -> NDArray[np.float64]:
     """Inverse of `normalise`, clipped to the technology's legal range and snapped to its grid.
 
     Args:
         kinds: kind tokens, (..., slots); 0 is an empty slot.
         x: normalised values, (..., slots).
         frequency_hz: centre frequency in Hz, a number or (...).
-        technology: whose ranges and grids to keep to.
+        technology: whose grids to keep to.
+        ranges: smallest and largest value of every kind, in SI units; by default the technology's.
 
     Returns:
         Legal values in SI units, (..., slots); 0 in empty slots.
@@ -97,7 +105,7 @@ def denormalise(kinds: ArrayLike, x: ArrayLike, frequency_hz: ArrayLike, technol
     ratio = np.where(log, 10.0 ** np.clip(np.where(log, scale, 0.0), -12.0, 12.0), scale)
     value = np.where(kind == 0, 0.0, ratio * _unit(kind, frequency_hz))
     for name, token in KIND_TOKENS.items():
-        low, high = technology.value_range(name)
+        low, high = technology.value_range(name) if ranges is None else ranges[name]
         at = np.nonzero(kind == token)
         clipped = np.clip(value[at], low, high)
         value[at] = [technology.snap(name, float(item)) for item in clipped]

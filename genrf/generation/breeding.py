@@ -39,5 +39,4 @@ def _children(best: Candidates, sources: Sources, count: int, rng: np.random.Gen
         step = rng.uniform(0.3, 1.0) * (values[first] - values[second])
         noise = NOISE * rng.standard_normal(values.shape[1])
         moved[child] = values[parent] + (step + noise) * (kinds[parent] > 0)
-    moved = sources.on_grid(kinds[base], moved)
     return sources.rated([best.topologies[index] for index in base], kinds[base], nets[base], moved, "variation")

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.canonical import canonical, fingerprint
-from genrf.circuit.normalise import denormalise, normalise
+from genrf.circuit.merging import merged
+from genrf.circuit.normalise import normalise
 from genrf.circuit.rules import is_legal
 from genrf.circuit.tokens import MAX_DEVICES, Tokens, decode, encode
 from genrf.circuit.topology import Circuit, Topology
-from genrf.technology.base import Technology
 
 
 @dataclass(kw_only=True)
@@ -80,32 +80,16 @@ def used_slots(kinds: NDArray[np.int64]) -> int:
 def read_topology(
     kinds: NDArray[np.int64], nets: NDArray[np.int64], circuit_class: str
 ) -> tuple[Tokens, Topology | None]:
-    """The tokens of one circuit, (M,) and (M, 3), with their topology in canonical form, or none if it is not legal."""
+    """The tokens of one circuit, (M,) and (M, 3), with their topology in canonical form, parts in series merged, or
+    none if it is not legal."""
     tokens = Tokens(kinds.astype(np.int8), nets.astype(np.int8))
     try:
-        topology = decode(tokens, circuit_class)
+        topology = merged(decode(tokens, circuit_class))
     except ValueError:
         return tokens, None
     if not is_legal(topology):
         return tokens, None
     return tokens, canonical(topology)[0]
-
-
-def on_grid(
-    kinds: NDArray[np.int64], values: NDArray[np.floating], frequency_hz: float, technology: Technology
-) -> NDArray[np.float32]:
-    """Normalised values (P, M) moved into the process's ranges and onto its grid, as they would be built."""
-    legal = denormalise(kinds, values, frequency_hz, technology)
-    return normalise(kinds, legal, frequency_hz).astype(np.float32)
-
-
-def sized_circuit(
-    topology: Topology, values: NDArray[np.floating], frequency_hz: float, technology: Technology
-) -> Circuit:
-    """The legal circuit that normalised values (M,) stand for."""
-    kinds, _ = slots([topology])
-    legal = denormalise(kinds, values[None], frequency_hz, technology)
-    return Circuit(topology, tuple(float(v) for v in legal[0, : len(topology.devices)]))
 
 
 def normalised_values(circuit: Circuit, frequency_hz: float) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ precedent is rescaled to another frequency by being read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.biasing import fits_supply
+from genrf.circuit.normalise import denormalise
 from genrf.circuit.tokens import Tokens, decode
-from genrf.circuit.topology import Topology
+from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
+from genrf.conditions import Conditions
 from genrf.errors import CheckpointError
 from genrf.spec import DesignSpec
 from genrf.tables import ArrayTable
+from genrf.technology.base import Technology
 
 CONDITION_SCALE = np.array([2.0 * np.log(10.0), 1.0, 1.0, 1.0])
 """How far apart a decade of frequency, a volt of supply and a factor of e in source and load put two circuits, in the units of
@@ -80,6 +83,21 @@ class Precedents(ArrayTable):
     def topologies(self, circuit_class: str) -> list[Topology]:
         """Topology of each circuit, in order."""
         return [decode(Tokens(kinds, nets), circuit_class) for kinds, nets in zip(self.kinds, self.nets, strict=True)]
+
+    def circuits(
+        self, circuit_class: str, conditioning: Conditioning, technology: Technology
+    ) -> Iterator[tuple[Circuit, Conditions]]:
+        """Each circuit on the process's grid, and what it was simulated under, in order."""
+        frequency, supply, source, load = conditioning.decode_condition_rows(self.conditions)
+        values = denormalise(self.kinds, self.values, frequency, technology)
+        for index, topology in enumerate(self.topologies(circuit_class)):
+            conditions = Conditions(
+                frequency_hz=float(frequency[index]),
+                supply_v=round(float(supply[index]), 6),
+                source_ohm=round(float(source[index]), 4),
+                load_ohm=round(float(load[index]), 4),
+            )
+            yield Circuit(topology, tuple(values[index, : len(topology.devices)].tolist())), conditions
 
 
 PrecedentSource = Callable[[str], Precedents | None]

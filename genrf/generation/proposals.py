@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from genrf import classes
 from genrf.circuit.biasing import fits_supply
+from genrf.circuit.design_rules import DesignRules
 from genrf.circuit.topology import Topology
 from genrf.conditions import Constraint
 from genrf.errors import InvalidInputError
-from genrf.generation.candidates import normalised_values, on_grid, read_topology, slots, used_slots
+from genrf.generation.candidates import normalised_values, read_topology, slots, used_slots
 from genrf.generation.design import Design
 from genrf.generation.models import Models
 from genrf.generation.sampler import sample
@@ -57,6 +58,7 @@ class Proposer:
         self._objectives = tuple(objectives)
         self._rng = rng
         self._frequency = spec.conditions.frequency_hz
+        self._rules = DesignRules(spec.circuit_class, spec.conditions, models.technology)
 
     def around(self, parents: Sequence[Design], count: int) -> Proposed:
         """About ``count`` sizings, a third each way."""
@@ -74,7 +76,7 @@ class Proposer:
             mate = known[self._rng.choice(mates)]
             values[place] += np.float32(self._rng.uniform(-0.3, 1.3)) * (mate - values[place])
         values[share:] = self._moved(values[share:], kinds[share:], SCALES)
-        return topologies, on_grid(kinds, values, self._frequency, self._models.technology)
+        return topologies, self._rules.on_grid(topologies, kinds, values)
 
     def fresh(self, parents: Sequence[Design], count: int) -> Proposed:
         """Draws at most ``count`` circuits of topologies from the generator: as many as are legal."""
@@ -104,14 +106,14 @@ class Proposer:
             asked[rows],
             self._models.sampler,
         )
-        return topologies, on_grid(kinds, values, self._frequency, self._models.technology)
+        return topologies, self._rules.on_grid(topologies, kinds, values)
 
     def near(self, topologies: Sequence[Topology], values: NDArray[np.float32], each: int) -> Proposed:
         """``each`` sizings close to every one of the given (P, M)."""
         repeated = [topology for topology in topologies for _ in range(each)]
         kinds, _ = slots(repeated)
         moved = self._moved(np.repeat(values, each, axis=0), kinds, SCALES[:2])
-        return repeated, on_grid(kinds, moved, self._frequency, self._models.technology)
+        return repeated, self._rules.on_grid(repeated, kinds, moved)
 
     def _moved(
         self, values: NDArray[np.float32], kinds: NDArray[np.int64], scales: Sequence[float]

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genrf.circuit.design_rules import DesignRules
 from genrf.circuit.topology import Circuit, Topology
 from genrf.errors import MissingToolError
-from genrf.generation.candidates import normalised_values, sized_circuit, slots, used_slots
+from genrf.generation.candidates import normalised_values, slots, used_slots
 from genrf.generation.design import Design, DesignResult, pareto_front, ranked
 from genrf.generation.models import Models
 from genrf.generation.objectives import Outputs
@@ -100,6 +101,7 @@ class Refinement:
         self._settings = settings or RefinementSettings()
         self._result = result
         self._spec = result.spec
+        self._rules = DesignRules(self._spec.circuit_class, self._spec.conditions, models.technology)
         self._objectives = tuple(objectives)
         self._rng = rng
         self._seen = {design.circuit for design in result.designs} | {circuit for circuit, _ in result.failed_circuits}
@@ -299,7 +301,7 @@ class Refinement:
         return self._numbers.setdefault(topology, len(self._numbers))
 
     def _circuit(self, topology: Topology, values: NDArray[np.float32]) -> Circuit:
-        return sized_circuit(topology, values, self._spec.conditions.frequency_hz, self._models.technology)
+        return self._rules.sized(topology, values)
 
 
 def far_apart(points: NDArray[np.float64], count: int) -> list[int]:

@@ -28,7 +28,7 @@ from genrf.generation.sources import Sources
 from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 
-VERSION = 12
+VERSION = 13
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 _Chosen = tuple[Candidates, int, Circuit]
 """A candidate by its place among others, and the circuit that it stands for."""
@@ -117,10 +117,11 @@ class Search:
                 source="precedent",
             )
             self._ranking.observe_precedents(as_they_were, near.conditions, near.metrics.astype(np.float32))
-            rescaled = self._sources.on_grid(kinds, values)
-        recalled = self._sources.rated(topologies, kinds, nets, rescaled, "precedent")
+        # Rescaled to the specification's frequency and brought within its rules.
+        recalled = self._sources.rated(topologies, kinds, nets, values, "precedent")
         best = self._ranking.best(recalled, self._settings.parents)
-        return [recalled, self._bred(self._sources.around([topologies[index] for index in best], rescaled[best]))]
+        varied = self._sources.around([topologies[index] for index in best], recalled.values[best])
+        return [recalled, self._bred(varied)]
 
     def _vary(self, fresh: list[Candidates]) -> Candidates:
         """Variations of the best simulated circuits or, while none has worked, of the likeliest candidates."""

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from genrf.circuit.biasing import fits_supply
 from genrf.circuit.canonical import fingerprint
+from genrf.circuit.design_rules import DesignRules
 from genrf.circuit.tokens import MAX_DEVICES, Tokens
 from genrf.circuit.topology import Circuit, Topology
-from genrf.generation.candidates import Candidates, on_grid, read_topology, sized_circuit, slots, used_slots
+from genrf.generation.candidates import Candidates, read_topology, slots, used_slots
 from genrf.generation.models import Models
 from genrf.generation.precedents import Precedents
 from genrf.generation.record import Record
@@ -44,6 +45,7 @@ class Sources:
         self._record = record
         self.conditions = models.conditioning.encode_conditions(spec.circuit_class, spec.conditions)
         """Conditions vector, (C,)."""
+        self.rules = DesignRules(spec.circuit_class, spec.conditions, models.technology)
         self._specification = models.conditioning.encode_specification(spec)
 
     def precedents(self) -> Precedents | None:
@@ -82,9 +84,8 @@ class Sources:
         kinds, nets = slots(topologies)
         sigma = self._models.sampler.sigma_max
         noise = self._rng.standard_normal(kinds.shape).astype(np.float32)
-        return self.rated(
-            topologies, kinds, nets, self._denoised(noise * np.float32(sigma), kinds, nets, sigma), source
-        )
+        values = self._denoised(noise * np.float32(sigma), kinds, nets, sigma)
+        return self.rated(topologies, kinds, nets, values, source)
 
     def around(self, parents: list[Topology], parent_values: Array) -> Candidates:
         """Circuits with normalised values (P, M) noised a little and denoised again, at several noise levels."""
@@ -109,7 +110,9 @@ class Sources:
         values: Array,
         source: str,
     ) -> Candidates:
-        """Candidates with the surrogate's prediction under the specification's conditions."""
+        """Candidates of values (P, M), brought within the design rules, with the surrogate's prediction under the
+        specification's conditions: it rates what SPICE would simulate."""
+        values = self.rules.on_grid(topologies, kinds, values)
         with self._record.timed("ranking"):
             conditions = np.repeat(self.conditions[None], len(kinds), axis=0)
             mean, deviation, feasible = self.predicted(values, kinds, nets, conditions)
@@ -131,16 +134,12 @@ class Sources:
         )
         return mean, np.exp(0.5 * log_variance), feasible
 
-    def on_grid(self, kinds: NDArray[np.int64], values: NDArray[np.floating]) -> Array:
-        """Normalised values (P, M) as they would be built at the specification's frequency."""
-        return on_grid(kinds, values, self._spec.conditions.frequency_hz, self._models.technology)
-
     def circuit(self, topology: Topology, values: Array) -> Circuit:
         """The circuit of normalised values (M,)."""
-        return sized_circuit(topology, values, self._spec.conditions.frequency_hz, self._models.technology)
+        return self.rules.sized(topology, values)
 
     def _denoised(self, noisy: Array, kinds: NDArray[np.int64], nets: NDArray[np.int64], sigma: float) -> Array:
-        """Values (P, M) from noisy ones, as they would be built."""
+        """Values (P, M) from noisy ones."""
         with self._record.timed("sizing"):
             width = used_slots(kinds)
             values: NDArray[np.floating] = np.zeros((len(kinds), MAX_DEVICES))
@@ -153,5 +152,4 @@ class Sources:
                 self._models.sampler,
                 sigma_start=sigma,
             )
-            # So that the surrogate rates what SPICE would simulate.
-            return self.on_grid(kinds, values)
+            return values.astype(np.float32)

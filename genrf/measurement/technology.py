@@ -13,6 +13,7 @@ from genrf.measurement.user_netlist import PROBE, UserNetlist
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from genrf.technology.variation import Variation
 
@@ -70,6 +71,10 @@ class NetlistTechnology:
         """No limits."""
         return 0.0, float("inf")
 
+    def design_range(self, kind: str, frequency_hz: float, supply_v: float) -> tuple[float, float]:
+        """No limits."""
+        return self.value_range(kind)
+
     def snap(self, kind: str, value: float) -> float:
         """The value as it is."""
         return value
@@ -110,6 +115,10 @@ class NetlistTechnology:
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """None: the limits are unknown."""
         return []
+
+    def impact_ionisation(self, collector_base_v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """None: nothing is known of the transistors."""
+        return 0.0 * collector_base_v
 
     def draw(
         self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True

@@ -38,7 +38,7 @@ def with_slow_capacitors_held(
     plain = netlist(circuit)
     devices = list(circuit.topology.devices)
     capacitors = [index for index, device in enumerate(devices) if device.kind == "capacitor"]
-    ohm = _resistances(simulator, plain, [devices[index].nets for index in capacitors])
+    ohm = resistances_at_rest(simulator, plain, [devices[index].nets for index in capacitors])
     lines, sources = [], {}
     for index, resistance in zip(capacitors, ohm, strict=True):
         if resistance * circuit.values[index] <= slowest_s:
@@ -54,8 +54,14 @@ def with_slow_capacitors_held(
     return [*netlist(held), *lines], sources
 
 
-def _resistances(simulator: Simulator, netlist: Sequence[str], pairs: Sequence[tuple[str, ...]]) -> list[float]:
-    """R between each pair of nets in Ohm, from the operating point with and without a small current into the pair."""
+def resistances_at_rest(simulator: Simulator, netlist: Sequence[str], pairs: Sequence[tuple[str, ...]]) -> list[float]:
+    """R between each pair of nets in Ohm, from the operating point with and without a small current into the pair.
+
+    Raises:
+        SimulationFailure: if there is no operating point.
+    """
+    if not pairs:
+        return []
     probes = [f"i_probe{number} {far} {near} 0" for number, (near, far) in enumerate(pairs)]
     nets = tuple(dict.fromkeys(net for pair in pairs for net in pair if net != GROUND))
     simulator.run(Deck((*netlist, *probes), ("op",), nets))

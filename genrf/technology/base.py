@@ -9,6 +9,7 @@ from genrf.technology.variation import Variation
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 
 class Technology(Protocol):
@@ -24,6 +25,10 @@ class Technology(Protocol):
 
     def value_range(self, kind: str) -> tuple[float, float]:
         """Smallest and largest legal value of a device kind, in SI units."""
+        ...
+
+    def design_range(self, kind: str, frequency_hz: float, supply_v: float) -> tuple[float, float]:
+        """Smallest and largest value that a designer would accept at a frequency in Hz and a supply in V, in SI units."""
         ...
 
     def snap(self, kind: str, value: float) -> float:
@@ -62,6 +67,10 @@ class Technology(Protocol):
 
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """Which of the process's device limits the operating point breaks (voltages in V, currents in A)."""
+        ...
+
+    def impact_ionisation(self, collector_base_v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Collector current that a transistor's junction multiplies, relative to what enters it, at reverse voltages in V."""
         ...
 
     def draw(

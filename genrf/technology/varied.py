@@ -10,6 +10,7 @@ from genrf.technology.variation import Variation
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 
 class VariedTechnology:
@@ -32,6 +33,10 @@ class VariedTechnology:
     def value_range(self, kind: str) -> tuple[float, float]:
         """See `Technology.value_range`."""
         return self._technology.value_range(kind)
+
+    def design_range(self, kind: str, frequency_hz: float, supply_v: float) -> tuple[float, float]:
+        """See `Technology.design_range`."""
+        return self._technology.design_range(kind, frequency_hz, supply_v)
 
     def snap(self, kind: str, value: float) -> float:
         """See `Technology.snap`."""
@@ -70,6 +75,10 @@ class VariedTechnology:
     def violations(self, device: Device, value: float, operating_point: dict[str, float]) -> list[str]:
         """See `Technology.violations`."""
         return self._technology.violations(device, value, operating_point)
+
+    def impact_ionisation(self, collector_base_v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """See `Technology.impact_ionisation`."""
+        return self._technology.impact_ionisation(collector_base_v)
 
     def draw(
         self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True

@@ -108,12 +108,13 @@ def models() -> Models:
 
 def searched(spec: DesignSpec, count: int = 12, spread: float = 0.4, pool: AnalyticPool | None = None) -> DesignResult:
     """The result of a search that drew circuits around the centre."""
-    from genrf.generation.candidates import sized_circuit
+    from genrf.circuit.design_rules import DesignRules
 
     rng, process, pool = np.random.default_rng(0), technology.get("sg13g2"), pool or AnalyticPool()
     used = np.arange(len(CENTRE)) < len(KNOWN.values)
     drawn = [CENTRE + used * rng.normal(0.0, spread, len(CENTRE)) for _ in range(count)]
-    circuits = [sized_circuit(KNOWN.topology, values, CONDITIONS.frequency_hz, process) for values in drawn]
+    rules = DesignRules(KNOWN.topology.circuit_class, CONDITIONS, process)
+    circuits = [rules.sized(KNOWN.topology, values) for values in drawn]
     designs = [
         Design(
             circuit=circuit,

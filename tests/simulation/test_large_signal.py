@@ -139,7 +139,7 @@ def ideal_efficiency_percent(current: str, load_ohm: float) -> float:
         "e_o out 0 c vdd 1",
     )
     nothing = Circuit(Topology("pa", (Device("resistor", ("in", "0")),)), (50.0,))
-    drive = Drive(library(), netlist, {}, {}, nothing, conditions, points=96)
+    drive = Drive(library(), netlist, {}, {}, nothing, conditions, get("sg13g2"), points=96)
     power_dbm = 10.0 * math.log10(1.0 / (8.0 * 50.0) / 1e-3)  # an open-circuit amplitude of 1 V
     drive.output_dbm(power_dbm)
     level = drive.levels[power_dbm]
@@ -204,6 +204,6 @@ def test_an_amplifiers_gain_at_low_drive_is_that_of_its_s_parameters(frequency_h
     gain_db = lna.simulate(library(), MATCHED_28GHZ, conditions, technology).metrics["gain_db"]
     netlist = classes.get("pa").testbench.netlist(MATCHED_28GHZ, conditions, technology)
     heat = technology.thermal_resistances(MATCHED_28GHZ, "typ", 27.0)
-    drive = Drive(library(), netlist, heat, {}, MATCHED_28GHZ, conditions)
+    drive = Drive(library(), netlist, heat, {}, MATCHED_28GHZ, conditions, technology)
     # 0.2 dB are left, all of it self-heating: without thermal resistance the two agree to 0.01 dB.
     assert drive.output_dbm(level_dbm) - level_dbm == pytest.approx(gain_db, abs=0.3)

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes
-from genrf.circuit.normalise import denormalise, normalise
+from genrf.circuit.design_rules import DesignRules
+from genrf.circuit.normalise import normalise
 from genrf.circuit.tokens import KIND_TOKENS
 from genrf.circuit.topology import Circuit, Topology
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
-from training.data.breeding import fitting_topology, snap
+from training.data.breeding import fitting_topology, within_rules
 
 VERSION = 1
 """Version of all searches from scratch; a change of their outcome is a new one."""
@@ -99,7 +100,7 @@ class FirstOrderDraw:
         """First-order values, legal in the technology."""
         definition = classes.get(self._spec.circuit_class)
         values = definition.first_order_values(self._topology, self._spec.conditions, self._rng)
-        return snap(Circuit(self._topology, tuple(values)), self._technology)
+        return within_rules(Circuit(self._topology, tuple(values)), self._spec.conditions, self._technology)
 
     def __call__(self) -> Array:
         circuit = self.circuit()
@@ -176,7 +177,8 @@ class FromScratch:
         self._started += 1
         self._topology = circuit.topology
         kinds, frequency = kind_numbers(circuit.topology), self._spec.conditions.frequency_hz
-        ranges = np.array([self._technology.value_range(device.kind) for device in circuit.topology.devices])
+        allowed = self._rules.ranges
+        ranges = np.array([allowed[device.kind] for device in circuit.topology.devices])
         start = Start(
             low=normalise(kinds, ranges[:, 0], frequency),
             high=normalise(kinds, ranges[:, 1], frequency),
@@ -191,8 +193,11 @@ class FromScratch:
         return FirstOrderDraw(topology, self._spec, self._technology, self._rng).circuit()
 
     def _circuit(self, topology: Topology, point: Array) -> Circuit:
-        values = denormalise(kind_numbers(topology), point, self._spec.conditions.frequency_hz, self._technology)
-        return Circuit(topology, tuple(float(value) for value in values))
+        return self._rules.sized(topology, point)
+
+    @property
+    def _rules(self) -> DesignRules:
+        return DesignRules(self._spec.circuit_class, self._spec.conditions, self._technology)
 
     def _slacks(self, metrics: Metrics | None) -> list[float]:
         if metrics is None:

@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf import classes
+from genrf.circuit.design_rules import DesignRules
 from genrf.circuit.mutation import cross, mutate_circuit, vary
-from genrf.circuit.normalise import denormalise, normalise
+from genrf.circuit.normalise import normalise
 from genrf.circuit.topology import Circuit
 from genrf.generation.design import maximized
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
 from training.comparison.searches import kind_numbers
-from training.data.breeding import PARENT_MUTATED, fitting_topology, snap
+from training.data.breeding import PARENT_MUTATED, fitting_topology, within_rules
 
 if TYPE_CHECKING:
     from botorch.models import SingleTaskGP
@@ -106,7 +107,7 @@ def nsga2(
             spread = math.exp(rng.uniform(*np.log(SPREADS)))
             if rng.random() < PARENT_MUTATED:
                 circuit = mutate_circuit(circuit, rng, technology)
-            return snap(vary(circuit, rng, spread, technology), technology)
+            return within_rules(vary(circuit, rng, spread, technology), spec.conditions, technology)
 
     class Equal(ElementwiseDuplicateElimination):
         def is_equal(self, a: Any, b: Any) -> bool:
@@ -148,7 +149,7 @@ def botorch(
     first_order = classes.get(spec.circuit_class).first_order_values
     for topology in topologies:
         draws = [tuple(first_order(topology, spec.conditions, rng)) for _ in range(FIRST_DRAWS)]
-        run([snap(Circuit(topology, values), technology) for values in draws])
+        run([within_rules(Circuit(topology, values), spec.conditions, technology) for values in draws])
     while True:
         for topology in topologies:
             own = [(circuit, metrics) for circuit, metrics in found if circuit.topology == topology]
@@ -160,7 +161,7 @@ def random_circuit(spec: DesignSpec, technology: Technology, rng: np.random.Gene
     """A topology from the grammar with first-order values for the specification's conditions."""
     topology = fitting_topology(spec.circuit_class, spec.conditions.supply_v, rng)
     values = classes.get(spec.circuit_class).first_order_values(topology, spec.conditions, rng)
-    return snap(Circuit(topology, tuple(values)), technology)
+    return within_rules(Circuit(topology, tuple(values)), spec.conditions, technology)
 
 
 def _next_batch(
@@ -181,7 +182,8 @@ def _next_batch(
 
     topology = known[0][0].topology
     kinds, frequency = kind_numbers(topology), spec.conditions.frequency_hz
-    ranges = np.array([technology.value_range(device.kind) for device in topology.devices])
+    rules = DesignRules(spec.circuit_class, spec.conditions, technology)
+    ranges = np.array([rules.ranges[device.kind] for device in topology.devices])
     low, high = (normalise(kinds, ranges[:, column], frequency) for column in (0, 1))
     points = np.stack([normalise(kinds, circuit.values, frequency) for circuit, _ in known])
     x = torch.tensor(np.clip((points - low) / (high - low), 0.0, 1.0))
@@ -210,8 +212,7 @@ def _next_batch(
             options={"maxiter": STEPS},
         )
     normalised = low + chosen.numpy() * (high - low)  # (BATCH, d)
-    values = denormalise(np.broadcast_to(kinds, normalised.shape), normalised, frequency, technology)
-    return [Circuit(topology, tuple(float(value) for value in row)) for row in values]
+    return [rules.sized(topology, row) for row in normalised]
 
 
 def _model(x: Tensor, y: Tensor) -> SingleTaskGP:

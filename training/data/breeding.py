@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from genrf import classes
 from genrf.circuit.biasing import fits_supply
+from genrf.circuit.canonical import canonical_circuit
+from genrf.circuit.design_rules import DesignRules
 from genrf.circuit.mutation import cross, mutate, mutate_circuit, vary
 from genrf.circuit.topology import Circuit, Topology
 from genrf.conditions import Conditions
@@ -118,7 +120,7 @@ def random_candidate(
     if rng.random() < RANDOM_MUTATED:
         topology = mutate(topology, rng)
     values = definition.first_order_values(topology, conditions, rng)
-    circuit = snap(Circuit(topology, tuple(values)), technology)
+    circuit = within_rules(Circuit(topology, tuple(values)), conditions, technology)
     return Candidate(parents=(-1, -1), circuit=circuit, conditions=conditions)
 
 
@@ -179,13 +181,10 @@ class Breeder:
             target = self._space.draw(rng).frequency_hz
         else:
             target = self._space.clip(frequency * math.exp(rng.normal(0.0, 0.1)))
-        circuit = snap(retune(circuit, frequency, target), self._technology)
         supply = parent.conditions.supply_v if rng.random() < 0.85 else float(rng.choice(self._space.supplies_v))
-        return Candidate(
-            parents=(parent.row, other),
-            circuit=circuit,
-            conditions=Conditions(frequency_hz=target, supply_v=supply),
-        )
+        conditions = Conditions(frequency_hz=target, supply_v=supply)
+        circuit = within_rules(retune(circuit, frequency, target), conditions, self._technology)
+        return Candidate(parents=(parent.row, other), circuit=circuit, conditions=conditions)
 
     def _retuned(self, mate: Individual, frequency_hz: float) -> Circuit:
         return retune(mate.circuit, mate.conditions.frequency_hz, frequency_hz)
@@ -202,13 +201,10 @@ def retune(circuit: Circuit, from_hz: float, to_hz: float) -> Circuit:
     )
 
 
-def snap(circuit: Circuit, technology: Technology) -> Circuit:
-    """Bring every value into the process's legal range and onto its grid."""
-    values = []
-    for device, value in zip(circuit.topology.devices, circuit.values, strict=True):
-        low, high = technology.value_range(device.kind)
-        values.append(technology.snap(device.kind, min(max(value, low), high)))
-    return circuit.with_values(values)
+def within_rules(circuit: Circuit, conditions: Conditions, technology: Technology) -> Circuit:
+    """A canonical circuit brought within the design rules and onto the process's grid, canonical again."""
+    kept = DesignRules(circuit.topology.circuit_class, conditions, technology).kept(circuit)
+    return kept if kept.topology is circuit.topology else canonical_circuit(kept)
 
 
 def _quality(circuit_class: str, population: Sequence[Individual]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

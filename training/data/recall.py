@@ -14,10 +14,7 @@ import numpy as np
 
 from genrf import classes, technology
 from genrf.circuit.canonical import fingerprint
-from genrf.circuit.normalise import denormalise
-from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
-from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError
 from genrf.generation.precedents import Precedents, precedents_in
 from genrf.progress import progress_bar
@@ -71,31 +68,22 @@ def simulated_before(
 ) -> list[Individual]:
     """Precedents as simulated circuits without parents, numbered from ``first_row``."""
     definition = classes.get(circuit_class)
-    frequency, supply, source, load = conditioning.decode_condition_rows(known.conditions)
-    values = denormalise(known.kinds, known.values, frequency, process)
     measured = {
         name: conditioning.in_own_units(circuit_class, name, known.metrics[:, conditioning.metrics.index(name)])
         for name in definition.label_metrics
     }
     rows = []
-    for index, topology in enumerate(known.topologies(circuit_class)):
-        conditions = Conditions(
-            frequency_hz=float(frequency[index]),
-            supply_v=round(float(supply[index]), 6),
-            source_ohm=round(float(source[index]), 4),
-            load_ohm=round(float(load[index]), 4),
-        )
+    for index, (circuit, conditions) in enumerate(known.circuits(circuit_class, conditioning, process)):
         metrics = {name: float(column[index]) for name, column in measured.items()}
         if definition.own_frequency is not None:
             metrics[definition.own_frequency.metric] = conditions.frequency_hz
             metrics[definition.own_frequency.error_percent] = 0.0
-        circuit = Circuit(topology, tuple(values[index, : len(topology.devices)].tolist()))
         rows.append(
             Individual(
                 row=first_row + index,
                 parents=(-1, -1),
                 circuit=circuit,
-                fingerprint=fingerprint(topology),
+                fingerprint=fingerprint(circuit.topology),
                 conditions=conditions,
                 metrics=metrics,
             )

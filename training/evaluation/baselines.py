@@ -16,7 +16,7 @@ from genrf.conditioning import Conditioning
 from genrf.metrics import Metrics
 from genrf.spec import DesignSpec
 from genrf.technology.base import Technology
-from training.data.breeding import fitting_topology, retune, snap
+from training.data.breeding import fitting_topology, retune, within_rules
 from training.data.rows import Rows, at_own_frequency
 
 RETRIEVAL = "retrieval"
@@ -71,7 +71,8 @@ def retuned_circuits(
     for row in index:
         topology = decode(Tokens(train.kinds[row], train.nets[row]), spec.circuit_class)
         circuit = Circuit(topology, tuple(train.values_si[row, : len(topology.devices)]))
-        yield snap(retune(circuit, float(train.frequency_hz[row]), spec.conditions.frequency_hz), technology)
+        retuned = retune(circuit, float(train.frequency_hz[row]), spec.conditions.frequency_hz)
+        yield within_rules(retuned, spec.conditions, technology)
 
 
 def random_circuits(spec: DesignSpec, technology: Technology, rng: np.random.Generator) -> Iterator[Circuit]:
@@ -80,7 +81,7 @@ def random_circuits(spec: DesignSpec, technology: Technology, rng: np.random.Gen
     while True:
         topology = fitting_topology(spec.circuit_class, spec.conditions.supply_v, rng)
         values = definition.first_order_values(topology, spec.conditions, rng)
-        yield snap(Circuit(topology, tuple(values)), technology)
+        yield within_rules(Circuit(topology, tuple(values)), spec.conditions, technology)
 
 
 def drawn_topologies(train: Rows, circuit_class: str, count: int, rng: np.random.Generator) -> list[Topology]:

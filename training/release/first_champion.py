@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genrf.errors import CheckpointError
 from genrf.generation.bundle import Bundle
 from genrf.generation.released import CARD, read_card, released_bundle
 from training.running.tracking import COMMIT_TAG, DATASET_TAG, StepRun
@@ -25,7 +24,8 @@ SPLIT_TAG = "split"
 def register(client: MlflowClient, run: StepRun, name: str) -> ModelVersion | None:
     """Register the package's released weights as a version of a model; a second time the same version is found.
 
-    None is made of a package without weights. Its tags lead to the card, which lies beside the weights, and repeat from there the dataset's hash, commit and recipe.
+    Its tags lead to the card, which lies beside the weights, and repeat from there the dataset's hash, commit and recipe. A
+    package without weights gives none.
 
     Raises:
         CheckpointError: if the package's weights are damaged.

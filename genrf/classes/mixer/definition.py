@@ -10,7 +10,7 @@ from genrf.circuit_class import CircuitClass
 from genrf.classes.mixer import PORTS
 from genrf.classes.mixer.metrics import METRICS
 from genrf.classes.mixer.rules import mixes
-from genrf.classes.mixer.testbench import MixerTestbench
+from genrf.classes.mixer.testbench import IF, MixerTestbench
 from genrf.conditions import Constraint
 
 CLASS = CircuitClass(
@@ -21,6 +21,8 @@ CLASS = CircuitClass(
     specification_metrics=("conversion_gain_db", "ip1db_dbm", "lo_rf_isolation_db", "lo_if_isolation_db", "power_w"),
     trade_off=("conversion_gain_db", "ip1db_dbm", "power_w"),
     requirements=(),
+    # The load's inductors work at the intermediate frequency.
+    inductors_at=IF,
     useful=(
         Constraint("conversion_gain_db", ">=", -8.0),
         Constraint("lo_rf_isolation_db", ">=", 20.0),

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from genrf.circuit.small_signal import THERMAL_V
 from genrf.circuit.topology import GROUND, Circuit
 from genrf.classes.pa.metrics import efficiency_percent
 from genrf.conditions import Conditions
 from genrf.simulation.large_signal import WATCHED_PERIODS, PowerSweep, check_settled, warped
+from genrf.simulation.slow_bias import resistances_at_rest
 from genrf.simulation.testbench import SimulationFailure, Simulator
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 from genrf.technology.base import Technology
@@ -26,6 +28,11 @@ LARGEST_PEAK_VCE_V = 3.2
 """Peak V_CE allowed under drive. The model cards say vce_max = 1.6 V, which is held to at DC, and vbc_max = 5.1 V. With
 a driven base a transistor stands more than with an open one; 3.2 V is what class A swings to at the DC limit. The
 model was measured up to 2.0 V only."""
+LARGEST_AVALANCHE_GAIN = 1.0
+"""Largest gain of the loop in which holes of impact ionisation leave through the base, raise its voltage and with it the
+collector current: at 1 a transistor breaks down. With an open base that is BV_CEO (M - 1 = 1 / beta); a base of low
+resistance stands more (Rickelt, Rein and Rose, IEEE Trans. Electron Devices 48(4), 2001). M - 1 is the mean over a period,
+weighted with the current, since a bias network is slower than the drive; the transconductance is I_C / V_T, its most."""
 _LONGEST = 180
 """Periods for all levels of a sweep."""
 _TOLERANCE = 4e-3
@@ -45,6 +52,8 @@ class Level:
     """Drawn from supply and bias sources."""
     peak_vce_v: NDArray[np.float64]
     """Largest V_CE of each transistor, (transistors,)."""
+    multiplied: NDArray[np.float64]
+    """Mean current that impact ionisation adds in each transistor, relative to its mean current, (transistors,)."""
     current_a: NDArray[np.float64]
     """Mean collector current of each transistor, (transistors,)."""
 
@@ -63,6 +72,7 @@ class Drive:
         charging_ohm: Mapping[str, float],
         circuit: Circuit,
         conditions: Conditions,
+        technology: Technology,
         points: int = POINTS,
         patient: bool = False,
     ) -> None:
@@ -74,9 +84,12 @@ class Drive:
         self._bias = [
             (f"{name.lower()}#branch", value) for name, device, value in devices if device.kind == "bias_voltage"
         ]
-        self._conditions = conditions
+        self._conditions, self._technology = conditions, technology
+        self._base_ohm = resistances_at_rest(
+            simulator, netlist, [(device.nets[1], GROUND) for _, device, _ in self._transistors]
+        )
         self._frequency_hz = warped(conditions.frequency_hz, points)
-        nets = dict.fromkeys(net for _, device, _ in self._transistors for net in device.nets[::2] if net != GROUND)
+        nets = dict.fromkeys(net for _, device, _ in self._transistors for net in device.nets if net != GROUND)
         currents = [f"@{name.lower()}[ic]" for name, _, _ in self._transistors]
         self._transient = Transient(
             simulator,
@@ -109,6 +122,7 @@ class Drive:
             collector,
             drawn,
             np.array([self._peak_vce(device.nets) for _, device, _ in self._transistors]),
+            np.array([self._multiplied(name, device.nets) for name, device, _ in self._transistors]),
             np.array([self._transient.average(f"@{name.lower()}[ic]") for name, _, _ in self._transistors]),
         )
         self.levels[input_dbm] = level
@@ -128,11 +142,23 @@ class Drive:
         currents = [scale * running.average(name) for name in ("v_supply#branch", *(name for name, _ in self._bias))]
         return np.array([running.phasor("out", self._frequency_hz), *currents])
 
-    def _peak_vce(self, nets: tuple[str, ...]) -> float:
-        collector, emitter = (0.0 if net == GROUND else self._transient.window(net)[1] for net in (nets[0], nets[2]))
-        return float(np.max(collector - emitter))
+    def _between(self, net: str, other: str) -> NDArray[np.float64]:
+        """Voltage between two nets over the last period, (N,)."""
+        one, minus = (
+            np.zeros(self._transient.points) if name == GROUND else self._transient.window(name)[1]
+            for name in (net, other)
+        )
+        return one - minus
 
-    def large_signal_metrics(self, sweep: PowerSweep, technology: Technology) -> dict[str, float]:
+    def _peak_vce(self, nets: tuple[str, ...]) -> float:
+        return float(np.max(self._between(nets[0], nets[2])))
+
+    def _multiplied(self, name: str, nets: tuple[str, ...]) -> float:
+        current = np.maximum(self._transient.window(f"@{name.lower()}[ic]")[1], 0.0)
+        added = self._technology.impact_ionisation(self._between(nets[0], nets[1])) * current
+        return float(np.mean(added)) / max(float(np.mean(current)), 1e-12)
+
+    def large_signal_metrics(self, sweep: PowerSweep) -> dict[str, float]:
         """Metrics under drive from the levels of a sweep.
 
         Raises:
@@ -145,7 +171,7 @@ class Drive:
         saturated, compressed = inputs[best], sweep.input_at(1.0)
         if sweep.output_at(1.0) > outputs[best]:
             saturated = compressed
-        self._check(sweep, saturated, technology)
+        self._check(sweep, saturated)
         psat, op1db = max(outputs[best], sweep.output_at(1.0)), sweep.output_at(1.0)
         return {
             "op1db_dbm": op1db,
@@ -162,7 +188,7 @@ class Drive:
             raise SimulationFailure("not_measurable", "no power is drawn under drive")
         return efficiency_percent(watts(output_dbm), power, watts(input_dbm) if added else 0.0)
 
-    def _check(self, sweep: PowerSweep, input_dbm: float, technology: Technology) -> None:
+    def _check(self, sweep: PowerSweep, input_dbm: float) -> None:
         levels = [self.levels[level] for level in sweep.input_dbm]
         broken = []
         for index, (name, device, value) in enumerate(self._transistors):
@@ -170,9 +196,16 @@ class Drive:
             current = sweep.at_input([level.current_a[index] for level in levels], input_dbm)
             if not peak <= LARGEST_PEAK_VCE_V:
                 broken.append(f"{name}: peak V_CE = {peak:.2f} V under drive above {LARGEST_PEAK_VCE_V:g} V")
+            added = sweep.at_input([level.multiplied[index] for level in levels], input_dbm)
+            gain = added * current * self._base_ohm[index] / THERMAL_V
+            if not gain <= LARGEST_AVALANCHE_GAIN:
+                broken.append(
+                    f"{name}: breaks down under drive: with a peak V_CE of {peak:.2f} V impact ionisation drives its base of "
+                    f"{self._base_ohm[index]:.3g} Ohm further up, {gain:.1f} times over"
+                )
             broken += [
                 f"{name}: mean {text} under drive"
-                for text in technology.violations(device, value, {"vce": 0.0, "ic": current})
+                for text in self._technology.violations(device, value, {"ic": current})
             ]
         if broken:
             raise SimulationFailure("device_limit", "; ".join(broken))

@@ -99,14 +99,14 @@ class PaTestbench:
             circuit,
             _SLOWEST_PERIODS / conditions.frequency_hz,
         )
-        drive = Drive(simulator, driven, heat, slow, circuit, conditions, patient=thorough)
+        drive = Drive(simulator, driven, heat, slow, circuit, conditions, technology, patient=thorough)
         # The gain that compression is counted from is the transient's own: with transistors that heat themselves,
         # ngspice 39's small-signal analyses read some tenths of a dB more.
         low = first_guess_dbm(gain, power) - LOW_DRIVE_DB
         reference = drive.output_dbm(low) - low
         sweep = compress(drive.output_dbm, reference, first_guess_dbm(reference, power))
         notes = scattering.notes
-        driven_values = drive.large_signal_metrics(sweep, technology)
+        driven_values = drive.large_signal_metrics(sweep)
         if curves:
             # A plot does without the levels that the transient has no time left to settle at.
             with suppress(SimulationFailure):

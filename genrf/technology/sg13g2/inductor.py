@@ -22,7 +22,10 @@ also make noise.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+_SIDE_F, _SIDE_F_PER_H = 6e-15, 14e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class SpiralInductor:
             inductance_h=inductance_h,
             series_ohm=1.94e9 * inductance_h,
             parallel_ohm=902.0 * (inductance_h / 200e-12) ** 0.25,
-            side_f=6e-15 + 14e-6 * inductance_h,
+            side_f=_SIDE_F + _SIDE_F_PER_H * inductance_h,
         )
 
     def quality_factor(self, frequency_hz: float) -> float:
@@ -49,3 +52,12 @@ class SpiralInductor:
         reactance = 2.0 * 3.141592653589793 * frequency_hz * self.inductance_h
         impedance = self.series_ohm + 1.0 / (1.0 / self.parallel_ohm + 1.0 / (1j * reactance))
         return impedance.imag / impedance.real
+
+
+def largest_inductance(resonance_hz: float) -> float:
+    """The inductance in H that, with one end grounded, resonates with its other end's capacitance at a frequency.
+
+    w^2 L (c_0 + c_1 L) = 1, solved for L.
+    """
+    w2 = (2.0 * math.pi * resonance_hz) ** 2
+    return (math.sqrt(_SIDE_F**2 + 4.0 * _SIDE_F_PER_H / w2) - _SIDE_F) / (2.0 * _SIDE_F_PER_H)

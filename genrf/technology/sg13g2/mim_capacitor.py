@@ -23,6 +23,8 @@ SMALLEST_PLATE_M, LARGEST_PLATE_M = 7e-6, 75e-6
 LARGEST_FEED_M = 30e-6
 _FEED_MARGIN_M = 1.2e-6
 _TYPICAL_DENSITY_F_PER_UM2 = 1.5e-15
+SMALLEST_F = SMALLEST_PLATE_M**2 * 1e12 * _TYPICAL_DENSITY_F_PER_UM2
+"""Capacitance of the smallest plate, in F: 73.5 fF."""
 
 
 @dataclass(frozen=True, slots=True)

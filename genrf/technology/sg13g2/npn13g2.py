@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from functools import cache, lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from genrf.technology.sg13g2 import model_cards
 
 HBT_FILE = "sg13g2_hbt_mod.lib"
@@ -37,6 +40,19 @@ def _subcircuit() -> model_cards.Subcircuit:
 def largest_vce() -> float:
     """The largest collector-emitter voltage that the model card allows, in V."""
     return float(_subcircuit().model_parameters["vce_max"])
+
+
+def multiplied(collector_base_v: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Collector current that impact ionisation adds, relative to what enters the junction, at reverse voltages in V.
+
+    VBIC's weak avalanche, AVC1 (PC + V_CB) exp(-AVC2 (PC + V_CB)^(MC - 1)) (McAndrew et al., IEEE JSSC 31(10), 1996), with
+    the card's parameters.
+    """
+    parameters = _subcircuit().model_parameters
+    avc1, avc2, pc, mc = (float(parameters[name]) for name in ("avc1", "avc2", "pc", "mc"))
+    height = np.maximum(pc + collector_base_v, 1e-3)
+    found: NDArray[np.float64] = avc1 * height * np.exp(-avc2 * height ** (mc - 1.0))
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -27,16 +27,23 @@ from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device
 from genrf.errors import InvalidInputError, MissingToolError
 from genrf.technology.sg13g2 import model_cards, npn13g2
 from genrf.technology.sg13g2 import statistics as sg13g2_statistics
-from genrf.technology.sg13g2.inductor import SpiralInductor
-from genrf.technology.sg13g2.mim_capacitor import mim_capacitor, plate_area_um2
+from genrf.technology.sg13g2.inductor import SpiralInductor, largest_inductance
+from genrf.technology.sg13g2.mim_capacitor import SMALLEST_F, mim_capacitor, plate_area_um2
 from genrf.technology.variation import NOMINAL, Variation
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 DEVICES_VERSION = 2
 """Counts what a device becomes in SPICE, the PDK's files being the same: rows simulated with another are not
 comparable. 2: the transistor's overlap capacitances count in small-signal analyses."""
+LEAST_VCE_V = 0.4
+"""Collector-emitter voltage at rest below which a transistor that conducts saturates."""
+LEAST_EMITTER_CURRENT_A = 1e-5
+"""Collector current an emitter from which a transistor conducts."""
+SELF_RESONANCE_RATIO = 2.0
+"""How far above the frequency that it works at an inductor's self-resonance has to be."""
 LARGEST_EMITTER_CURRENT_A = 3e-3
 """Collector current for which an emitter's model is valid: header of sg13g2_hbt_mod.lib, ``ic: <(0.003*Nx) A``."""
 
@@ -69,6 +76,21 @@ class SG13G2:
     def value_range(self, kind: str) -> tuple[float, float]:
         """Smallest and largest legal value of a device kind, in SI units."""
         return _RANGES[kind]
+
+    def design_range(self, kind: str, frequency_hz: float, supply_v: float) -> tuple[float, float]:
+        """See `genrf.technology.base.Technology.design_range`.
+
+        No bias above the supply, inductors that resonate with themselves at twice the frequency or above, and capacitors
+        of the size for which the PDK's ``cap_rfcmim`` is valid, 7 um square or more.
+        """
+        low, high = _RANGES[kind]
+        if kind == "bias_voltage":
+            return low, min(high, supply_v)
+        if kind == "inductor":
+            return low, min(high, max(low, largest_inductance(SELF_RESONANCE_RATIO * frequency_hz)))
+        if kind == "capacitor":
+            return SMALLEST_F, high
+        return low, high
 
     def snap(self, kind: str, value: float) -> float:
         """The nearest legal value: 4 significant digits for R, L and C, 1 mV for a bias, whole transistors for
@@ -173,6 +195,10 @@ class SG13G2:
             if device.kind in JUNCTIONS
         }
 
+    def impact_ionisation(self, collector_base_v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """See `genrf.technology.base.Technology.impact_ionisation`."""
+        return npn13g2.multiplied(collector_base_v)
+
     def draw(
         self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True
     ) -> Variation:
@@ -207,17 +233,20 @@ class SG13G2:
         Args:
             device: any device; only those made of transistors have limits.
             value: the device's value.
-            operating_point: ``vce``, in V, and ``ic``, in A, of all emitters together; for a junction the voltage
-                across it and the current through it.
+            operating_point: ``ic``, in A, of all emitters together, and ``vce`` at rest, in V, where it is to be judged;
+                for a junction the current through it and the voltage across it.
         """
         if device.kind not in JUNCTIONS:
             return []
         broken = []
         limit_v = npn13g2.largest_vce()
-        vce, current = operating_point["vce"], operating_point["ic"]
+        vce, current = operating_point.get("vce"), operating_point["ic"]
         # Negated comparisons, so that a not-a-number counts as broken.
-        if not abs(vce) <= limit_v:
+        if vce is not None and not abs(vce) <= limit_v:
             broken.append(f"|V_CE| = {abs(vce):.3f} V above {limit_v:g} V")
+        conducts = device.kind == "hbt" and current > LEAST_EMITTER_CURRENT_A * value
+        if vce is not None and conducts and vce < LEAST_VCE_V:
+            broken.append(f"V_CE = {vce:.3f} V below {LEAST_VCE_V:g} V, where the transistor saturates")
         if not abs(current) <= LARGEST_EMITTER_CURRENT_A * value:
             broken.append(
                 f"I_C = {abs(current) / value * 1e3:.2f} mA an emitter above {LARGEST_EMITTER_CURRENT_A * 1e3:g} mA"
