@@ -196,6 +196,10 @@ def renew_precedents(
         list[str] | None,
         typer.Option("--class", help="Class to do now; may be repeated. All by default.", show_default=False),
     ] = None,
+    most: Annotated[
+        int | None,
+        typer.Option(min=1, help="Precedents of a class at most, drawn at random; all by default.", show_default=False),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Simulators at once; by default one a core.", show_default=False)
     ] = None,
@@ -203,7 +207,7 @@ def renew_precedents(
     """Simulate the precedents of the released weights again, within the design rules as they are now."""
     from training.release.renew_precedents import renew_precedents as renew
 
-    _print(lambda: renew(work, tuple(classes or ()), workers=workers))
+    _print(lambda: renew(work, tuple(classes or ()), most=most, workers=workers))
 
 
 def _print(function: Callable[[], dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,23 @@ from genrf.circuit.topology import Circuit, Topology
 from genrf.conditions import Conditions
 from genrf.technology.base import Technology
 
+BIAS, SELF_RESONANCE, SIZE, HALVES, SERIES = (
+    "bias above the supply",
+    "self-resonance",
+    "smallest part",
+    "unequal halves",
+    "series pair",
+)
 _UNEQUAL = 1e-3
 """Relative difference from which halves count as unequal: their grid is finer."""
+
+
+class Breach(NamedTuple):
+    """A rule that a circuit breaks."""
+
+    rule: str
+    message: str
+    """With the device and its value."""
 
 
 @dataclass(frozen=True)
@@ -77,29 +93,27 @@ class DesignRules:
         values = normalise(kinds, np.array([circuit.values]), self.conditions.frequency_hz)
         return self.sized(circuit.topology, values[0])
 
-    def broken(self, circuit: Circuit) -> list[str]:
-        """The rules that a circuit breaks, in words with its devices and values."""
+    def broken(self, circuit: Circuit) -> list[Breach]:
+        """The rules that a circuit breaks."""
         topology = circuit.topology
         found = []
         for name, device, value in zip(topology.designators, topology.devices, circuit.values, strict=True):
             low, high = self.ranges[device.kind]
-            kind = KINDS[device.kind]
-            if value > high and device.kind == "bias_voltage":
-                found.append(f"{name}: {value:g} V is above the supply of {high:g} V")
-            elif value > high and device.kind == "inductor":
-                found.append(
-                    f"{name}: {value:g} H resonates with itself below twice the frequency; at most {high:.3g} H"
-                )
+            unit = KINDS[device.kind].unit
+            if device.kind == "bias_voltage" and value > high:
+                found.append(Breach(BIAS, f"{name}: {value:g} V is above the supply of {high:g} V"))
+            elif device.kind == "inductor" and value > high:
+                text = f"{name}: {value:.4g} H resonates with itself below twice the frequency; at most {high:.3g} H"
+                found.append(Breach(SELF_RESONANCE, text))
             elif not low <= value <= high:
-                found.append(f"{name}: {value:g} {kind.unit} is outside {low:.3g} to {high:.3g} {kind.unit}")
+                found.append(Breach(SIZE, f"{name}: {value:.4g} {unit} is outside {low:.3g} to {high:.3g} {unit}"))
         for one, other in mirrored(topology):
             if abs(circuit.values[one] - circuit.values[other]) > _UNEQUAL * abs(circuit.values[one]):
                 names = f"{topology.designators[one]} and {topology.designators[other]}"
-                found.append(
-                    f"{names}: halves of a balanced circuit, {circuit.values[one]:g} and {circuit.values[other]:g}"
-                )
+                values = f"{circuit.values[one]:.4g} and {circuit.values[other]:.4g}"
+                found.append(Breach(HALVES, f"{names}: halves of a balanced circuit are unequal, {values}"))
         if len(merged_circuit(circuit).values) < len(circuit.values):
-            found.append("two resistors, or two inductors, lie in series")
+            found.append(Breach(SERIES, "two resistors, or two inductors, lie in series"))
         return found
 
     def _legal(self, kinds: NDArray[np.int64], values: NDArray[np.floating]) -> NDArray[np.float64]:

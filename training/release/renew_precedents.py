@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import Progress
 
 from genrf import classes, technology
 from genrf.circuit.canonical import fingerprint
@@ -31,31 +30,39 @@ from genrf.generation.candidates import normalised_values
 from genrf.generation.precedents import Precedents, file_name, precedents_in
 from genrf.generation.released import read_card, released_folder
 from genrf.progress import progress_bar
-from genrf.simulation.engine import Simulation
+from genrf.simulation.engine import Outcome, Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.technology.base import Technology
 from training.data.breeding import within_rules
 from training.data.split import place
 from training.release.model_card import write_card
 
+CHUNK = 2000
+"""Precedents that are simulated before what is known of them is written down."""
 Kept = tuple[Circuit, Conditions, dict[str, float]]
 
 
 def renew_precedents(
-    work: Path, names: tuple[str, ...] = (), *, workers: int | None = None, target: Path | None = None
+    work: Path,
+    names: tuple[str, ...] = (),
+    *,
+    most: int | None = None,
+    workers: int | None = None,
+    target: Path | None = None,
 ) -> dict[str, Any]:
     """Simulate the precedents of released weights again and, once every class is done, put them in place of the old ones.
 
-    A class that was done before is not done again: delete its files in ``work`` to do so.
+    What was done before a kill is not done again: delete ``work`` to start anew.
 
     Args:
-        work: folder where each class's new precedents are kept until all are there.
+        work: folder where new precedents are kept, some at a time, until all are there.
         names: classes to do now; all by default.
+        most: precedents of a class at most, drawn at random; all by default.
         workers: simulators at once; by default one a core.
         target: folder of the weights; by default the package's.
 
     Returns:
-        Of each class how many precedents there were, how many were kept, and what became of the others.
+        Of each class that is done how many precedents there were, how many were kept, and what became of the others.
 
     Raises:
         InvalidInputError: if a class is not one of the bundle's.
@@ -69,16 +76,26 @@ def renew_precedents(
             raise InvalidInputError(f"--class {name}: not one of the bundle's, which are {', '.join(known)}")
     work.mkdir(parents=True, exist_ok=True)
     process = technology.get(technology.DEFAULT)
-    split = card["data"]["split"]
     with SimulatorPool(workers=workers, technology=process.name) as pool, progress_bar() as progress:
         for name in names or known:
-            if not _report(work, name).is_file():
-                before = precedents_in(target)(name)
-                if before is None:
-                    raise InvalidInputError(f"{target / file_name(name)}: missing; export the models again")
-                kept, counts = renewed(before, name, bundle.conditioning, process, pool, progress, **split)
-                kept.save(work / file_name(name), compressed=True)
-                write_json(_report(work, name), counts)
+            before = precedents_in(target)(name)
+            if before is None:
+                raise InvalidInputError(f"{target / file_name(name)}: missing; export the models again")
+            chosen = np.random.default_rng(card["data"]["split"]["seed"]).permutation(len(before))[:most]
+            task = progress.add_task(f"{name} precedents", total=len(chosen))
+            parts, counts = [], Counter(before=len(before))
+            for start in range(0, len(chosen), CHUNK):
+                path = work / f"{name}-{start:06d}.npz"
+                if not path.is_file():
+                    own = before.take(chosen[start : start + CHUNK])
+                    kept, found = renewed(own, name, bundle.conditioning, process, pool, **card["data"]["split"])
+                    write_json(path.with_suffix(".json"), found)
+                    kept.save(path, compressed=True)
+                parts.append(Precedents.load(path))
+                counts.update(json.loads(path.with_suffix(".json").read_text()))
+                progress.update(task, completed=start + CHUNK)
+            Precedents.joined(parts).save(work / file_name(name), compressed=True)
+            write_json(_report(work, name), dict(counts))
     done = {name: json.loads(_report(work, name).read_text()) for name in known if _report(work, name).is_file()}
     if len(done) == len(known):
         _put_in_place(target, work, bundle, card, done)
@@ -91,35 +108,34 @@ def renewed(
     conditioning: Conditioning,
     process: Technology,
     pool: SimulatorPool,
-    progress: Progress,
     *,
     seed: int,
     test_share: float,
 ) -> tuple[Precedents, dict[str, int]]:
-    """Precedents of one class as they come out, and how many there were and what became of each.
+    """Precedents of one class as they come out, and what became of each.
 
     Args:
         seed: of the split of the weights' data.
         test_share: share of topologies that were held out from them.
     """
-    counts: Counter[str] = Counter(before=len(before))
+    counts: Counter[str] = Counter(simulated=len(before))
     asked: list[tuple[Circuit, Conditions]] = []
 
     def simulations() -> Iterator[Simulation]:
         for circuit, conditions in before.circuits(circuit_class, conditioning, process):
             broken = DesignRules(circuit_class, conditions, process).broken(circuit)
             counts["broke_a_rule"] += bool(broken)
+            counts.update({breach.rule for breach in broken})
             kept = within_rules(circuit, conditions, process)
             asked.append((kept, conditions))
             yield Simulation(kept, conditions)
 
-    task = progress.add_task(f"{circuit_class} precedents", total=len(before))
     kept: list[Kept] = []
     seen: set[Circuit] = set()
     for index, outcome in enumerate(pool.run_iter(simulations())):
         circuit, conditions = asked[index]
         if outcome.metrics is None or outcome.failure is not None:
-            counts[f"failed_{outcome.failure.cause if outcome.failure else 'unknown'}"] += 1
+            counts[_cause(outcome)] += 1
         elif circuit in seen:
             counts["became_equal"] += 1
         elif place(fingerprint(circuit.topology), seed) < test_share:
@@ -131,11 +147,19 @@ def renewed(
                 kept.append((circuit, conditions, metrics))
             else:
                 counts["no_longer_useful"] += 1
-        if index % 100 == 0:
-            progress.update(task, completed=index)
-    progress.update(task, completed=len(before))
     counts["kept"] = len(kept)
     return _table(kept, circuit_class, conditioning), dict(counts)
+
+
+def _cause(outcome: Outcome) -> str:
+    """Why a circuit failed: of broken device limits, whether it was one of the two that are judged since they were chosen."""
+    failure = outcome.failure
+    if failure is None:
+        return "failed_unknown"
+    for word, name in (("saturates", "failed_saturated"), ("breaks down", "failed_breakdown")):
+        if word in failure.detail:
+            return name
+    return f"failed_{failure.cause}"
 
 
 def _at_own_frequency(
