@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrf import classes
+from genrf import classes, technology
 from genrf.circuit.biasing import fits_supply
+from genrf.circuit.design_rules import DesignRules
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning, fit
 from genrf.conditions import Conditions, Constraint
@@ -112,9 +113,11 @@ def test_circuits_that_cannot_bear_the_supply_are_left_out(conditioning: Conditi
 
 
 def test_the_first_call_goes_to_a_precedent_that_meets_the_specification(conditioning: Conditioning) -> None:
-    metrics = simulate(MATCHED_28GHZ, CONDITIONS).metrics
+    """Within the design rules, as precedents are."""
+    one = DesignRules("lna", CONDITIONS, technology.get("sg13g2")).kept(MATCHED_28GHZ)
+    metrics = simulate(one, CONDITIONS).metrics
     assert metrics is not None
-    known = precedents_of(conditioning, MATCHED_28GHZ, [28e9])
+    known = precedents_of(conditioning, one, [28e9])
     sampler = SamplerSettings(steps=3, conditions_size=conditioning.conditions_size)
     settings = SearchSettings(latents=4, variations=4, children=4)
     backend = IgnorantBackend(len(conditioning.metrics))

@@ -55,7 +55,7 @@ def easy() -> tuple[DesignResult, DesignResult]:
 def test_the_hypervolume_of_a_known_problem_grows(easy: tuple[DesignResult, DesignResult]) -> None:
     before, after = easy
     assert after.hypervolume is not None
-    assert after.hypervolume[1] > 1.15 * after.hypervolume[0] > 0.0
+    assert after.hypervolume[1] > 1.1 * after.hypervolume[0] > 0.0
     assert {d.provenance["source"] for d in after.designs if d.pareto} >= {"refinement"}
     assert {design.circuit for design in before.designs} <= {design.circuit for design in after.designs}
 

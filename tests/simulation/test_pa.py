@@ -68,6 +68,22 @@ def test_figures_are_those_of_a_class_ab_amplifier_of_its_current(metrics: Metri
     assert 15.0 < metrics["pae_percent"] < 40.0
 
 
+@pytest.mark.slow
+def test_a_base_of_high_resistance_breaks_down_at_a_swing_that_one_of_low_resistance_stands(
+    pool: SimulatorPool,
+) -> None:
+    """Holes of impact ionisation leave through the base; the one is fed by 37 Ohm, the other by 5 kOhm."""
+    low = common_emitter()
+    values = dict(zip(low.topology.designators, low.values, strict=True))
+    high = low.with_values(list((values | {"R2": 5e3}).values()))
+    conditions = replace(CONDITIONS, supply_v=1.5)
+    stands, breaks = pool.run([Simulation(one, conditions) for one in (low, high)])
+    assert stands.metrics is not None, stands.failure
+    assert breaks.failure is not None
+    assert breaks.failure.cause == "device_limit"
+    assert "Q1: breaks down under drive: with a peak V_CE of" in breaks.failure.detail
+
+
 def test_saturated_power_is_not_below_that_at_compression_and_pae_not_above_collector_efficiency(
     metrics: Metrics,
 ) -> None:

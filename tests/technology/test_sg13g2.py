@@ -227,6 +227,34 @@ def test_device_limits_are_the_model_headers() -> None:
     assert PROCESS.violations(Device("resistor", ("n1", "0")), 50, {}) == []
 
 
+def test_a_transistor_that_conducts_must_not_saturate() -> None:
+    device = Device("hbt", ("n1", "n2", "0"))
+    assert PROCESS.violations(device, 4, {"vce": 0.4, "ic": 1e-3}) == []
+    assert PROCESS.violations(device, 4, {"vce": 0.26, "ic": 1e-3}) == [
+        "V_CE = 0.260 V below 0.4 V, where the transistor saturates"
+    ]
+    assert PROCESS.violations(device, 4, {"vce": 0.0, "ic": 1e-6}) == [], "it is off"
+    assert PROCESS.violations(device, 4, {"ic": 1e-3}) == [], "nobody asked for its voltage"
+    assert PROCESS.violations(Device("diode", ("n1", "0")), 4, {"vce": 0.26, "ic": 1e-3}) == []
+
+
+@pytest.mark.parametrize("collector_base_v", [0.9, 1.4, 1.9])
+def test_impact_ionisation_is_what_the_model_takes_from_the_base(library: Library, collector_base_v: float) -> None:
+    """Each pair adds an electron to the collector's current and takes a hole's from the base's: (M - 1) I_C / M less I_B."""
+
+    def currents(reverse_v: float) -> tuple[float, float]:
+        sources = ("a transistor", "vb b 0 0.75", f"vc c 0 {0.75 + reverse_v:.6g}")
+        lines = (*sources, *PROCESS.instances(transistor), *PROCESS.models(transistor, "typ", 27.0))
+        library.run(Deck(lines, ("op",), ("vb#branch", "vc#branch")))
+        base, collector = (-float(library.vector("op1", name)[0]) for name in ("vb#branch", "vc#branch"))
+        return base, collector
+
+    transistor = Circuit(Topology("lna", (Device("hbt", ("c", "b", "0")),)), (4.0,))
+    (rest, _), (base, collector) = currents(0.0), currents(collector_base_v)
+    (multiplied,) = PROCESS.impact_ionisation(np.array([collector_base_v]))
+    assert (rest - base) / (collector - (rest - base)) == pytest.approx(multiplied, rel=0.1)
+
+
 def test_quality_rises_then_falls_with_frequency() -> None:
     quality = [SpiralInductor.of(200e-12).quality_factor(f) for f in np.geomspace(1e9, 100e9, 21)]
     peak = int(np.argmax(quality))

@@ -199,7 +199,7 @@ def _put_in_place(target: Path, work: Path, bundle: Bundle, card: dict[str, Any]
         for name in done:
             shutil.copyfile(work / file_name(name), fresh / file_name(name))
         for name in ("card.json", "README.md"):
-            (fresh / name).unlink()
+            (fresh / name).unlink(missing_ok=True)
         sealed = write_manifest(
             fresh,
             precision=bundle.precision,

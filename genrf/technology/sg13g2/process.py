@@ -85,9 +85,9 @@ class SG13G2:
         """
         low, high = _RANGES[kind]
         if kind == "bias_voltage":
-            return low, min(high, supply_v)
+            return low, min(high, math.floor(supply_v * 1e3 + 1e-6) / 1e3)
         if kind == "inductor":
-            return low, min(high, max(low, largest_inductance(SELF_RESONANCE_RATIO * frequency_hz)))
+            return low, min(high, max(low, _rounded_down(largest_inductance(SELF_RESONANCE_RATIO * frequency_hz))))
         if kind == "capacitor":
             return SMALLEST_F, high
         return low, high
@@ -258,6 +258,12 @@ class SG13G2:
             raise InvalidInputError(
                 f"corner: {self.name} has no corner {corner!r}; choose from {', '.join(self.corners)}"
             )
+
+
+def _rounded_down(value: float) -> float:
+    """The next lower number of four significant digits."""
+    digit = 10.0 ** (math.floor(math.log10(value)) - 3)
+    return float(f"{math.floor(value / digit) * digit:.4g}")
 
 
 def _check(designator: str, device: Device, value: float) -> None:
