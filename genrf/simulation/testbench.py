@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from genrf.conditions import Conditions
     from genrf.technology.base import Technology
 
-MEASUREMENTS_VERSION = 2
+MEASUREMENTS_VERSION = 3
 """Counts what is made of a simulation: rows measured with another are not comparable. 2: noise figures without the noise of
-``rbp``, which ngspice misplaces; band edges found within the steps of the grid."""
+``rbp``, which ngspice misplaces; band edges found within the steps of the grid. 3: transistors that saturate at rest or break
+down under drive are refused; capacitors that charge slowly are moved to where they end."""
 
 Cause = Literal[
     "invalid_value",

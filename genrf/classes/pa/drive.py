@@ -33,8 +33,8 @@ LARGEST_AVALANCHE_GAIN = 1.0
 collector current: at 1 a transistor breaks down. With an open base that is BV_CEO (M - 1 = 1 / beta); a base of low
 resistance stands more (Rickelt, Rein and Rose, IEEE Trans. Electron Devices 48(4), 2001). M - 1 is the mean over a period,
 weighted with the current, since a bias network is slower than the drive; the transconductance is I_C / V_T, its most."""
-_LONGEST = 180
-"""Periods for all levels of a sweep."""
+_LONGEST, _LONGEST_HELD = 180, 400
+"""Periods for all levels of a sweep, without and with slow capacitors that are moved between blocks."""
 _TOLERANCE = 4e-3
 _BLOCK = 3.0
 """Periods between two looks at whether a level has settled."""
@@ -99,7 +99,7 @@ class Drive:
             charging_ohm=charging_ohm,
             period_s=1.0 / self._frequency_hz,
             points=points,
-            longest=_LONGEST + WATCHED_PERIODS * patient,
+            longest=(_LONGEST_HELD if charging_ohm else _LONGEST) + WATCHED_PERIODS * patient,
         )
 
     def output_dbm(self, input_dbm: float) -> float:
