@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from genrf.circuit.topology import Circuit
+from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.errors import InvalidInputError
 from genrf.export.design_file import design_content, read_design, write_design
 from genrf.generation.design import Design
@@ -118,3 +118,19 @@ def test_says_that_a_file_is_no_json_or_is_not_there(tmp_path: Path) -> None:
         read_design(tmp_path / "half.json")
     with pytest.raises(InvalidInputError, match="cannot be read: No such file"):
         read_design(tmp_path / "none.json")
+
+
+def test_an_oscillator_that_was_not_signed_off_reads_back_as_one_that_misses(tmp_path: Path) -> None:
+    """Only those that meet the estimate are signed off; the others are written all the same."""
+    bounds = {"phase_noise_dbc_hz": {"max": -100}, "frequency_error_percent": {"max": 1}}
+    content = {"class": "vco", "frequency": "10 GHz", "supply": 2.5, "constraints": bounds}
+    spec = DesignSpec.from_dict(content)
+    metrics = Metrics({"phase_noise_estimate_dbc_hz": -97.0, "frequency_error_percent": 0.5})
+    circuit = Circuit(Topology("vco", (Device("resistor", ("out", "tune")),)), (50.0,))
+    design = Design(circuit=circuit, metrics=metrics, met=False, margin=spec.worst_margin(metrics))
+    write_design(tmp_path / "design.json", design, spec)
+    again, _ = read_design(tmp_path / "design.json")
+    assert (again.met, again.margin) == (False, design.margin)
+    with pytest.raises(InvalidInputError, match=r"metrics\.phase_noise_dbc_hz: missing"):
+        (tmp_path / "design.json").write_text((tmp_path / "design.json").read_text().replace("_estimate_", "_guess_"))
+        read_design(tmp_path / "design.json")
