@@ -198,7 +198,11 @@ def renew_precedents(
     ] = None,
     most: Annotated[
         int | None,
-        typer.Option(min=1, help="Precedents of a class at most, drawn at random; all by default.", show_default=False),
+        typer.Option(
+            min=1,
+            help="Precedents of a class at most, drawn at random; the others are dropped. All by default.",
+            show_default=False,
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Simulators at once; by default one a core.", show_default=False)

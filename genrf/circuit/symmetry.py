@@ -30,12 +30,13 @@ def mirrored(topology: Topology) -> tuple[tuple[int, int], ...]:
 
 def _mirrored(graph: NetGraph) -> tuple[tuple[int, int], ...]:
     pairs: dict[int, int] = {}
+    paired: set[int] = set()
     for first, second in _balanced(graph):
-        if first in pairs or second in pairs:
-            continue
-        for one, other in _grown(graph, first, second).items():
-            if one not in pairs and other not in pairs:
-                pairs[one] = other
+        if paired.isdisjoint((first, second)):
+            for one, other in _grown(graph, first, second).items():
+                if paired.isdisjoint((one, other)):
+                    pairs[one] = other
+                    paired.update((one, other))
     return tuple(sorted(pairs.items()))
 
 
@@ -43,11 +44,11 @@ def _balanced(graph: NetGraph) -> Iterator[tuple[int, int]]:
     """Pairs of transistors with a common emitter net that carries a signal, or with crossed bases and collectors."""
     fixed = graph.fixed_nets()
     transistors = [device for device, kind in enumerate(graph.kinds) if kind == HBT]
-    joined = defaultdict(set)
-    for nets in graph.nets:
+    joined: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for kind, nets in zip(graph.kinds, graph.nets, strict=True):
         if len(nets) == 2 and not fixed.intersection(nets):
-            joined[nets[0]].add(nets[1])
-            joined[nets[1]].add(nets[0])
+            joined[nets].add(kind)
+            joined[nets[::-1]].add(kind)
     for place, first in enumerate(transistors):
         for second in transistors[place + 1 :]:
             (collector, base, emitter), (other_collector, other_base, other_emitter) = (
@@ -55,8 +56,9 @@ def _balanced(graph: NetGraph) -> Iterator[tuple[int, int]]:
                 graph.nets[second],
             )
             differential = emitter == other_emitter and emitter not in fixed and base != other_base
-            crossed = (base == other_collector or base in joined[other_collector]) and (
-                other_base == collector or other_base in joined[collector]
+            # Both bases the same way: one directly and one through a resistor is an amplifier with feedback.
+            crossed = (base == other_collector and other_base == collector) or bool(
+                joined[base, other_collector] & joined[other_base, collector]
             )
             if differential or crossed:
                 yield first, second
@@ -80,20 +82,26 @@ def _grown(graph: NetGraph, first: int, second: int) -> dict[int, int]:
         for one, other in zip(nets, others, strict=True):
             image[one], image[other] = other, one
 
+    def images(device: int, nets: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
+        """Devices that a reading of a device may have as its image, each with its reading."""
+        return {
+            mate: others
+            for mate, kind in enumerate(graph.kinds)
+            if kind == graph.kinds[device] and mate != device and mate not in {*pairs, *pairs.values()}
+            for others in _readings(graph, mate)
+            if fits(nets, others)
+        }
+
     def image_of(device: int) -> tuple[tuple[int, ...], int, tuple[int, ...]] | None:
-        """A reading of a device with its only possible image, if it is on a net that moves."""
+        """A reading of a device with its image, if it is on a net that moves and neither could have another image."""
         for nets in _readings(graph, device):
             if all(image.get(net, net) == net for net in nets):
                 continue
-            found = {
-                mate: others
-                for mate, kind in enumerate(graph.kinds)
-                if kind == graph.kinds[device] and mate != device and mate not in {*pairs, *pairs.values()}
-                for others in _readings(graph, mate)
-                if fits(nets, others)
-            }
+            found = images(device, nets)
             if len(found) == 1:
-                return nets, *found.popitem()
+                mate, others = found.popitem()
+                if images(mate, others).keys() == {device}:
+                    return nets, mate, others
         return None
 
     if fits(graph.nets[first], graph.nets[second]):

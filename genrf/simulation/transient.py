@@ -47,6 +47,8 @@ _LARGEST_JUMP_V = 0.05
 _LEAST_JUMP_V = 2e-5
 _CHARGED_V = 3e-4
 """What a slow capacitor may still have to go when a circuit counts as settled: 1 % of a collector current."""
+_CHARGED_LOOKS = 4
+"""Looks in a row at which that has to hold: where capacitors share a net, what is still to come may pass through nothing."""
 _LARGEST_DOUBT = 4.0
 """By what factor a slow capacitor's resistance may change from one jump to the next."""
 _SINE = re.compile(r"sin\(.*?\)")
@@ -148,9 +150,11 @@ class Transient:
         before: NDArray[np.complex128] | None = None
         change: NDArray[np.complex128] | None = None
         expected: NDArray[np.complex128] | None = None
+        charged = 0
         while True:
             self.advance(block)
             now = observe(self)
+            charged = charged + 1 if all(slow.missing_v <= _CHARGED_V for slow in self._slow.values()) else 0
             if before is not None:
                 allowed = tolerance * np.maximum(np.abs(now), floor * np.abs(now).max())
                 last, change = change, now - before
@@ -161,7 +165,7 @@ class Transient:
                     ahead, expected = expected, now + rest
                     near = np.abs(rest) <= _LARGEST_EXTRAPOLATION * allowed
                     steady = ahead is not None and (near & (np.abs(expected - ahead) <= allowed)).all()
-                    if steady and all(slow.missing_v <= _CHARGED_V for slow in self._slow.values()):
+                    if steady and (not self._slow or charged >= _CHARGED_LOOKS):
                         return expected
             before = now
 

@@ -131,6 +131,30 @@ def test_the_phases_of_a_mixer_may_mirror_each_other() -> None:
     assert {(names[a], names[b]) for a, b in mirrored(pair.topology)} == {("Q1", "Q2"), ("C1", "C2"), ("R1", "R2")}
 
 
+def test_a_device_mirrors_one_other_only() -> None:
+    three = circuit(
+        "mixer",
+        ("hbt", "n1 n4 n7", 8.0),
+        ("hbt", "n2 n5 n7", 9.0),
+        ("hbt", "n3 n6 n7", 10.0),
+        ("resistor", "n7 0", 100.0),
+    )
+    devices = [device for pair in mirrored(three.topology) for device in pair]
+    assert len(devices) == len(set(devices))
+
+
+def test_an_amplifier_with_feedback_is_no_crossed_pair() -> None:
+    two = circuit(
+        "lna",
+        ("hbt", "n1 n2 0", 10.0),
+        ("hbt", "n3 n1 0", 4.0),
+        ("resistor", "n3 n2", 1e3),
+        ("resistor", "n1 vdd", 200.0),
+        ("resistor", "n3 vdd", 100.0),
+    )
+    assert mirrored(two.topology) == ()
+
+
 @pytest.mark.parametrize("emitter", ["0", "vdd"])
 def test_transistors_with_a_common_fixed_emitter_are_no_pair(emitter: str) -> None:
     two = circuit(

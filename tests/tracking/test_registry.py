@@ -185,6 +185,22 @@ def test_files_of_a_version_that_are_gone_are_put_back(registry: Registry, tmp_p
     assert (kept / "bundle" / MANIFEST).read_text() == "bundle 1"
 
 
+def test_two_bundles_of_one_run_keep_files_of_their_own(registry: Registry) -> None:
+    first = registry.offer((0.2, 0.4, 0.6))
+    second = registry.offer((0.2, 0.4, 0.7), again=True, bundle=7)
+    assert second["version"] == first["version"] + 1
+    kept = Path(unquote(urlsplit(registry.version(CHAMPION).source).path))
+    assert (kept / "bundle" / MANIFEST).read_text() == "bundle 7"
+
+
+def test_a_champion_whose_files_are_gone_cannot_be_used_any_more(registry: Registry) -> None:
+    registry.offer((0.2, 0.4, 0.6))
+    shutil.rmtree(Path(unquote(urlsplit(registry.version(CHAMPION).source).path)))
+    result = registry.offer((0.1, 0.1, 0.1), specifications="set-2", judge=Judge(0.9))
+    assert result["promoted"]
+    assert "its files are gone" in result["reason"]
+
+
 def test_the_champion_can_be_fetched_by_its_alias(registry: Registry, tmp_path: Path) -> None:
     import mlflow
 

@@ -229,12 +229,15 @@ def _register(
     every = client.search_model_versions(f"name = '{name}'")
     known = next((version for version in every if version.tags.get(BUNDLE_TAG) == identity), None)
     keeper = run.run_id if known is None or known.run_id is None else known.run_id
-    for place, folder in (("model/bundle", bundle), ("model/quantized", quantized)):
-        if not client.list_artifacts(keeper, place):
-            client.log_artifacts(keeper, str(folder), place)
+    # A run may offer several bundles: each has a place of its own.
+    place = f"model/{identity[:16]}"
+    kept = {Path(item.path).name for item in client.list_artifacts(keeper, f"{place}/bundle")}
+    if MANIFEST not in kept:
+        client.log_artifacts(keeper, str(bundle), f"{place}/bundle")
+        client.log_artifacts(keeper, str(quantized), f"{place}/quantized")
     if known is None:
         tags = {BUNDLE_TAG: identity, **_lineage(client, run, config), **score.tags()}
-        source = f"{client.get_run(run.run_id).info.artifact_uri}/model"
+        source = f"{client.get_run(run.run_id).info.artifact_uri}/{place}"
         return client.create_model_version(name, source, run.run_id, tags=tags)
     for key, value in score.tags().items():
         client.set_model_version_tag(name, known.version, key, value)
@@ -244,7 +247,7 @@ def _register(
 def _identity(*folders: Path) -> str:
     """SHA-256 over the manifests in some folders, which cover every file of their models."""
     manifests = [path.read_bytes() for folder in folders for path in sorted(folder.rglob(MANIFEST))]
-    return hashlib.sha256(b"".join(manifests)).hexdigest()
+    return hashlib.sha256(b"\0".join(manifests)).hexdigest()
 
 
 def _lineage(client: MlflowClient, run: StepRun, config: Config) -> dict[str, str]:
@@ -299,6 +302,7 @@ def _score(
 def _judge_again(config: Config, prepared: Path, champion: ModelVersion, judge: Judge, output: Path) -> Score:
     """The champion's score on the challenger's specifications."""
     from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
 
     package = first_champion.package_folder(champion.tags)
     if package is not None:
@@ -306,8 +310,10 @@ def _judge_again(config: Config, prepared: Path, champion: ModelVersion, judge: 
     folder = output / "champion"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    download_artifacts(artifact_uri=champion.source, dst_path=str(folder))
     try:
+        download_artifacts(artifact_uri=champion.source, dst_path=str(folder))
         return judge(config, prepared, next(folder.rglob("bundle")))
+    except (MlflowException, OSError, StopIteration) as error:
+        raise CheckpointError(f"{champion.source}: its files are gone ({error})") from error
     finally:
         shutil.rmtree(folder)

@@ -52,12 +52,12 @@ def renew_precedents(
 ) -> dict[str, Any]:
     """Simulate the precedents of released weights again and, once every class is done, put them in place of the old ones.
 
-    What was done before a kill is not done again: delete ``work`` to start anew.
+    What was done of the same weights before a kill is not done again: delete ``work`` to start anew.
 
     Args:
         work: folder where new precedents are kept, some at a time, until all are there.
         names: classes to do now; all by default.
-        most: precedents of a class at most, drawn at random; all by default.
+        most: precedents of a class at most, drawn at random; the others leave the weights. All by default.
         workers: simulators at once; by default one a core.
         target: folder of the weights; by default the package's.
 
@@ -85,18 +85,19 @@ def renew_precedents(
             task = progress.add_task(f"{name} precedents", total=len(chosen))
             parts, counts = [], Counter(before=len(before))
             for start in range(0, len(chosen), CHUNK):
-                path = work / f"{name}-{start:06d}.npz"
-                if not path.is_file():
-                    own = before.take(chosen[start : start + CHUNK])
+                own = before.take(chosen[start : start + CHUNK])
+                path = work / f"{name}-{bundle.identity[:10]}-{start:06d}-{len(own)}.npz"
+                if not (path.is_file() and path.with_suffix(".json").is_file()):
                     kept, found = renewed(own, name, bundle.conditioning, process, pool, **card["data"]["split"])
                     write_json(path.with_suffix(".json"), found)
                     kept.save(path, compressed=True)
                 parts.append(Precedents.load(path))
                 counts.update(json.loads(path.with_suffix(".json").read_text()))
-                progress.update(task, completed=start + CHUNK)
+                progress.update(task, completed=start + len(own))
             Precedents.joined(parts).save(work / file_name(name), compressed=True)
-            write_json(_report(work, name), dict(counts))
-    done = {name: json.loads(_report(work, name).read_text()) for name in known if _report(work, name).is_file()}
+            write_json(_report(work, bundle, name), dict(counts))
+    reports = {name: _report(work, bundle, name) for name in known}
+    done = {name: json.loads(path.read_text()) for name, path in reports.items() if path.is_file()}
     if len(done) == len(known):
         _put_in_place(target, work, bundle, card, done)
     return done
@@ -186,8 +187,8 @@ def _table(kept: list[Kept], circuit_class: str, conditioning: Conditioning) -> 
     )
 
 
-def _report(work: Path, circuit_class: str) -> Path:
-    return work / f"renewed-{circuit_class}.json"
+def _report(work: Path, bundle: Bundle, circuit_class: str) -> Path:
+    return work / f"renewed-{circuit_class}-{bundle.identity[:10]}.json"
 
 
 def _put_in_place(target: Path, work: Path, bundle: Bundle, card: dict[str, Any], done: dict[str, Any]) -> None:

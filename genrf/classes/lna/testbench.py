@@ -75,14 +75,20 @@ class LnaTestbench:
             _SLOWEST_PERIODS / conditions.frequency_hz,
         )
         heat = thermal_ohm(circuit, conditions, technology)
-        large = {"iip3_dbm": intercept_dbm(simulator, netlist, heat, slow, conditions)}
+        large: dict[str, float] = {}
         notes = measured.notes
         try:
+            large["iip3_dbm"] = intercept_dbm(simulator, netlist, heat, slow, conditions)
             large["ip1db_dbm"] = compression_dbm(
                 simulator, netlist, heat, slow, conditions, large["iip3_dbm"], patient=thorough
             )
         except UnsettledError as unsettled:
             notes += (f"ip1db_dbm: not given, {unsettled}",)
+        except SimulationFailure as failure:
+            if not thorough or failure.cause != "no_convergence":
+                raise
+            missing = ", ".join(name for name in ("iip3_dbm", "ip1db_dbm") if name not in large)
+            notes += (f"{missing}: not given, {failure.detail}",)
         return Measurement(Metrics({**measured.metrics, **large}), measured.curves, notes)
 
     def deck(self, circuit: Circuit, conditions: Conditions, technology: Technology, curves: bool = False) -> Deck:
