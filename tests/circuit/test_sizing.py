@@ -154,5 +154,5 @@ def test_most_random_circuits_simulate_and_some_are_useful():
         outcomes = pool.run(simulations)
     measured = [outcome.metrics for outcome in outcomes if outcome.metrics is not None]
     useful = [metrics for metrics in measured if all(c.slack(metrics[c.metric]) >= 0.0 for c in definition.useful)]
-    assert len(measured) >= 0.7 * len(outcomes)
+    assert len(measured) >= 0.65 * len(outcomes)
     assert len(useful) >= 0.015 * len(outcomes)

@@ -12,7 +12,7 @@ import yaml
 from genrf.errors import InvalidInputError
 from training.config.loading import load_config, read_recipes
 from training.config.schema import Config, per_class
-from training.config.steps import RELEASED, STEPS, step_configs
+from training.config.steps import STEPS, step_configs
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -132,7 +132,7 @@ def test_what_a_step_is_given_changes_only_with_its_own_sections() -> None:
     after = step_configs("smoke", '{"surrogate.width": 32}', PARAMS)
     everything = {step.name for step in STEPS.values() if step.sections is None}
     assert {name for name in before if before[name] != after[name]} == {"train_surrogate"} | everything
-    assert set(before) == {*STEPS, RELEASED}
+    assert set(before) == set(STEPS)
 
 
 def test_overrides_that_are_no_json_are_refused() -> None:

@@ -37,7 +37,7 @@ def designer():  # type: ignore[no-untyped-def]
 @pytest.mark.slow
 def test_a_search_is_refined_in_spice(designer: Designer) -> None:
     spec = spec_of(Constraint("gain_db", ">=", -40.0))
-    before = designer.design(spec, calls=16)
+    before = designer.design(spec, calls=16, seed=0)  # of which some simulate
     after = designer.refine(before, calls=16)
     assert after.objectives == OBJECTIVES
     assert after.simulated == 32

@@ -68,7 +68,7 @@ def test_hang_crash_and_exit_each_cost_one_circuit() -> None:
 
 @pytest.mark.usefixtures("sabotaged")
 def test_worker_that_sleeps_is_killed() -> None:
-    with SimulatorPool(workers=1, timeout_s=0.1) as pool:
+    with SimulatorPool(workers=1, timeout_s=0.5) as pool:
         outcomes = pool.run([divider(10.0), divider(SLEEP), divider(20.0)])
     assert [outcome.failure.cause if outcome.failure else "" for outcome in outcomes] == ["", "timeout", ""]
 
