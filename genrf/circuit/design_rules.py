@@ -73,18 +73,15 @@ class DesignRules:
             topologies: P.
             kinds: their kind tokens, (P, M).
         """
-        tied = np.array(values, dtype=np.float32)
-        for row, topology in enumerate(topologies):
-            for one, other in mirrored(topology):
-                tied[row, [one, other]] = 0.5 * (tied[row, one] + tied[row, other])
-        return normalise(kinds, self._legal(kinds, tied), self.conditions.frequency_hz).astype(np.float32)
+        legal = self._legal(topologies, kinds, values)
+        return normalise(kinds, legal, self.conditions.frequency_hz).astype(np.float32)
 
     def sized(self, topology: Topology, values: NDArray[np.floating]) -> Circuit:
         """The circuit of a topology that normalised values (M,) stand for, within the rules."""
         kinds = np.zeros((1, len(values)), dtype=np.int64)
         kinds[0, : len(topology.devices)] = [KIND_TOKENS[device.kind] for device in topology.devices]
-        on_grid = self.on_grid([topology], kinds, values[None])
-        return Circuit(topology, tuple(self._legal(kinds, on_grid)[0, : len(topology.devices)].tolist()))
+        legal = self._legal([topology], kinds, values[None])
+        return Circuit(topology, tuple(legal[0, : len(topology.devices)].tolist()))
 
     def kept(self, circuit: Circuit) -> Circuit:
         """A circuit brought within the rules: parts in series merged, values moved into their ranges, halves made equal."""
@@ -116,5 +113,12 @@ class DesignRules:
             found.append(Breach(SERIES, "two resistors, or two inductors, lie in series"))
         return found
 
-    def _legal(self, kinds: NDArray[np.int64], values: NDArray[np.floating]) -> NDArray[np.float64]:
-        return denormalise(kinds, values, self.conditions.frequency_hz, self.technology, self.ranges)
+    def _legal(
+        self, topologies: Sequence[Topology], kinds: NDArray[np.int64], values: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """Normalised values (P, M) with halves made equal, in SI units, within the ranges and on the process's grid."""
+        tied = np.array(values, dtype=np.float32)
+        for row, topology in enumerate(topologies):
+            for one, other in mirrored(topology):
+                tied[row, [one, other]] = 0.5 * (tied[row, one] + tied[row, other])
+        return denormalise(kinds, tied, self.conditions.frequency_hz, self.technology, self.ranges)

@@ -301,19 +301,19 @@ def _score(
 
 def _judge_again(config: Config, prepared: Path, champion: ModelVersion, judge: Judge, output: Path) -> Score:
     """The champion's score on the challenger's specifications."""
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
+    from mlflow.artifacts import download_artifacts, list_artifacts
 
     package = first_champion.package_folder(champion.tags)
     if package is not None:
         return judge(config, prepared, package)
+    # A store that does not answer raises another error: its champion is not given up for that.
+    if not list_artifacts(artifact_uri=champion.source):
+        raise CheckpointError(f"{champion.source}: its files are gone")
     folder = output / "champion"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    download_artifacts(artifact_uri=champion.source, dst_path=str(folder))
     try:
-        download_artifacts(artifact_uri=champion.source, dst_path=str(folder))
         return judge(config, prepared, next(folder.rglob("bundle")))
-    except (MlflowException, OSError, StopIteration) as error:
-        raise CheckpointError(f"{champion.source}: its files are gone ({error})") from error
     finally:
         shutil.rmtree(folder)
