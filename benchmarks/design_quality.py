@@ -32,6 +32,7 @@ from typing import Any
 
 from genrf import classes, technology
 from genrf.conditioning import Conditioning
+from genrf.cores import cores
 from genrf.errors import GenRFError, InvalidInputError
 from genrf.generation.bundle import Bundle
 from genrf.simulation.library import simulator_version
@@ -46,7 +47,6 @@ from training.comparison.quality.worker import Setup
 from training.config.loading import DEFAULT_PATH, load_config
 from training.data.specifications import LEVELS, SPECIFICATIONS_FILE, read_specifications, specifications_hash
 from training.running.machine import commit, describe
-from training.running.processes import cores
 
 ROOT = Path(__file__).parents[1]
 HELD_OUT = ROOT / "benchmarks" / "held_out.json"

@@ -4,6 +4,8 @@
     python locks/locks.py size NAME         # what that environment takes on the disk
     python locks/locks.py resolve           # write cuda.lock and cpu.lock from pyproject.toml; --upgrade: the newest
     python locks/locks.py check [NAME ...]  # exit 1 if pip would install anything that a lock does not pin
+    python locks/locks.py requirements EXTRA ...   # what the project and some of its extras declare, for pip
+    python locks/locks.py installed NAME    # exit 1 if this environment holds anything that a lock does not pin
 
 ``cuda.lock`` is what the public index gives: PyTorch's CUDA build with the CUDA libraries that it pins. ``cpu.lock`` is the same
 with PyTorch's CPU wheel and without CUDA. That wheel lies elsewhere: ``TORCH_CPU`` names an index or a folder of wheels that
@@ -20,6 +22,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +117,28 @@ def check(name: str) -> list[str]:
     return sorted(missing + other)
 
 
+def requirements(*extras: str) -> list[str]:
+    """What the project declares, with these extras and those that they name."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = list(project["dependencies"])
+    for extra in extras:
+        for requirement in project["optional-dependencies"][extra]:
+            own = re.fullmatch(rf"{re.escape(project['name'])}\[(.*)\]", requirement)
+            found += requirements(*own[1].split(",")) if own else [requirement]
+    return sorted(set(found))
+
+
+def installed(name: str) -> list[str]:
+    """What this environment holds otherwise than a lock says."""
+    locked = pins(name)
+    own = normalized(tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"])
+    found = {normalized(item.name): item.version for item in distributions()}
+    # An environment comes with a setuptools of its own.
+    found = {package: version for package, version in found.items() if package not in (own, "setuptools")}
+    other = {package: version for package, version in found.items() if locked.get(package) != version}
+    return sorted(f"{name}.lock: {p} {v} is installed, pinned is {locked.get(p)}" for p, v in other.items())
+
+
 def main() -> int:
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -121,6 +147,8 @@ def main() -> int:
     commands.add_parser("size").add_argument("name", choices=SIZES)
     commands.add_parser("resolve").add_argument("--upgrade", action="store_true", help="take the newest versions")
     commands.add_parser("check").add_argument("names", nargs="*", metavar="NAME", help=", ".join(SIZES))
+    commands.add_parser("requirements").add_argument("extras", nargs="*", metavar="EXTRA")
+    commands.add_parser("installed").add_argument("name", choices=SIZES)
     chosen = parser.parse_args()
     if chosen.command == "which":
         print(which())
@@ -128,6 +156,12 @@ def main() -> int:
         print(SIZES[chosen.name])
     elif chosen.command == "resolve":
         resolve(upgrade=chosen.upgrade)
+    elif chosen.command == "requirements":
+        print("\n".join(requirements(*chosen.extras)))
+    elif chosen.command == "installed":
+        wrong = installed(chosen.name)
+        print("\n".join(wrong) or "Every package is as pinned.")
+        return 1 if wrong else 0
     else:
         unknown = sorted(set(chosen.names) - set(SIZES))
         if unknown:

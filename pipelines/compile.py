@@ -8,7 +8,7 @@ from kfp import compiler
 from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
 from pipelines.picture import draw
-from pipelines.placement import on_cluster
+from pipelines.placement import DEFAULT_PROFILE, Cluster
 from pipelines.stages import FILE, ROOT, write_stages
 from pipelines.train import NAME, training_pipeline
 
@@ -22,11 +22,11 @@ PICTURE = Path(__file__).parents[1] / "docs" / "pipeline.svg"
 NAMESPACE = "genrf"
 
 
-def compile_pipeline(folder: Path = FOLDER) -> list[Path]:
+def compile_pipeline(folder: Path = FOLDER, profile: str = DEFAULT_PROFILE) -> list[Path]:
     """Write both files, the picture of the DAG and the DVC stages, and return their paths."""
     picture = PICTURE if folder == FOLDER else folder / PICTURE.name
     folder.mkdir(parents=True, exist_ok=True)
-    pipeline = training_pipeline(on_cluster)
+    pipeline = training_pipeline(Cluster(profile))
     specification, manifest = folder / PIPELINE, folder / MANIFEST
     compiler.Compiler().compile(pipeline, str(specification))
     compiler.Compiler().compile(

@@ -32,6 +32,7 @@ from typing import Any
 
 from rich.console import Console
 
+from genrf.cores import cores
 from genrf.errors import GenRFError, InvalidInputError
 from genrf.files import write_json
 from genrf.progress import MESSAGES
@@ -201,7 +202,7 @@ def _environment(code: str, identity: str) -> Iterator[None]:
         "PYTHONUNBUFFERED": "1",
         MESSAGES: "1",
         # Threads that wait for each other on cores that another step uses make training many times slower.
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, len(os.sched_getaffinity(0)) // AT_ONCE)),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // AT_ONCE)),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # A step's own folder must not shadow the project: it is found through the environment's installation.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])),

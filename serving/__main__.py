@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kserve import ModelRepository, ModelServer, model_server
-from kserve.utils.utils import cpu_count
 
+from genrf.cores import cores
 from genrf.errors import GenRFError
 from genrf.generation.opening import open_designer
 from genrf.generation.released import choose_bundle
@@ -72,7 +72,7 @@ def main() -> int:
         help="folder of the models, or GENRF_BUNDLE; with neither the released weights",
     )
     parser.add_argument("--model_name", default="genrf", help="name under which clients address the model")
-    parser.add_argument("--simulators", type=int, default=cpu_count(), help="simulator processes")
+    parser.add_argument("--simulators", type=int, default=cores(), help="simulator processes")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models run")
     parser.add_argument("--most_waiting", type=int, default=16, help="requests that may wait before more are refused")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds after which a request is given up")

@@ -25,6 +25,7 @@ from types import TracebackType
 
 from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
+from genrf.cores import cores
 from genrf.simulation.engine import Failure, Outcome, Simulation
 from genrf.simulation.messages import Task, pack_tasks, unpack_answers
 from genrf.simulation.worker import SHARED_BYTES, read_progress, time_limit_s, write_progress
@@ -146,7 +147,7 @@ class SimulatorPool:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         recycle_after: int = RECYCLE_AFTER,
     ) -> None:
-        self._count = max(1, workers if workers is not None else len(os.sched_getaffinity(0)))
+        self._count = max(1, workers if workers is not None else cores())
         self._technology = technology
         self._timeout_s = timeout_s
         self._recycle_after = recycle_after
@@ -301,6 +302,6 @@ def run_in_processes(simulations: Sequence[Simulation], technologies: Sequence[s
     outcomes: dict[int, Outcome] = {}
     for name in dict.fromkeys(technologies):
         own = [index for index, technology in enumerate(technologies) if technology == name]
-        with SimulatorPool(workers=min(len(own), os.cpu_count() or 1), technology=name) as pool:
+        with SimulatorPool(workers=min(len(own), cores()), technology=name) as pool:
             outcomes |= zip(own, pool.run([simulations[index] for index in own]), strict=True)
     return [outcomes[index] for index in range(len(simulations))]

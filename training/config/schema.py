@@ -55,7 +55,7 @@ class DataConfig:
     supplies_v: tuple[float, ...]
     """Supply voltages to draw from, in V."""
     workers: int
-    """Simulator processes of a shard; 0 is one a core."""
+    """Simulator processes of a shard; 0 is one a core. On a cluster it has as many as the cores that it asked for."""
 
     def __post_init__(self) -> None:
         _at_least("data", self, 1, "shards", "rounds", "chunk", "elite_per_band")

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from training.config.loading import DEFAULT_PATH, load_config, read_overrides
 from training.config.schema import Config
 
-Role = Literal["light", "simulation", "training"]
+Role = Literal["light", "shard", "simulation", "training"]
 """What a step asks of the node that it runs on, see `pipelines.placement`."""
 
 
@@ -75,7 +75,7 @@ _TABLE = (
         function="training.data.versions:obtain",
         sections=("data",),
         output=ROWS,
-        role="simulation",
+        role="shard",
         many=True,
         parameters=("source", "data_hash"),
     ),

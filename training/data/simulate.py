@@ -22,6 +22,7 @@ from rich.progress import Progress, TaskID
 
 from genrf import classes, technology
 from genrf.circuit.canonical import fingerprint
+from genrf.cores import cores, granted
 from genrf.errors import InvalidInputError
 from genrf.files import write_json
 from genrf.progress import progress_bar
@@ -65,7 +66,9 @@ def simulate_shard(
     process = technology.get(config.technology)
     totals: Counter[str] = Counter()
     useful: list[dict[str, int]] = []
-    with SimulatorPool(workers=config.data.workers, technology=config.technology) as pool, progress_bar() as progress:
+    # A pod uses what it asked its node for, so that it asks for what it uses.
+    workers = granted() or config.data.workers or cores()
+    with SimulatorPool(workers=workers, technology=config.technology) as pool, progress_bar() as progress:
         for circuit_class in config.classes:
             island = _Island(config, circuit_class, shard, output, process, pool, topologies)
             report = island.run(progress, useful_individuals(earlier, circuit_class) if earlier else [])

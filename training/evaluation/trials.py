@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from genrf.circuit.topology import Circuit
+from genrf.cores import cores
 from genrf.generation.backend import OnnxBackend
 from genrf.generation.bundle import Bundle
 from genrf.generation.designer import Designer
@@ -19,7 +20,7 @@ from genrf.progress import progress_bar
 from genrf.simulation.pool import Outcome, Simulation
 from training.config.schema import Config, PerClass, per_class
 from training.data.specifications import HeldOutSpecification
-from training.running.processes import Processes, cores
+from training.running.processes import Processes
 
 if TYPE_CHECKING:
     from genrf.generation.models import TopologySource

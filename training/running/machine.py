@@ -10,6 +10,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from genrf.cores import cores
+
 COMMIT = "GENRF_COMMIT"
 """Environment variable: commit of the code, for images that hold no repository."""
 
@@ -21,7 +23,7 @@ SOURCES = ("genrf", "training", "components", "pipelines")
 
 def describe() -> str:
     """Processor, cores that this process may use, and GPUs that PyTorch sees; PyTorch is not loaded for that alone."""
-    parts = [f"{len(os.sched_getaffinity(0))} cores of {_processor()}"]
+    parts = [f"{cores()} cores of {_processor()}"]
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         names = Counter(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))

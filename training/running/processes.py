@@ -26,11 +26,6 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 """Environment of the processes: threads of libraries would only fight over the cores."""
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 class ProcessDiedError(RuntimeError):
     """The process that did a task died of it."""
 

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
+from genrf.cores import cores
 from genrf.progress import progress_bar
 from training.comparison.quality.journal import Entry, Journal, entry_of
 from training.comparison.quality.queue import FairQueue
 from training.comparison.quality.tasks import Task
 from training.comparison.quality.worker import Setup, open_worker
 from training.evaluation.trials import Trial
-from training.running.processes import Processes, cores
+from training.running.processes import Processes
 
 GRACE_S = 45.0
 """How long trials that cannot be interrupted may go on after the time is over."""
