@@ -4,6 +4,10 @@ PYTHON ?= python3
 RECIPE ?= smoke
 # Processes that tests run in.
 WORKERS ?= 2
+# Images to build or push, the registry to push them to, and the kind of cluster that the pipeline is compiled for.
+IMAGES ?= cpu gpu serving
+REGISTRY ?=
+PROFILE ?= gpu
 # An index or a folder of wheels that has PyTorch's CPU build, which is less than half the size of what the public index gives.
 TORCH_CPU ?=
 export TORCH_CPU
@@ -26,10 +30,10 @@ TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-ind
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup system-packages run test lint unit coverage data stages ui compile bench docs drawing findings clean lock
+.PHONY: help setup system-packages run test lint unit coverage data stages ui compile bench docs drawing findings clean lock images push test-containers
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "TORCH_CPU=PLACE installs PyTorch's CPU build from an index (URL) or a folder of wheels: less than half the size."
 
 setup: system-packages $(STAMP) $(PROJECT_STAMP) ## Install ngspice and the Python environment, once
@@ -84,6 +88,19 @@ ui: setup ## Open MLflow on the runs so far, at http://127.0.0.1:5000
 
 compile: setup ## Compile the pipeline for a cluster into pipelines/compiled/
 	@$(BIN)/python -m pipelines compile
+
+images: $(STAMP) ## Build the container images (IMAGES="cpu gpu serving", DOCKER=, BASE=, PIP_CONFIG=, TORCH_CPU=)
+	@PYTHON=$(BIN)/python sh docker/images.sh build $(IMAGES)
+
+push: setup ## Push the images and compile the pipeline with their digest into build/ (REGISTRY=host/name, PROFILE=gpu)
+	@[ -n "$(REGISTRY)" ] || { echo "push: name the registry: make push REGISTRY=registry.example.org/rf" >&2; exit 2; }
+	@mkdir -p build && sh docker/images.sh push $(REGISTRY) $(IMAGES) | tee build/images.txt
+	@image=$$(sed -n 's/^$(if $(filter gpu,$(PROFILE)),gpu,cpu) //p' build/images.txt) && [ -n "$$image" ] \
+		|| { echo "push: profile $(PROFILE) runs in image $(if $(filter gpu,$(PROFILE)),gpu,cpu), which is not among IMAGES" >&2; exit 2; } \
+		&& $(BIN)/python -m pipelines compile --profile $(PROFILE) --image "$$image" --output build
+
+test-containers: setup ## Run the whole pipeline, a search and the server in the CPU image, as a cluster would
+	$(BIN)/python -m pytest tests/containers
 
 bench: setup ## Measure the simulator against one ngspice process a circuit
 	@$(BIN)/python benchmarks/simulation.py

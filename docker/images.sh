@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the images, or push them to a registry and print the digests under which they are there.
+# Build the images, or push them to a registry and print the digest under which each is there.
 #
 #   docker/images.sh build [cpu] [gpu] [serving]          all three by default
 #   docker/images.sh push REGISTRY [cpu] [gpu] [serving]  for example registry.example.org/rf
@@ -59,11 +59,12 @@ build() {
 }
 
 push() {
-    remote="$registry/$(name "$1" | tr '/' '-' | sed 's/^genrf-/genrf\//')"
+    remote="$registry/$(name "$1")"
     "$docker" image inspect "$(name "$1")" > /dev/null 2>&1 || fail "$(name "$1") is not built; make images"
     "$docker" tag "$(name "$1")" "$remote"
     "$docker" push --quiet "$remote" > /dev/null || fail "$remote could not be pushed; is the registry right, and are you logged in?"
-    "$docker" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$remote" | grep "^${remote%:*}@"
+    digest=$("$docker" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$remote" | grep "^${remote%:*}@" | tail -n 1)
+    echo "$1 $digest"
 }
 
 command=${1:-}

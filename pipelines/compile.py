@@ -7,6 +7,7 @@ from pathlib import Path
 from kfp import compiler
 from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
+from genrf.errors import InvalidInputError
 from pipelines.picture import draw
 from pipelines.placement import DEFAULT_PROFILE, Cluster
 from pipelines.stages import FILE, ROOT, write_stages
@@ -22,15 +23,31 @@ PICTURE = Path(__file__).parents[1] / "docs" / "pipeline.svg"
 NAMESPACE = "genrf"
 
 
-def compile_pipeline(folder: Path = FOLDER, profile: str = DEFAULT_PROFILE) -> list[Path]:
-    """Write both files, the picture of the DAG and the DVC stages, and return their paths."""
-    picture = PICTURE if folder == FOLDER else folder / PICTURE.name
-    folder.mkdir(parents=True, exist_ok=True)
+def compile_for(profile: str, folder: Path) -> Path:
+    """Write the pipeline for one kind of cluster, and return its path.
+
+    Raises:
+        InvalidInputError: for an unknown profile, or where the folder cannot be written.
+    """
     pipeline = training_pipeline(Cluster(profile))
-    specification, manifest = folder / PIPELINE, folder / MANIFEST
-    compiler.Compiler().compile(pipeline, str(specification))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f"--output: {folder}: cannot be written ({error.strerror})") from error
+    compiler.Compiler().compile(pipeline, str(folder / PIPELINE))
+    return folder / PIPELINE
+
+
+def compile_pipeline(folder: Path = FOLDER, profile: str = DEFAULT_PROFILE) -> list[Path]:
+    """Write both files, the picture of the DAG and the DVC stages, and return their paths.
+
+    Raises:
+        InvalidInputError: as `compile_for`.
+    """
+    picture = PICTURE if folder == FOLDER else folder / PICTURE.name
+    specification, manifest = compile_for(profile, folder), folder / MANIFEST
     compiler.Compiler().compile(
-        pipeline,
+        training_pipeline(Cluster(profile)),
         str(manifest),
         kubernetes_manifest_format=True,
         kubernetes_manifest_options=KubernetesManifestOptions(

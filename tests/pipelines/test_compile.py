@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.compile import FOLDER, MANIFEST, PIPELINE, compile_pipeline
-from pipelines.placement import ROLE_LABEL, ROLES, WORK_PATH, here
+from genrf.errors import InvalidInputError
+from pipelines.compile import FOLDER, MANIFEST, PIPELINE, compile_for, compile_pipeline
+from pipelines.placement import PROFILES, RETRIES, ROLE_LABEL, WORK_PATH, Cluster, here
+from training.config.loading import load_config
+from training.config.steps import STEPS
 
 TRAINING = ("exec-train-topology-gan", "exec-train-sizing-diffusion", "exec-train-surrogate")
 SIMULATION = ("exec-simulate-shard", "exec-evaluate-generator", "exec-quantize", "exec-promote-model")
+SEEN_BY_THE_LAUNCHER = re.compile("AWS_|MINIO_|S3_|GOOGLE_")
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +79,17 @@ def test_every_step_has_timeout_retries_credentials_and_its_earlier_work(
     tasks.pop("for-loop-1")
     for name, task in tasks.items():
         placed = platform[f"exec-{name}"]
-        assert task["retryPolicy"]["maxRetryCount"] == 2
-        assert int(placed["activeDeadlineSeconds"]) in {role.hours * 3600 for role in ROLES.values()}
-        assert {item["envVar"] for secret in placed["secretAsEnv"] for item in secret["keyToEnv"]} >= {
-            "MLFLOW_TRACKING_URI",
-            "AWS_ACCESS_KEY_ID",
-        }
+        timeout = int(placed["activeDeadlineSeconds"])
+        retry = task["retryPolicy"]
+        assert retry["maxRetryCount"] == RETRIES
+        # Argo counts it from the first attempt: it must hold all attempts, however long each takes.
+        assert int(retry["backoffMaxDuration"].removesuffix("s")) >= (1 + RETRIES) * timeout
+        assert timeout in {role.hours * 3600 for role in PROFILES["gpu"].values()}
+        variables = {item["envVar"] for secret in placed["secretAsEnv"] for item in secret["keyToEnv"]}
+        variables |= {item["envVar"] for each in placed["configMapAsEnv"] for item in each["keyToEnv"]}
+        assert variables >= {"MLFLOW_TRACKING_URI", "GENRF_S3_ACCESS_KEY", "GENRF_S3_ENDPOINT", "GENRF_DVC_REMOTE"}
+        # KFP's launcher runs in the same container, and would send artifacts where these say.
+        assert not [name for name in variables if SEEN_BY_THE_LAUNCHER.match(name)]
         assert [mount["mountPath"] for mount in placed["pvcMount"]] == [WORK_PATH]
         assert placed["fieldPathAsEnv"] == [
             {"name": "GENRF_PIPELINE_RUN", "fieldPath": "metadata.labels['pipeline/runid']"}
@@ -101,6 +110,45 @@ def test_the_dataset_version_is_a_parameter_and_parameters_are_few(specification
     assert len(parameters) <= 10
 
 
-def test_an_unknown_role_is_refused() -> None:
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_task_is_told_how_many_cores_it_asked_for(tmp_path: Path, profile: str) -> None:
+    specification, platform = documents(compile_for(profile, tmp_path))
+    for name, executor in specification["deploymentSpec"]["executors"].items():
+        container = executor["container"]
+        asked = container["resources"]["resourceCpuRequest"]
+        variables = {item["name"]: item["value"] for item in container["env"]}
+        assert variables["GENRF_CORES"] == variables["OMP_NUM_THREADS"] == asked
+        assert name in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+@pytest.mark.parametrize("profile", ["cpu", "single-node"])
+def test_without_a_gpu_any_node_will_do(tmp_path: Path, profile: str) -> None:
+    specification, platform = documents(compile_for(profile, tmp_path))
+    for executor in specification["deploymentSpec"]["executors"].values():
+        assert "accelerator" not in executor["container"]["resources"]
+    for placed in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        assert not {"nodeSelector", "tolerations"} & set(placed)
+
+
+def test_a_shard_asks_for_no_more_than_a_recipe_has_workers() -> None:
+    recipes = ("smoke", "nightly", "full")
+    workers = max(load_config(Path(__file__).parents[2] / "params.yaml", recipe).data.workers for recipe in recipes)
+    assert PROFILES["gpu"]["shard"].cpu <= workers
+
+
+def test_every_profile_knows_every_role() -> None:
+    for roles in PROFILES.values():
+        assert set(roles) == {step.role for step in STEPS.values()}
+
+
+def test_an_unknown_role_or_profile_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown role"):
         here(None, "quantum")
+    with pytest.raises(InvalidInputError, match="--profile: expected one of gpu, cpu, single-node, got 'tpu'"):
+        Cluster("tpu")
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInputError, match=r"--output: .*file: cannot be written"):
+        compile_for("gpu", tmp_path / "file")
