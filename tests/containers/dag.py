@@ -37,6 +37,4 @@ runner = local.DockerRunner(
 local.init(runner=runner, pipeline_root=str(folder / "pipeline"), enable_caching=False)
 pipeline = training_pipeline(here)
 with independent_tasks_at_once(pipeline.pipeline_spec.root.dag.tasks):
-    outputs = pipeline(recipe="smoke", overrides=overrides, data_hash="").outputs
-for name, artifact in outputs.items():
-    print(f"output {name} {artifact.path}", flush=True)
+    pipeline(recipe="smoke", overrides=overrides, data_hash="")
