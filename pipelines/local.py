@@ -42,8 +42,8 @@ from training.config.loading import DEFAULT_PATH, load_config
 from training.config.schema import Config
 from training.release.summary import SUMMARY, tables
 from training.running.machine import code_identity
-from training.running.step import LAUNCHER, WORK
-from training.running.tracking import PIPELINE_RUN
+from training.running.pipeline_run import LAUNCHER, PIPELINE_RUN
+from training.running.step import WORK
 
 RUNS = Path("runs")
 
@@ -112,7 +112,7 @@ def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]
             warnings.simplefilter("ignore")
             pipeline = training_pipeline(here)
             with (
-                mock.patch.object(cache, "get_local_cache", lambda: finished),
+                mock.patch.object(cache, "get_local_cache", return_value=finished),
                 independent_tasks_at_once(pipeline.pipeline_spec.root.dag.tasks),
             ):
                 return dict(pipeline(**arguments).outputs)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from training.config.steps import ROWS, STEPS, StepDefinition, maker, step_configs
-from training.running.step import LAUNCHER, REPORT, WORK, read_report
-from training.running.tracking import NOWHERE
+from training.running.pipeline_run import LAUNCHER
+from training.running.step import LINEAGE, REPORT, WORK, read_report
+from training.running.store import NOWHERE
 
 REPORTED = {"loss": 0.25, "steps": 3, "reason": "there was no champion", "promoted": True}
 VALUES = {"source": "2", "data_hash": "abc.dir"}
@@ -112,7 +113,7 @@ def test_the_function_is_given_configuration_inputs_in_order_output_and_paramete
 
 def test_the_output_is_written_and_carries_the_numbers(step: StepDefinition, calls: list[Call], tmp_path: Path) -> None:
     output = called(step, tmp_path)
-    assert {path.name for path in Path(output.path).iterdir()} == {"result.txt", REPORT}
+    assert {path.name for path in Path(output.path).iterdir()} == {"result.txt", REPORT, LINEAGE}
     assert (Path(output.path) / "result.txt").read_text() == step.name
     assert output.metadata == {"loss": 0.25, "steps": 3}
     report = read_report(output.path)

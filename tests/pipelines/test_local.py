@@ -22,7 +22,7 @@ import pytest
 
 from training.config.steps import STEPS as TABLE
 from training.running.machine import code_hash
-from training.running.tracking import NOWHERE
+from training.running.store import NOWHERE
 
 ROOT = Path(__file__).parents[2]
 FAKES = Path(__file__).parent / "fakes"

@@ -21,8 +21,9 @@ from training.config.loading import load_config
 from training.config.schema import Config
 from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, write_specifications
 from training.release.registry import CHALLENGER, CHAMPION, Score, judge_bundle, promote_model
-from training.running import machine, tracking
-from training.running.tracking import open_store, step_run, store_uri
+from training.running import machine, pipeline_run, tracking
+from training.running.store import open_store, store_uri
+from training.running.tracking import step_run
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -44,7 +45,7 @@ class Registry:
         split: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         self.offered += not again
-        self.monkeypatch.setenv(tracking.PIPELINE_RUN, f"{self.config.tracking.registered_model}-{self.offered}")
+        self.monkeypatch.setenv(pipeline_run.PIPELINE_RUN, f"{self.config.tracking.registered_model}-{self.offered}")
         folder = self.folder / str(self.offered)
         for name in ("prepared", "bundle", "quantized", "evaluation"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -147,9 +148,9 @@ def test_a_version_leads_back_to_run_data_code_and_parameters(registry: Registry
     client, _ = open_store(registry.config)
     parent = client.get_run(version.tags["parent_run"])
     assert version.tags[tracking.DATASET_TAG] == parent.data.tags[tracking.DATASET_TAG] == "abc"
-    assert version.tags[tracking.COMMIT_TAG] == "c0ffee"
+    assert version.tags[pipeline_run.COMMIT_TAG] == "c0ffee"
     assert parent.data.params["data.rounds"] == str(registry.config.data.rounds)
-    assert client.get_run(version.run_id).data.tags[tracking.PARENT_TAG] == version.tags["parent_run"]
+    assert client.get_run(version.run_id).data.tags[pipeline_run.PARENT_TAG] == version.tags["parent_run"]
 
 
 def test_running_the_step_again_registers_nothing_new(registry: Registry) -> None:
@@ -264,7 +265,7 @@ def test_the_first_champion_leads_back_to_its_card(registry: Registry, weights: 
     version = registry.version(CHAMPION)
     assert version.tags["released"] == weights
     assert version.tags[tracking.DATASET_TAG] == "da7a"
-    assert (version.tags[tracking.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
+    assert (version.tags[pipeline_run.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
     store = store_uri(registry.config)
     uri = f"models:/{registry.config.tracking.registered_model}@champion"
     mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)

@@ -28,7 +28,9 @@ from training.config.schema import Config
 from training.release import first_champion
 from training.release.first_champion import RELEASED_TAG
 from training.running.machine import commit
-from training.running.tracking import COMMIT_TAG, DATASET_TAG, StepRun, active, open_store
+from training.running.pipeline_run import COMMIT_TAG
+from training.running.store import open_store
+from training.running.tracking import DATASET_TAG, StepRun, active
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

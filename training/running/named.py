@@ -62,4 +62,4 @@ def run_component(
         for item in inputs
     ]
     done = run_step(name, config, Path(output.path), folders, label=label, **parameters)
-    output.metadata.update(done.numbers)
+    output.metadata.update(done.headline)
