@@ -44,6 +44,7 @@ NOTE_TAG = "mlflow.note.content"
 """Markdown that MLflow shows as a run's description."""
 _NAMED = 3
 """Overrides that a run's name has room for."""
+_PARAMETERS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def record_reused(client: MlflowClient, runs: Runs, steps: Sequence[Mapping[str,
     Returns:
         Names of the steps that were reused.
     """
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Metric, RunTag
 
     own = client.search_runs([runs.experiment], f"tags.`{PARENT_TAG}` = '{runs.parent}'")
     ran = {run.data.tags.get(STEP_TAG) for run in own if REUSED_TAG not in run.data.tags}
@@ -121,18 +122,15 @@ def record_reused(client: MlflowClient, runs: Runs, steps: Sequence[Mapping[str,
         name, lineage = report["step"], report["lineage"]
         if name in known:
             continue
-        maker = lineage.get("run_id")
+        maker = lineage["run_id"]
         note = f"Reused: [the run that made it](#/experiments/{runs.experiment}/runs/{maker})." if maker else "Reused."
         tags = {PARENT_TAG: runs.parent, STEP_TAG: name, REUSED_TAG: "true", NOTE_TAG: note, **_origin()}
         tags |= {REUSED_RUN_TAG: maker} if maker else {}
         run = client.create_run(runs.experiment, run_name=f"{name} (reused)", tags=tags)
         now = run.info.start_time
-        client.log_batch(
-            run.info.run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in numbers(report["result"]).items()],
-            params=[Param(key, value) for key, value in lineage.get("parameters", {}).items()][:100],
-            tags=[RunTag(COMMIT_TAG, report["commit"])],
-        )
+        metrics = [Metric(key, value, now, 0) for key, value in numbers(report["result"]).items()]
+        client.log_batch(run.info.run_id, metrics=metrics, tags=[RunTag(COMMIT_TAG, report["commit"])])
+        log_parameters(client, run.info.run_id, lineage["parameters"])
         client.set_terminated(run.info.run_id, "FINISHED")
     return [report["step"] for report in reused]
 
@@ -149,6 +147,15 @@ def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, Any]) -> None
     from mlflow.entities import RunTag
 
     client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
+
+
+def log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, Any]) -> None:
+    """Record parameters with a run, in requests of as many as MLflow takes."""
+    from mlflow.entities import Param
+
+    every = [Param(name, str(value)) for name, value in parameters.items()]
+    for start in range(0, len(every), _PARAMETERS_AT_ONCE):
+        client.log_batch(run_id, params=every[start : start + _PARAMETERS_AT_ONCE])
 
 
 def _made_by_kubeflow(client: MlflowClient) -> Runs | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.running.pipeline_run import NOTE_TAG, Runs, name_parent, numbers
+from training.running.pipeline_run import log_parameters as _log_parameters
 from training.running.pipeline_run import runs_of as _runs_of
 from training.running.pipeline_run import set_tags as _set_tags
 from training.running.store import NOWHERE, open_store, store_uri, told_in_a_line
@@ -75,13 +76,9 @@ class StepRun:
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Record parameters with the child and, where they are not there yet, with the parent."""
-        from mlflow.entities import Param
-
         for run_id in (self.run_id, self.parent_id):
             known = self.client.get_run(run_id).data.params
-            new = [Param(name, str(value)) for name, value in parameters.items() if name not in known]
-            for start in range(0, len(new), 100):
-                self.client.log_batch(run_id, params=new[start : start + 100])
+            _log_parameters(self.client, run_id, {key: parameters[key] for key in parameters if key not in known})
 
     def log_dataset(self, report: Mapping[str, Any], version: str | None, context: str) -> None:
         """Record the dataset that the step reads, with the child and with the parent.
