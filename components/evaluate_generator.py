@@ -13,6 +13,7 @@ def evaluate_generator(
     sizing_diffusion: dsl.Input[dsl.Model],
     surrogate: dsl.Input[dsl.Model],
     evaluation: dsl.Output[dsl.Metrics],
+    report: dsl.Output[dsl.HTML],
 ):
     """Simulate what the generator and each baseline propose for every held-out specification.
 
@@ -23,7 +24,10 @@ def evaluate_generator(
         sizing_diffusion: draws component values.
         surrogate: ranks candidates.
         evaluation: ``evaluation.json``, its table and its plot; the headline figures are its metadata.
+        report: figures, success over calls, and the best circuits drawn.
     """
     from training.running.named import run_component
 
-    run_component("evaluate_generator", config, evaluation, prepared, topology_gan, sizing_diffusion, surrogate)
+    run_component(
+        "evaluate_generator", config, evaluation, prepared, topology_gan, sizing_diffusion, surrogate, report=report
+    )

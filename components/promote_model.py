@@ -13,6 +13,7 @@ def promote_model(
     quantized: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Metrics],
     promotion: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
 ):
     """Compare with the champion on the same held-out specifications.
 
@@ -22,8 +23,9 @@ def promote_model(
         bundle: the fp32 models.
         quantized: its smaller variants.
         evaluation: how the bundle did.
-        promotion: the decision, its reason, and the figures of both.
+        promotion: the decision, its reason, and the figures of both; whether a new version was registered.
+        report: the decision and its figures.
     """
     from training.running.named import run_component
 
-    run_component("promote_model", config, promotion, prepared, bundle, quantized, evaluation)
+    run_component("promote_model", config, promotion, prepared, bundle, quantized, evaluation, report=report)

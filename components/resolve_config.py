@@ -33,7 +33,7 @@ def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[v
     """
     from collections import namedtuple
 
-    from training.config.steps import step_configs
+    from training.running.named import resolve
 
-    configs = step_configs(recipe, overrides)
+    configs = resolve(recipe, overrides)
     return namedtuple("StepConfigs", configs)(**configs)

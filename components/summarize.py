@@ -18,6 +18,7 @@ def summarize(
     quantized: dsl.Input[dsl.Model],
     promotion: dsl.Input[dsl.Artifact],
     summary: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
 ):
     """Collect what every step reported.
 
@@ -33,6 +34,7 @@ def summarize(
         quantized: what `quantize` made.
         promotion: what `promote_model` made.
         summary: ``summary.json``.
+        report: everything on one page.
     """
     from training.running.named import run_component
 
@@ -49,4 +51,5 @@ def summarize(
         bundle,
         quantized,
         promotion,
+        report=report,
     )

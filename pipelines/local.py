@@ -6,7 +6,7 @@ half done finds its own work. Everything is below ``runs/``:
 ===================  =========================================================
 ``runs/latest/``     summary and results of the last run that was completed
 ``runs/pipeline/``   outputs of all steps of all runs
-``runs/cache/``      which outputs belong to which inputs
+``runs/cache/``      which outputs belong to which inputs, and the hashes of their files
 ``runs/work/``       unfinished work
 ``runs/logs/``       everything that steps printed
 ===================  =========================================================
@@ -29,6 +29,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from rich.console import Console
 
@@ -42,8 +43,8 @@ from training.config.loading import DEFAULT_PATH, load_config
 from training.config.schema import Config
 from training.release.summary import SUMMARY, tables
 from training.running.machine import code_identity
-from training.running.step import LAUNCHER, WORK
-from training.running.tracking import PIPELINE_RUN
+from training.running.pipeline_run import LAUNCHER, PIPELINE_RUN
+from training.running.step import WORK
 
 RUNS = Path("runs")
 
@@ -94,16 +95,14 @@ def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]
     """Run the DAG with KFP's local runner; returns its output artifacts."""
     # The image's tag is read when the components are imported: only now does it stand for this code.
     from kfp import local
+    from kfp.local import cache
 
     from pipelines.placement import here
+    from pipelines.reuse import CheckedCache
     from pipelines.train import training_pipeline
 
-    local.init(
-        runner=local.SubprocessRunner(use_venv=False),
-        pipeline_root=str(RUNS / "pipeline"),
-        enable_caching=True,
-        cache_root=str(RUNS / "cache"),
-    )
+    local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(RUNS / "pipeline"), enable_caching=True)
+    finished = CheckedCache(RUNS, RUNS / "cache", terminal.note)
     handler = logging.StreamHandler(terminal)
     root = logging.getLogger()
     root.addHandler(handler)
@@ -113,7 +112,10 @@ def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]
         with contextlib.redirect_stdout(terminal), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pipeline = training_pipeline(here)
-            with independent_tasks_at_once(pipeline.pipeline_spec.root.dag.tasks):
+            with (
+                mock.patch.object(cache, "get_local_cache", return_value=finished),
+                independent_tasks_at_once(pipeline.pipeline_spec.root.dag.tasks),
+            ):
                 return dict(pipeline(**arguments).outputs)
     except KeyboardInterrupt:
         raise StepFailedError("interrupted; run again to continue", 130) from None

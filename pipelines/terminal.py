@@ -95,6 +95,12 @@ class Terminal(io.TextIOBase):
                 self._read(thread, _COLOUR.sub("", line).strip())
         return len(text)
 
+    def note(self, text: str) -> None:
+        """Show a line of the launcher's own, and keep it."""
+        with self._lock:
+            self._keep(f"{time.strftime('%H:%M:%S')} pipeline: {text}\n")
+            self._say(text)
+
     def _read(self, thread: int, line: str) -> None:
         if not line or set(line) == {"-"}:
             return

@@ -26,7 +26,11 @@ def component(step: StepDefinition) -> Any:
 def training_pipeline(place: Place) -> Any:
     """The pipeline, with its tasks placed by `place`."""
 
-    @dsl.pipeline(name=NAME, description="From nothing to a registered bundle of models that design RF circuits.")
+    @dsl.pipeline(
+        name=NAME,
+        display_name="GenRF training",
+        description="From nothing to a registered bundle of models that design RF circuits.",
+    )
     def train(recipe: str = "smoke", overrides: str = "{}", data_hash: str = "") -> NamedTuple(  # type: ignore[valid-type]
         "Results",
         [
@@ -44,7 +48,7 @@ def training_pipeline(place: Place) -> Any:
             overrides: JSON of values to lay over the recipe.
             data_hash: DVC's hash of the dataset; where it can be reached it is pulled, else it is simulated.
         """
-        resolved = place(resolve_config(recipe=recipe, overrides=overrides), "light")
+        resolved = place(resolve_config(recipe=recipe, overrides=overrides), "light").set_display_name("Read recipe")
         # The recipe is a file beside the code: reading it is cheap, and a cached reading would be an old one.
         resolved.set_caching_options(False)
         configs = resolved.outputs
@@ -52,6 +56,7 @@ def training_pipeline(place: Place) -> Any:
         for step in STEPS.values():
             if step.many:
                 planned = place(plan_data(config=configs[step.name], data_hash=data_hash), "light")
+                planned.set_display_name("Plan data")
                 # Each item brings the configuration along: KFP 2.17's local runner puts the item itself in the place of any
                 # other task's output that a loop uses.
                 with dsl.ParallelFor(planned.output) as item:
@@ -65,6 +70,7 @@ def training_pipeline(place: Place) -> Any:
                 if step.acts_outside:
                     # A cache knows what came out, not whether it is still where it was put.
                     task.set_caching_options(False)
+            task.set_display_name(step.title)
             made[step.output] = task.outputs[step.output]
         return namedtuple("Results", RESULTS)(*(made[name] for name in RESULTS))
 

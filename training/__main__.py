@@ -23,8 +23,8 @@ from training.config.schema import Config
 from training.config.steps import ROWS, StepDefinition, maker, stages
 from training.data.split import Topologies
 from training.running.named import run_step
+from training.running.pipeline_run import PIPELINE_RUN
 from training.running.step import REPORT
-from training.running.tracking import PIPELINE_RUN
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]

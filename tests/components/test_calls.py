@@ -12,10 +12,18 @@ from typing import Any
 import pytest
 
 from training.config.steps import ROWS, STEPS, StepDefinition, maker, step_configs
-from training.running.step import LAUNCHER, REPORT, WORK, read_report
-from training.running.tracking import NOWHERE
+from training.running.page import FILE
+from training.running.pipeline_run import LAUNCHER
+from training.running.step import LINEAGE, REPORT, WORK, read_report
+from training.running.store import NOWHERE
 
-REPORTED = {"loss": 0.25, "steps": 3, "reason": "there was no champion", "promoted": True}
+REPORTED = {
+    "loss": 0.25,
+    "steps": 3,
+    "success_at_1/lna/exact/random": 0.0,
+    "reason": "there was no champion",
+    "promoted": True,
+}
 VALUES = {"source": "2", "data_hash": "abc.dir"}
 
 
@@ -54,7 +62,11 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Call]:
 
         return function
 
+    def write_report(step: StepDefinition, result: dict[str, Any], folder: Path) -> None:
+        (folder / FILE).write_text(f"{step.title}: {result['loss']}")
+
     monkeypatch.setattr(StepDefinition, "load", load)
+    monkeypatch.setattr(StepDefinition, "write_report", write_report)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", NOWHERE)
     monkeypatch.delenv(WORK, raising=False)
     monkeypatch.delenv(LAUNCHER, raising=False)
@@ -81,19 +93,22 @@ def called(step: StepDefinition, folder: Path) -> FakeArtifact:
         **{name: VALUES[name] for name in step.parameters},
         **{name: artifact_for(folder, name) for name in step.inputs},
         **{step.output: output},
+        **({"report": FakeArtifact(str(folder / "page" / "report"))} if step.report else {}),
     )
     return output
 
 
 def test_its_signature_is_the_tables(step: StepDefinition) -> None:
     parameters = inspect.signature(function_of(step.name)).parameters
-    assert list(parameters) == ["config", *step.parameters, *step.inputs, step.output]
+    outputs = [step.output, *(["report"] if step.report else [])]
+    assert list(parameters) == ["config", *step.parameters, *step.inputs, *outputs]
     component = getattr(importlib.import_module(f"components.{step.name}"), step.name).component_spec
     artifacts = {name: found for name, found in component.inputs.items() if found.type.startswith("system.")}
     assert set(artifacts) == set(step.inputs)
     assert {name for name, found in artifacts.items() if found.is_artifact_list} == set(step.inputs) & {ROWS}
     assert {found.type for name, found in component.inputs.items() if name not in artifacts} == {"String"}
-    assert list(component.outputs) == [step.output]
+    assert list(component.outputs) == outputs
+    assert not step.report or component.outputs["report"].type == "system.HTML@0.0.1"
 
 
 def test_the_function_is_given_configuration_inputs_in_order_output_and_parameters(
@@ -110,14 +125,26 @@ def test_the_function_is_given_configuration_inputs_in_order_output_and_paramete
     assert call.values == {name: VALUES[name] for name in step.parameters}
 
 
-def test_the_output_is_written_and_carries_the_numbers(step: StepDefinition, calls: list[Call], tmp_path: Path) -> None:
+def test_the_output_is_written_and_carries_the_headline_numbers(
+    step: StepDefinition, calls: list[Call], tmp_path: Path
+) -> None:
     output = called(step, tmp_path)
-    assert {path.name for path in Path(output.path).iterdir()} == {"result.txt", REPORT}
+    page = {FILE} if step.report else set()
+    assert {path.name for path in Path(output.path).iterdir()} == {"result.txt", REPORT, LINEAGE} | page
     assert (Path(output.path) / "result.txt").read_text() == step.name
     assert output.metadata == {"loss": 0.25, "steps": 3}
     report = read_report(output.path)
     assert report["step"] == (f"{step.name}-{VALUES['source']}" if step.many else step.name)
     assert report["result"] == REPORTED
+
+
+def test_a_page_is_one_file_where_kubeflow_looks_for_it(
+    step: StepDefinition, calls: list[Call], tmp_path: Path
+) -> None:
+    called(step, tmp_path)
+    page = tmp_path / "page" / "report"
+    assert page.is_file() is bool(step.report)
+    assert not step.report or page.read_text() == f"{step.title}: 0.25"
 
 
 def test_the_configuration_is_resolved_for_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

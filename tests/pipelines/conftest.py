@@ -21,7 +21,7 @@ from pipelines.stages import FILE, write_stages
 from training.config.steps import stages
 from training.models.surrogate import Surrogate
 from training.running.step import read_report
-from training.running.tracking import NOWHERE
+from training.running.store import NOWHERE
 
 ROOT = Path(__file__).parents[2]
 RECIPE = "micro"

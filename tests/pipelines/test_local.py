@@ -22,7 +22,7 @@ import pytest
 
 from training.config.steps import STEPS as TABLE
 from training.running.machine import code_hash
-from training.running.tracking import NOWHERE
+from training.running.store import NOWHERE
 
 ROOT = Path(__file__).parents[2]
 FAKES = Path(__file__).parent / "fakes"
@@ -137,6 +137,58 @@ def test_a_changed_value_runs_only_what_depends_on_it(finished: Finished) -> Non
         "train-topology-gan",
         "train-sizing-diffusion",
     }
+
+
+def zero(file: Path) -> None:
+    """What a power failure may leave: the size is right, the time too, the content is gone."""
+    times = file.stat()
+    file.write_bytes(bytes(times.st_size))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def extend(file: Path) -> None:
+    (file.parent / "stray.txt").write_text("not of this step")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        pytest.param(zero, "result.txt is not as it was written", id="zeroed"),
+        pytest.param(Path.unlink, "result.txt is gone", id="deleted"),
+        pytest.param(lambda file: shutil.rmtree(file.parent), " is gone", id="folder-deleted"),
+        pytest.param(extend, "stray.txt was added", id="added"),
+    ],
+)
+def test_an_output_that_is_not_as_it_was_written_is_made_again(
+    place: Place, finished: Finished, damage: Callable[[Path], None], said: str
+) -> None:
+    shutil.copytree(finished[0].folder / "runs", place.folder / "runs", symlinks=True)
+    first = min(place.folder.glob("runs/pipeline/*/train-surrogate/surrogate"))
+    damage(first / "result.txt")
+    done = place.run()
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if "made again" in line)
+    assert line.startswith("train-surrogate: surrogate/")
+    assert said in line
+    assert executed(done) >= {"train-surrogate", "evaluate-generator"}
+    assert "train-sizing-diffusion" in reused(done)
+    assert place.results() == finished[2]
+
+
+def test_a_folder_that_was_moved_or_copied_reuses_its_own_steps(place: Place, finished: Finished) -> None:
+    folder = place.folder / "elsewhere"
+    shutil.copytree(finished[0].folder, folder, symlinks=True)
+    moved = Place(place.folder)
+    moved.folder = folder
+    outputs = finished[0].folder / "runs" / "pipeline"
+    hidden = outputs.rename(finished[0].folder / "hidden")
+    try:
+        done = moved.run()
+    finally:
+        hidden.rename(outputs)
+    assert done.returncode == 0, done.stderr
+    assert executed(done) == {"resolve-config", "promote-model", "summarize"}
+    assert moved.results() == finished[2]
 
 
 @pytest.mark.slow

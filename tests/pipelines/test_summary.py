@@ -31,7 +31,7 @@ def shown(promotion: dict[str, Any]) -> str:
 @pytest.mark.parametrize("fairness", ["the comparison is generous to them", None])
 def test_a_challenger_that_loses_to_the_released_weights_is_said_to(fairness: str | None) -> None:
     reason = "released champion kept: worse than version 1, the released weights: success_at_64: 0.333 against 0.950"
-    promotion = {"version": 2, "promoted": False, "reason": reason}
+    promotion = {"version": 2, "registered": True, "promoted": False, "reason": reason}
     text = shown(promotion | ({"fairness": fairness} if fairness else {}))
     assert f"version 2 is challenger: {reason}" in text
     assert ("that comparison" in text) is (fairness is not None)

@@ -21,8 +21,10 @@ from training.config.loading import load_config
 from training.config.schema import Config
 from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, write_specifications
 from training.release.registry import CHALLENGER, CHAMPION, Score, judge_bundle, promote_model
-from training.running import machine, tracking
-from training.running.tracking import open_store, step_run, store_uri
+from training.release.summary import registry_text
+from training.running import machine, pipeline_run, tracking
+from training.running.store import open_store, store_uri
+from training.running.tracking import step_run
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -42,13 +44,16 @@ class Registry:
         again: bool = False,
         bundle: int | None = None,
         split: dict[str, Any] | None = None,
+        extra: bool = False,
     ) -> dict[str, Any]:
         self.offered += not again
-        self.monkeypatch.setenv(tracking.PIPELINE_RUN, f"{self.config.tracking.registered_model}-{self.offered}")
+        self.monkeypatch.setenv(pipeline_run.PIPELINE_RUN, f"{self.config.tracking.registered_model}-{self.offered}")
         folder = self.folder / str(self.offered)
         for name in ("prepared", "bundle", "quantized", "evaluation"):
             (folder / name).mkdir(parents=True, exist_ok=True)
             (folder / name / MANIFEST).write_text(f"{name} {self.offered if bundle is None else bundle}")
+        if extra:
+            (folder / "bundle" / "surrogate.onnx").write_text("weights")
         entry = {"class": "lna", "level": "exact", "method": "generator"}
         entry |= dict(zip(("success_at_1", "success_at_8", "success_at_64"), success, strict=True))
         other = {**entry, "level": "relaxed", "success_at_64": 1.0}
@@ -64,6 +69,16 @@ class Registry:
     def version(self, alias: str) -> Any:
         client, _ = open_store(self.config)
         return client.get_model_version_by_alias(self.config.tracking.registered_model, alias)
+
+    def files(self, version: Any) -> set[str]:
+        """Those that are kept with a version."""
+        kept = Path(unquote(urlsplit(version.source).path))
+        return {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+
+    def bundle_files(self, number: int) -> set[str]:
+        """Those of a bundle that was offered, with its variants."""
+        folders = [self.folder / str(number) / name for name in ("bundle", "quantized")]
+        return {path.relative_to(folders[0].parent).as_posix() for folder in folders for path in folder.rglob("*")}
 
     def number(self, alias: str) -> int:
         return int(self.version(alias).version)
@@ -147,9 +162,9 @@ def test_a_version_leads_back_to_run_data_code_and_parameters(registry: Registry
     client, _ = open_store(registry.config)
     parent = client.get_run(version.tags["parent_run"])
     assert version.tags[tracking.DATASET_TAG] == parent.data.tags[tracking.DATASET_TAG] == "abc"
-    assert version.tags[tracking.COMMIT_TAG] == "c0ffee"
+    assert version.tags[pipeline_run.COMMIT_TAG] == "c0ffee"
     assert parent.data.params["data.rounds"] == str(registry.config.data.rounds)
-    assert client.get_run(version.run_id).data.tags[tracking.PARENT_TAG] == version.tags["parent_run"]
+    assert client.get_run(version.run_id).data.tags[pipeline_run.PARENT_TAG] == version.tags["parent_run"]
 
 
 def test_running_the_step_again_registers_nothing_new(registry: Registry) -> None:
@@ -264,7 +279,7 @@ def test_the_first_champion_leads_back_to_its_card(registry: Registry, weights: 
     version = registry.version(CHAMPION)
     assert version.tags["released"] == weights
     assert version.tags[tracking.DATASET_TAG] == "da7a"
-    assert (version.tags[tracking.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
+    assert (version.tags[pipeline_run.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
     store = store_uri(registry.config)
     uri = f"models:/{registry.config.tracking.registered_model}@champion"
     mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)
@@ -315,6 +330,67 @@ def test_a_champion_is_judged_once_on_the_same_specifications_with_the_same_code
     for _ in range(2):
         registry.offer((0.2, 0.4, 0.7), "set-2", judge=judge)
     assert len(judge.judged) == 5
+
+
+CALLS = ("log_artifacts", "log_artifact", "create_model_version", "set_registered_model_alias")
+"""What the step does to the store, in this order, some of it more than once."""
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 7))
+def test_killed_at_any_point_nothing_is_half_promoted_and_a_retry_completes_it(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, number: int, after: bool
+) -> None:
+    """Quantized files, two of the bundle, the version, both aliases: the step is killed before or after each of them."""
+    from mlflow import MlflowClient
+
+    first = registry.offer((0.2, 0.4, 0.6))
+    count = 0
+
+    def killing(real: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == number and not after:
+                raise KeyboardInterrupt
+            result = real(*arguments, **named)
+            if count == number:
+                raise KeyboardInterrupt
+            return result
+
+        return call
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        for name in CALLS:
+            patch.setattr(MlflowClient, name, killing(getattr(MlflowClient, name)))
+        registry.offer((0.2, 0.4, 0.7), extra=True)
+    serving = registry.version(CHAMPION)
+    promoted = number == 6 and after
+    assert int(serving.version) == first["version"] + promoted
+    assert registry.files(serving) == (registry.bundle_files(2) if promoted else registry.bundle_files(1))
+    result = registry.offer((0.2, 0.4, 0.7), again=True, extra=True)
+    assert (result["version"], result["promoted"]) == (first["version"] + 1, True)
+    assert registry.number(CHAMPION) == registry.number(CHALLENGER) == result["version"]
+    assert registry.files(registry.version(CHAMPION)) == registry.bundle_files(2)
+
+
+def test_a_version_tells_people_where_it_comes_from(registry: Registry) -> None:
+    result = registry.offer((0.2, 0.4, 0.6))
+    assert result["registered"]
+    version = registry.version(CHAMPION)
+    assert version.description.startswith("Recipe `smoke`, ")
+    assert "success@64 60 %, success@8 40 %, success@1 20 %" in version.description
+    assert f"/runs/{version.tags['parent_run']})" in version.description
+    assert "commit `c0ffee`" in version.description
+
+
+def test_a_bundle_that_is_registered_already_is_said_to_be(registry: Registry) -> None:
+    registry.offer((0.2, 0.4, 0.6))
+    result = registry.offer((0.2, 0.4, 0.6), bundle=1)
+    assert not result["registered"]
+    assert registry_text(result) == (
+        "nothing registered, the bundle is that of version 1 already; version 1 is champion: is the champion already"
+    )
 
 
 def test_another_packages_released_champion_is_fetched_from_the_registry(

@@ -15,7 +15,7 @@ import pytest
 from genrf.errors import CheckpointError
 from genrf.progress import ERROR, MESSAGES, message_of
 from training.config.loading import load_config
-from training.running import machine, tracking
+from training.running import machine, pipeline_run, tracking
 from training.running import step as steps
 from training.running.step import read_report, step
 
@@ -29,9 +29,9 @@ def environment(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
-    monkeypatch.setenv(tracking.PIPELINE_RUN, request.node.name)
+    monkeypatch.setenv(pipeline_run.PIPELINE_RUN, request.node.name)
     monkeypatch.setenv(steps.WORK, str(tmp_path / "work"))
-    monkeypatch.delenv(steps.LAUNCHER, raising=False)
+    monkeypatch.delenv(pipeline_run.LAUNCHER, raising=False)
     monkeypatch.delenv(MESSAGES, raising=False)
 
 
@@ -98,7 +98,7 @@ def test_work_of_another_step_configuration_input_or_run_is_not_continued(
     elif change == "name":
         name = "evaluate"
     else:
-        monkeypatch.setenv(tracking.PIPELINE_RUN, "another-run")
+        monkeypatch.setenv(pipeline_run.PIPELINE_RUN, "another-run")
     with step(name, config, tmp_path / "out", given) as current:
         assert not list(current.folder.glob("epoch.txt"))
         current.finish({})

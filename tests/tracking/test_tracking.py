@@ -10,8 +10,9 @@ import pytest
 
 from training.config.loading import load_config
 from training.config.schema import Config
-from training.running import machine, tracking
-from training.running.tracking import finish_pipeline_run, open_store, step_run
+from training.running import machine, pipeline_run, tracking
+from training.running.store import open_store
+from training.running.tracking import finish_pipeline_run, step_run
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -22,7 +23,7 @@ def config(
 ) -> Config:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
-    monkeypatch.setenv(tracking.PIPELINE_RUN, request.node.name)
+    monkeypatch.setenv(pipeline_run.PIPELINE_RUN, request.node.name)
     monkeypatch.setenv(machine.COMMIT, "c0ffee")
     return load_config(PARAMS)
 
@@ -36,7 +37,7 @@ def test_steps_of_one_pipeline_run_are_children_of_one_parent(config: Config) ->
     assert second.parent_id == first.parent_id
     client = first.client
     child = client.get_run(first.run_id)
-    assert child.data.tags[tracking.PARENT_TAG] == first.parent_id
+    assert child.data.tags[pipeline_run.PARENT_TAG] == first.parent_id
     assert child.data.metrics == {"rows": 12}
     assert child.data.tags["dataset_sha256"] == "abc"
     assert child.info.status == "FINISHED"
@@ -48,7 +49,7 @@ def test_the_parent_knows_commit_and_every_parameter(config: Config) -> None:
         finish_pipeline_run(run)
     parent = run.client.get_run(run.parent_id)
     assert parent.data.params == {name: str(value) for name, value in config.flat().items()}
-    assert parent.data.tags[tracking.COMMIT_TAG] == "c0ffee"
+    assert parent.data.tags[pipeline_run.COMMIT_TAG] == "c0ffee"
     assert parent.info.status == "FINISHED"
 
 
@@ -65,7 +66,7 @@ def test_a_step_that_runs_again_continues_its_child(config: Config) -> None:
 def test_another_pipeline_run_has_another_parent(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     with step_run(config, "train") as first:
         pass
-    monkeypatch.setenv(tracking.PIPELINE_RUN, "pipeline-run-2")
+    monkeypatch.setenv(pipeline_run.PIPELINE_RUN, "pipeline-run-2")
     with step_run(config, "train") as second:
         pass
     assert second.parent_id != first.parent_id
@@ -109,7 +110,7 @@ def test_steps_that_start_at_once_on_an_empty_store_share_one_parent(
     assert [writer.exitcode for writer in writers] == [0, 0]
     client, experiment = open_store(config)
     runs = client.search_runs([experiment])
-    parents = {run.data.tags[tracking.PARENT_TAG] for run in runs if tracking.PARENT_TAG in run.data.tags}
+    parents = {run.data.tags[pipeline_run.PARENT_TAG] for run in runs if pipeline_run.PARENT_TAG in run.data.tags}
     assert len(runs) == 3
     assert len(parents) == 1
 

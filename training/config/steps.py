@@ -27,6 +27,8 @@ class StepDefinition:
 
     name: str
     """The name everywhere: component, stage, command, run, report."""
+    title: str
+    """Its name for people, on Kubeflow's page."""
     does: str
     """One line for people."""
     function: str
@@ -45,20 +47,31 @@ class StepDefinition:
     """Values that the pipeline passes besides folders."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Paths that only the command line offers, with their help."""
+    report: str = ""
+    """``module:function`` that writes its page for people, `training.running.page.FILE`; called with what the step reported, the
+    folder that it wrote and the title. Kubeflow is given the page as an artifact of its own."""
     acts_outside: bool = False
     """Whether it changes something besides its output, such as the model registry. It is never taken from a cache, and does
     nothing twice."""
 
     def load(self) -> Any:
         """The function."""
-        module, _, name = self.function.partition(":")
-        return getattr(import_module(module), name)
+        return _load(self.function)
+
+    def write_report(self, result: Mapping[str, Any], folder: Path) -> None:
+        """Write its page into the folder that it wrote."""
+        _load(self.report)(result, folder, self.title)
 
     def select(self, config: Config) -> str:
         """JSON of what it depends on of the configuration."""
         if self.sections is None:
             return json.dumps(config.to_dict(), sort_keys=True)
         return config.select(*self.sections, "tracking")
+
+
+def _load(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
 
 
 ROWS = "rows"
@@ -71,6 +84,7 @@ _INITIALIZE = {
 _TABLE = (
     StepDefinition(
         name="simulate_shard",
+        title="Simulate circuits",
         does="Simulate one shard of the dataset, or pull the whole of it",
         function="training.data.versions:obtain",
         sections=("data",),
@@ -81,6 +95,7 @@ _TABLE = (
     ),
     StepDefinition(
         name="prepare_data",
+        title="Prepare data",
         does="Split the simulated rows and choose the held-out specifications",
         function="training.data.prepare:prepare_data",
         sections=("preparation",),
@@ -91,45 +106,54 @@ _TABLE = (
     ),
     StepDefinition(
         name="train_topology_gan",
+        title="Train topology GAN",
         does="Train the Cycle-GAN that proposes topologies",
         function="training.fitting.topology_gan:train_topology_gan",
         sections=("topology_gan",),
         inputs=("prepared",),
         output="topology_gan",
+        report="training.fitting.loss_report:report",
         role="training",
         options=_INITIALIZE,
     ),
     StepDefinition(
         name="train_sizing_diffusion",
+        title="Train sizing diffusion",
         does="Train the diffusion model that draws component values",
         function="training.fitting.sizing_diffusion:train_sizing_diffusion",
         sections=("sizing_diffusion",),
         inputs=("prepared",),
         output="sizing_diffusion",
+        report="training.fitting.loss_report:report",
         role="training",
         options=_INITIALIZE,
     ),
     StepDefinition(
         name="train_surrogate",
+        title="Train surrogate",
         does="Train the model that ranks candidates before they are simulated",
         function="training.fitting.surrogate:train_surrogate",
         sections=("surrogate",),
         inputs=("prepared",),
         output="surrogate",
+        report="training.fitting.loss_report:report",
         role="training",
         options=_INITIALIZE,
     ),
     StepDefinition(
         name="evaluate_generator",
+        title="Evaluate generator",
         does="Judge the generator and its baselines on held-out specifications, in SPICE",
         function="training.evaluation.evaluate:evaluate_generator",
         sections=("evaluation",),
         inputs=_MODELS,
         output="evaluation",
+        report="training.evaluation.report:report",
         role="simulation",
     ),
     StepDefinition(
         name="export_onnx",
+        title="Export to ONNX",
         does="Export the models to ONNX, as the bundle that is served",
         function="training.export.export_onnx:export_onnx",
         sections=("export",),
@@ -139,6 +163,7 @@ _TABLE = (
     ),
     StepDefinition(
         name="quantize",
+        title="Quantize",
         does="Make smaller variants of the bundle and keep those that still design circuits",
         function="training.export.quantize:quantize",
         sections=("quantization", "evaluation"),
@@ -148,22 +173,26 @@ _TABLE = (
     ),
     StepDefinition(
         name="promote_model",
+        title="Register and promote",
         does="Register the bundle as challenger, and as champion if it designs better than the one that is",
         function="training.release.registry:promote_model",
         sections=None,
         inputs=("prepared", "bundle", "quantized", "evaluation"),
         output="promotion",
+        report="training.release.pages:promotion",
         # A champion of other specifications is judged in this step, in SPICE.
         role="simulation",
         acts_outside=True,
     ),
     StepDefinition(
         name="summarize",
+        title="Summary",
         does="Sum the run up in one file and one table",
         function="training.release.summary:summarize",
         sections=None,
         inputs=(ROWS, *_MODELS, "evaluation", "bundle", "quantized", "promotion"),
         output="summary",
+        report="training.release.pages:summary",
         role="light",
         acts_outside=True,
     ),

@@ -31,6 +31,7 @@ from training.data.specifications import (
     specifications_hash,
 )
 from training.evaluation.baselines import RANDOM, RETRIEVAL, Listed, random_circuits, retrieved_circuits
+from training.evaluation.headline import headline
 from training.evaluation.hypervolume import hypervolumes
 from training.evaluation.success import SUCCESS_AT, summarize
 from training.evaluation.topology_quality import topology_quality
@@ -41,12 +42,14 @@ from training.running.tracking import log_artifact
 def evaluate_generator(
     config: Config, prepared: Path, topology_gan: Path, sizing_diffusion: Path, surrogate: Path, output: Path
 ) -> dict[str, Any]:
-    """Evaluate the trained models; writes ``evaluation.json``, ``evaluation.csv`` and ``success.png``.
+    """Evaluate the trained models; writes ``evaluation.json``, ``evaluation.csv``, ``success.png`` and pictures of circuits.
 
     Returns:
-        ``success_at_K/<class>/<level>/<method>`` and the quality of the generator's topologies.
+        A dozen figures to compare runs by, see `headline`, and of each class ``success_at_K/<class>/<level>/<method>``,
+        the quality of the generator's topologies and hypervolumes.
     """
     from training.evaluation.report import write_report
+    from training.evaluation.showpiece import draw_showpieces
 
     output.mkdir(parents=True, exist_ok=True)
     conditioning = Conditioning.load(prepared)
@@ -66,8 +69,9 @@ def evaluate_generator(
     }
     write_json(output / "evaluation.json", result)
     write_report(result, output)
+    draw_showpieces(trials, specifications, config.technology, output)
     log_artifact(output, "evaluation")
-    return flatten(result)
+    return headline(result) | flatten(result)
 
 
 def _open_designer(
@@ -110,7 +114,7 @@ def baseline_trials(
 
 
 def flatten(result: dict[str, Any]) -> dict[str, Any]:
-    """The evaluation's headline figures under MLflow-friendly names."""
+    """The evaluation's figures of each class under names for MLflow, each with a slash."""
     flat: dict[str, Any] = {}
     for entry in result["methods"]:
         for calls in SUCCESS_AT:

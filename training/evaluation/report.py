@@ -1,12 +1,17 @@
-"""The evaluation as a table (CSV) and a picture."""
+"""The evaluation as a table (CSV), a picture and a page."""
 
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from genrf.files import written_whole
+from training.evaluation.headline import criteria
+from training.evaluation.showpiece import CURVES, FOLDER, SCHEMATIC
+from training.running.page import Part, figures, number, picture, write_page
 
 COLOURS = {"generator": "#1f6f8b", "retrieval": "#e07a2f", "random": "#8a8a8a"}
 
@@ -23,6 +28,59 @@ def write_report(result: dict[str, Any], folder: Path) -> None:
         writer.writeheader()
         writer.writerows(entries)
     _plot(entries, folder / "success.png")
+
+
+def report(result: Mapping[str, Any], folder: Path, title: str) -> None:
+    """Write the page of an evaluation's output folder."""
+    evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    plot = picture((folder / "success.png").read_bytes(), "png")
+    headline = {name: value for name, value in result.items() if "/" not in name}
+    parts = [
+        figures(headline),
+        Part(heading="Specifications met within so many SPICE calls", pictures=[("Success over calls", plot)]),
+        _success(evaluation["methods"]),
+        _topologies(evaluation["topologies"]),
+    ]
+    write_page(folder, title, [*parts, *_circuits(folder)])
+
+
+def _success(entries: list[dict[str, Any]]) -> Part:
+    names = criteria(key for entry in entries for key in entry)[::-1]
+    rows = [
+        (
+            *(entry[key] for key in ("class", "level", "method")),
+            number(entry["specifications"]),
+            *(f"{100 * entry[name]:.0f} %" if name in entry else "" for name in names),
+        )
+        for entry in entries
+    ]
+    columns = (
+        "class",
+        "level",
+        "method",
+        "specifications",
+        *(name.replace("success_at_", "success@") for name in names),
+    )
+    return Part(columns=columns, rows=rows)
+
+
+def _topologies(qualities: Mapping[str, Mapping[str, Any]]) -> Part:
+    names = list(dict.fromkeys(name for quality in qualities.values() for name in quality))
+    rows = [
+        (circuit_class, *(number(quality.get(name, "")) for name in names))
+        for circuit_class, quality in qualities.items()
+    ]
+    return Part(heading="Topologies straight from the generator", columns=("class", *names), rows=rows)
+
+
+def _circuits(folder: Path) -> Iterator[Part]:
+    for place in sorted((folder / FOLDER).glob("*")):
+        drawn = [
+            (place.name, picture((place / name).read_bytes(), "svg+xml"))
+            for name in (SCHEMATIC, CURVES)
+            if (place / name).is_file()
+        ]
+        yield Part(heading=f"Best {place.name} that met a held-out specification", pictures=drawn)
 
 
 def _plot(entries: list[dict[str, Any]], path: Path) -> None:

@@ -23,6 +23,7 @@ from training.data.specifications import HeldOutSpecification
 from training.running.processes import Processes
 
 if TYPE_CHECKING:
+    from genrf.generation.design import Design
     from genrf.generation.models import TopologySource
 
 GENERATOR = "generator"
@@ -43,6 +44,8 @@ class Trial:
     seconds: float
     metrics: list[Metrics] = field(default_factory=list)
     """Metrics of the circuits that simulated."""
+    best: Design | None = None
+    """The generator's best design."""
 
 
 class CircuitSource(Protocol):
@@ -109,6 +112,7 @@ def generator_trial(designer: Designer, item: HeldOutSpecification, calls: int, 
         failed=result.failed,
         seconds=time.perf_counter() - start,
         metrics=[design.metrics for design in result.designs],
+        best=next(iter(result.designs), None),
     )
 
 

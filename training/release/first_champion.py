@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from genrf.generation.bundle import Bundle
 from genrf.generation.released import CARD, read_card, released_bundle
-from training.running.tracking import COMMIT_TAG, DATASET_TAG, StepRun
+from training.running.pipeline_run import COMMIT_TAG
+from training.running.tracking import DATASET_TAG, StepRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

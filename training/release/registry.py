@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,10 +24,14 @@ from genrf.errors import CheckpointError
 from genrf.files import write_json
 from genrf.generation.bundle import MANIFEST
 from training.config.schema import Config
+from training.evaluation.headline import LEVEL, average, criteria
+from training.evaluation.trials import GENERATOR
 from training.release import first_champion
 from training.release.first_champion import RELEASED_TAG
 from training.running.machine import commit
-from training.running.tracking import COMMIT_TAG, DATASET_TAG, StepRun, active, open_store
+from training.running.pipeline_run import COMMIT_TAG, OVERRIDES_TAG
+from training.running.store import open_store
+from training.running.tracking import DATASET_TAG, StepRun, active
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,10 +39,6 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-LEVEL = "exact"
-METHOD = "generator"
-CRITERION = re.compile(r"success_at_(\d+)")
-"""What is compared; the most simulations first."""
 SPECIFICATIONS_TAG = "specifications"
 BUNDLE_TAG = "bundle_sha256"
 """Tag of a version: what the bundle and its smaller variants are, see `_identity`."""
@@ -71,7 +70,7 @@ class Score:
     @classmethod
     def of_tags(cls, tags: Mapping[str, str]) -> Score:
         """Read what `tags` wrote on a model version."""
-        return cls(tags[SPECIFICATIONS_TAG], {name: float(tags[name]) for name in _criteria(tags)})
+        return cls(tags[SPECIFICATIONS_TAG], {name: float(tags[name]) for name in criteria(tags)})
 
     def tags(self) -> dict[str, str]:
         """Returns itself as tags of a model version."""
@@ -112,8 +111,8 @@ def promote_model(
             made on others; by default `judge_bundle`.
 
     Returns:
-        ``version``, ``promoted``, ``reason``, the figures of both, and, where the champion is the released weights,
-        ``fairness``: whether they may have seen the specifications' topologies.
+        ``version``, ``registered`` (whether that version is new), ``promoted``, ``reason``, the figures of both, and, where
+        the champion is the released weights, ``fairness``: whether they may have seen the specifications' topologies.
     """
     output.mkdir(parents=True, exist_ok=True)
     challenger = Score.of_evaluation(evaluation)
@@ -126,9 +125,9 @@ def promote_model(
         champion = first_champion.register(client, run, name)
         if champion is not None:
             client.set_registered_model_alias(name, CHAMPION, champion.version)
-    version = _register(client, run, config, name, bundle, quantized, challenger)
+    version, is_new = _register(client, run, config, name, bundle, quantized, challenger)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
-    result: dict[str, Any] = {"model": name, "version": int(version.version)}
+    result: dict[str, Any] = {"model": name, "version": int(version.version), "registered": is_new}
     if champion is None:
         promoted, reason = True, "there was no champion"
     elif int(champion.version) == int(version.version):
@@ -184,21 +183,10 @@ def judge_bundle(config: Config, prepared: Path, bundle: Path) -> Score:
 
 
 def _average(methods: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    own = [entry for entry in methods if entry["level"] == LEVEL and entry["method"] == METHOD]
-    if not own:
-        raise KeyError(f"no entry of method {METHOD} at level {LEVEL}")
-    figures = {}
-    for name in _criteria(key for entry in own for key in entry):
-        # Classes that simulate slowly are judged with fewer calls, and have no say in a figure of more.
-        values = [entry[name] for entry in own if name in entry]
-        figures[name] = sum(values) / len(values)
+    figures = average(methods, LEVEL, GENERATOR)
+    if not figures:
+        raise KeyError(f"no entry of method {GENERATOR} at level {LEVEL}")
     return figures
-
-
-def _criteria(names: Iterable[str]) -> list[str]:
-    """Those of the names that are compared, the most simulations first."""
-    found = {int(match[1]): name for name in names if (match := CRITERION.fullmatch(name))}
-    return [found[calls] for calls in sorted(found, reverse=True)]
 
 
 def _active_run() -> StepRun:
@@ -223,8 +211,9 @@ def _make_model(client: MlflowClient, name: str) -> None:
 
 def _register(
     client: MlflowClient, run: StepRun, config: Config, name: str, bundle: Path, quantized: Path, score: Score
-) -> ModelVersion:
-    """The version of this bundle, with the score of its latest evaluation; its files are put back where they are gone."""
+) -> tuple[ModelVersion, bool]:
+    """The version of this bundle, with the score of its latest evaluation, and whether it is new; its files are put back where
+    they are gone."""
     identity = _identity(bundle, quantized)
     every = client.search_model_versions(f"name = '{name}'")
     known = next((version for version in every if version.tags.get(BUNDLE_TAG) == identity), None)
@@ -233,15 +222,39 @@ def _register(
     place = f"model/{identity[:16]}"
     kept = {Path(item.path).name for item in client.list_artifacts(keeper, f"{place}/bundle")}
     if MANIFEST not in kept:
-        client.log_artifacts(keeper, str(bundle), f"{place}/bundle")
-        client.log_artifacts(keeper, str(quantized), f"{place}/quantized")
+        _keep_files(client, keeper, bundle, quantized, place)
     if known is None:
         tags = {BUNDLE_TAG: identity, **_lineage(client, run, config), **score.tags()}
         source = f"{client.get_run(run.run_id).info.artifact_uri}/{place}"
-        return client.create_model_version(name, source, run.run_id, tags=tags)
+        note = _description(run, tags, score)
+        return client.create_model_version(name, source, run.run_id, tags=tags, description=note), True
     for key, value in score.tags().items():
-        client.set_model_version_tag(name, known.version, key, value)
-    return known
+        if known.tags.get(key) != value:
+            client.set_model_version_tag(name, known.version, key, value)
+    return known, False
+
+
+def _keep_files(client: MlflowClient, run_id: str, bundle: Path, quantized: Path, place: str) -> None:
+    """Copy a bundle and its variants to a run; the bundle's manifest comes last and says that all of it is there."""
+    client.log_artifacts(run_id, str(quantized), f"{place}/quantized")
+    for path in sorted(bundle.rglob("*")):
+        if path.is_file() and path != bundle / MANIFEST:
+            folder = path.parent.relative_to(bundle).as_posix()
+            client.log_artifact(run_id, str(path), f"{place}/bundle" + (f"/{folder}" if folder != "." else ""))
+    client.log_artifact(run_id, str(bundle / MANIFEST), f"{place}/bundle")
+
+
+def _description(run: StepRun, lineage: Mapping[str, str], score: Score) -> str:
+    """Markdown that the registry shows beside a version."""
+    figures = ", ".join(
+        f"{name.replace('success_at_', 'success@')} {100 * value:.0f} %" for name, value in score.figures.items()
+    )
+    return (
+        f"Recipe `{lineage['recipe']}`, {lineage.get('overrides') or 'nothing overridden'}. "
+        f"On held-out specifications at level {LEVEL}, averaged over the classes: {figures}.\n\n"
+        f"[Pipeline run](#/experiments/{run.runs.experiment}/runs/{run.parent_id}), "
+        f"dataset `{lineage[DATASET_TAG][:12]}`, commit `{lineage[COMMIT_TAG][:12]}`."
+    )
 
 
 def _identity(*folders: Path) -> str:
@@ -253,11 +266,13 @@ def _identity(*folders: Path) -> str:
 def _lineage(client: MlflowClient, run: StepRun, config: Config) -> dict[str, str]:
     """Where a version comes from: pipeline run, data, code, parameters."""
     parent = client.get_run(run.parent_id).data.tags
+    changed = json.loads(parent.get(OVERRIDES_TAG, "{}"))
     return {
         "parent_run": run.parent_id,
         DATASET_TAG: parent.get(DATASET_TAG, "unknown"),
         COMMIT_TAG: commit(),
         "recipe": config.recipe,
+        "overrides": " ".join(f"{key}={value}" for key, value in changed.items()),
         "config": config.digest(),
     }
 

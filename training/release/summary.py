@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from genrf.files import write_json
 from training.config.schema import Config
+from training.evaluation.headline import headline
 from training.running.machine import commit
-from training.running.step import read_report
+from training.running.pipeline_run import overrides, record_reused
+from training.running.step import read_lineage, read_report
 from training.running.tracking import DATASET_TAG, active, finish_pipeline_run
 
 if TYPE_CHECKING:
@@ -52,13 +54,18 @@ def summarize(
         "promotion": promotion,
     }
     output.mkdir(parents=True, exist_ok=True)
-    reports = {name: read_report(folder) for name, folder in steps.items()}
+    reports = {name: _with_lineage(folder) for name, folder in steps.items()}
+    shards = [_with_lineage(folder) for folder in rows]
     results = {name: report["result"] for name, report in reports.items()}
     counts = dict(results["prepared"])
     failed = {key.removeprefix(_FAILED): counts.pop(key) for key in sorted(counts) if key.startswith(_FAILED)}
     judged = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
+    run = active()
+    every = (*shards, *reports.values())
     summary: dict[str, Any] = {
         "recipe": config.recipe,
+        "overrides": overrides(config.recipe, {name: str(value) for name, value in config.flat().items()}),
+        "reused": record_reused(run.client, run.runs, every) if run is not None else [],
         "seed": config.seed,
         "commit": commit(),
         "dataset_sha256": counts.pop("dataset_sha256", None),
@@ -67,6 +74,7 @@ def summarize(
             "failed": failed,
             **counts,
         },
+        "headline": headline(judged),
         "topologies": judged["topologies"],
         "success": [_success(entry) for entry in judged["methods"]],
         "calls": judged["calls"],
@@ -75,16 +83,50 @@ def summarize(
         "export": results["bundle"],
         "quantization": results["quantized"],
         "promotion": results["promotion"],
-        "seconds": {report["step"]: report["seconds"] for report in (*map(read_report, rows), *reports.values())},
+        "seconds": {report["step"]: report["seconds"] for report in every},
     }
     path = output / SUMMARY
     write_json(path, summary)
-    run = active()
+    spent = {"seconds_in_steps": sum(summary["seconds"].values())}
     if run is not None:
         if summary["dataset_sha256"]:
             run.set_tags({DATASET_TAG: summary["dataset_sha256"]}, parent=True)
+        run.set_tags({"registry": registry_text(summary["promotion"])}, parent=True)
+        run.log_metrics(summary["headline"] | spent, parent=True)
+        run.describe(description(summary), parent=True)
         finish_pipeline_run(run, {"": path})
-    return {"seconds_in_steps": sum(summary["seconds"].values())}
+    return spent
+
+
+def registry_text(promotion: Mapping[str, Any]) -> str:
+    """What became of the bundle, in a sentence."""
+    word = "champion" if promotion["promoted"] else "challenger"
+    text = f"version {promotion['version']} is {word}: {promotion['reason']}"
+    if promotion["registered"]:
+        return text
+    return f"nothing registered, the bundle is that of version {promotion['version']} already; {text}"
+
+
+def description(summary: Mapping[str, Any]) -> str:
+    """The run in Markdown, as MLflow shows it beside its parent run."""
+    changed = ", ".join(f"`{key}={value}`" for key, value in summary["overrides"].items()) or "nothing overridden"
+    rows = [f"| {name.replace('_', ' ')} | {value:.3g} |" for name, value in summary["headline"].items()]
+    lines = [
+        f"Recipe `{summary['recipe']}`, {changed}.",
+        "",
+        f"Model registry: {registry_text(summary['promotion'])}.",
+        "",
+        f"Reused steps: {', '.join(summary['reused']) or 'none'}.",
+        "",
+        "| held-out specifications and topologies | share |",
+        "|---|---|",
+        *rows,
+    ]
+    return "\n".join(lines)
+
+
+def _with_lineage(folder: Path) -> dict[str, Any]:
+    return read_report(folder) | {"lineage": read_lineage(folder)}
 
 
 def tables(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -105,8 +147,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[RenderableType]:
     for key, value in summary["quantization"].items():
         facts.add_row(key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
     promotion = summary["promotion"]
-    word = "champion" if promotion["promoted"] else "challenger"
-    facts.add_row("model registry", f"version {promotion['version']} is {word}: {promotion['reason']}")
+    facts.add_row("model registry", registry_text(promotion))
     if "fairness" in promotion:
         facts.add_row("that comparison", promotion["fairness"])
     yield facts

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from training.config.steps import STEPS
-from training.running.step import Step, step
+from training.config.schema import Config
+from training.config.steps import STEPS, step_configs
+from training.running.page import FILE
+from training.running.step import Step, failing_in_one_line, step
+from training.running.store import require_store
 
 
 class Artifact(Protocol):
@@ -50,16 +54,45 @@ def run_step(
     folders = [path for item in inputs for path in ([item] if isinstance(item, Path) else item)]
     with step(name, config, output, *folders, *given.values(), label=label) as current:
         current.finish(definition.load()(current.config, *inputs, current.folder, **parameters, **given))
+        if definition.report:
+            definition.write_report(current.result, current.folder)
+            current.run.log_artifact(current.folder / FILE)
     return current
 
 
+def resolve(recipe: str, overrides: str) -> dict[str, str]:
+    """The configuration of every step; a store that cannot be used is told of now, before hours of work.
+
+    Args:
+        recipe: name of the recipe.
+        overrides: JSON of values that are laid over the recipe's.
+    """
+    with failing_in_one_line(Path.cwd() / "params.yaml"):
+        configs = step_configs(recipe, overrides)
+        require_store(Config.from_json(next(iter(configs.values()))))
+    return configs
+
+
 def run_component(
-    name: str, config: str, output: Artifact, *inputs: Artifact | list[Artifact], label: str = "", **parameters: Any
+    name: str,
+    config: str,
+    output: Artifact,
+    *inputs: Artifact | list[Artifact],
+    label: str = "",
+    report: Artifact | None = None,
+    **parameters: Any,
 ) -> None:
-    """Run a step as a component: artifacts instead of folders, and what it reports as the output's metadata."""
+    """Run a step as a component: artifacts instead of folders, headline figures as the output's metadata.
+
+    Args:
+        report: a file that becomes the step's page.
+    """
     folders: list[Folders] = [
         sorted(Path(artifact.path) for artifact in item) if isinstance(item, list) else Path(item.path)
         for item in inputs
     ]
     done = run_step(name, config, Path(output.path), folders, label=label, **parameters)
-    output.metadata.update(done.numbers)
+    output.metadata.update(done.headline)
+    if report is not None:
+        Path(report.path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(output.path) / FILE, report.path)

@@ -27,16 +27,18 @@ from genrf.files import write_json
 from genrf.progress import ERROR, MESSAGES, tell
 from training.config.schema import Config
 from training.running.machine import commit, describe
-from training.running.tracking import DATASET_TAG, PIPELINE_RUN, StepRun, numbers, step_run
+from training.running.pipeline_run import LAUNCHER, PIPELINE_RUN, numbers
+from training.running.tracking import DATASET_TAG, StepRun, step_run
 
 WORK = "GENRF_WORK"
 """Environment variable: where unfinished steps keep their work; unset, they work in their output folder."""
-LAUNCHER = "GENRF_LAUNCHER"
-"""Environment variable: process that started the step; when it is gone the step stops too."""
 LEAST_FREE_BYTES = 1_000_000
 """Free space on the disk below which that is taken for the cause of a failure."""
 REPORT = "step.json"
 """What a step returned, how long it took, and with which recipe, code and machine, in its output folder."""
+LINEAGE = "lineage.json"
+"""Where the output comes from, beside it: the step's run in MLflow, the parameters of all steps that led to it, and DVC's
+hash of the dataset where it was pulled."""
 
 
 class Step:
@@ -63,9 +65,14 @@ class Step:
         self.run.log_result(self.result)
 
     @property
-    def numbers(self) -> dict[str, float]:
-        """The figures among what the step's function returned."""
-        return numbers(self.result)
+    def headline(self) -> dict[str, float]:
+        """The figures among what the step's function returned, but for those of one class or method, named with a slash."""
+        return {name: value for name, value in numbers(self.result).items() if "/" not in name}
+
+    @property
+    def data_version(self) -> str | None:
+        """DVC's hash of the dataset, of a step that pulled it."""
+        return self.result.get("data_hash") if self.result.get("pulled") else None
 
 
 @contextlib.contextmanager
@@ -81,42 +88,61 @@ def step(name: str, config: str, output: str | Path, *inputs: str | Path, label:
     An error that the user can mend is one line and an exit code of its own.
     """
     full_name = f"{name}-{label}" if label else name
+    with failing_in_one_line(Path(output)), _terminated_as_interrupt():
+        parsed = Config.from_json(config)
+        before = _inherited(inputs)
+        folder = _work_folder(full_name, config, Path(output), inputs)
+        folder.mkdir(parents=True, exist_ok=True)
+        spent = _SpentTime(folder)
+        with _alone_in(folder), step_run(parsed, full_name, before["parameters"]) as run:
+            _record_dataset(run, inputs, before["data_version"], name)
+            current = Step(full_name, parsed, folder, run, spent.seconds)
+            try:
+                yield current
+            except BaseException:
+                spent.save(current.seconds)
+                raise
+            _record_dataset(run, (folder,), before["data_version"], name)
+            seconds = current.seconds
+            run.log_metrics({"seconds": seconds})
+            spent.forget()
+            write_json(
+                folder / REPORT,
+                {
+                    "step": full_name,
+                    "seconds": seconds,
+                    "recipe": parsed.recipe,
+                    "commit": commit(),
+                    "hardware": describe(),
+                    "result": current.result,
+                },
+            )
+            write_json(
+                folder / LINEAGE,
+                {
+                    "run_id": run.run_id or None,
+                    "parameters": before["parameters"] | parsed.flat(),
+                    "data_version": current.data_version or before["data_version"],
+                },
+            )
+        _move(folder, Path(output))
+
+
+@contextlib.contextmanager
+def failing_in_one_line(output: Path) -> Iterator[None]:
+    """End the process for any error, with one line and an exit code; for one that is not the user's, after its traceback.
+
+    Args:
+        output: says which disk to look at where that may be full.
+    """
     try:
-        with _terminated_as_interrupt():
-            parsed = Config.from_json(config)
-            folder = _work_folder(full_name, config, Path(output), inputs)
-            folder.mkdir(parents=True, exist_ok=True)
-            spent = _SpentTime(folder)
-            with _alone_in(folder), step_run(parsed, full_name) as run:
-                _tag_dataset(run, inputs)
-                current = Step(full_name, parsed, folder, run, spent.seconds)
-                try:
-                    yield current
-                except BaseException:
-                    spent.save(current.seconds)
-                    raise
-                _tag_dataset(run, (folder,))
-                seconds = current.seconds
-                run.log_metrics({"seconds": seconds})
-                spent.forget()
-                write_json(
-                    folder / REPORT,
-                    {
-                        "step": full_name,
-                        "seconds": seconds,
-                        "recipe": parsed.recipe,
-                        "commit": commit(),
-                        "hardware": describe(),
-                        "result": current.result,
-                    },
-                )
-            _move(folder, Path(output))
+        yield
     except GenRFError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted; run again to continue", 130)
     except Exception as error:
-        if _disk_is_full(error, Path(output)):
+        if _disk_is_full(error, output):
             where = getattr(error, "filename", None) or output
             _fail(f"{where}: the disk is full; free some space and run again, it continues here", 1)
         traceback.print_exc()
@@ -126,6 +152,22 @@ def step(name: str, config: str, output: str | Path, *inputs: str | Path, label:
 def read_report(output: str | Path) -> dict[str, Any]:
     """What `step` left in an output folder: step, seconds, recipe, commit, hardware, result."""
     return json.loads((Path(output) / REPORT).read_text(encoding="utf-8"))
+
+
+def read_lineage(output: str | Path) -> dict[str, Any]:
+    """Where a step's output comes from, see `LINEAGE`; nothing is known of a folder that no step made."""
+    try:
+        return json.loads((Path(output) / LINEAGE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"run_id": None, "parameters": {}, "data_version": None}
+
+
+def _inherited(inputs: tuple[str | Path, ...]) -> dict[str, Any]:
+    """Parameters and dataset version of all the steps that led to some folders."""
+    lineages = [read_lineage(folder) for folder in inputs]
+    parameters = {name: value for lineage in lineages for name, value in lineage["parameters"].items()}
+    versions = (lineage["data_version"] for lineage in lineages)
+    return {"parameters": parameters, "data_version": next(filter(None, versions), None)}
 
 
 class _SpentTime:
@@ -172,14 +214,15 @@ def _move(folder: Path, output: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _tag_dataset(run: StepRun, folders: tuple[str | Path, ...]) -> None:
-    """Tag the runs with the dataset that an input was made from."""
+def _record_dataset(run: StepRun, folders: tuple[str | Path, ...], version: str | None, context: str) -> None:
+    """Record with the runs the dataset that a folder was made from."""
     for folder in folders:
         path = Path(folder) / "report.json"
         if path.is_file():
-            digest = json.loads(path.read_text(encoding="utf-8")).get("dataset_sha256")
-            if digest:
-                run.set_tags({DATASET_TAG: digest}, parent=True)
+            report = json.loads(path.read_text(encoding="utf-8"))
+            if report.get("dataset_sha256"):
+                run.set_tags({DATASET_TAG: report["dataset_sha256"]}, parent=True)
+                run.log_dataset(report, version, context)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Runs in MLflow, and in Weights & Biases when asked: one parent a pipeline run, one child a step.
+"""Steps in MLflow, and in Weights & Biases when asked: one parent a pipeline run, one child a step.
 
 The steps of one pipeline run find each other by an identity that travels in the environment (`PIPELINE_RUN`): on a
 laptop the launcher sets it, on a cluster it is the pod's own run label. Whichever step comes first makes the parent. A
@@ -8,35 +8,29 @@ step that runs again, after a kill or a retry, continues its child.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import tempfile
+import json
 import time
-import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.running.machine import commit
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
+from training.running.pipeline_run import NOTE_TAG, Runs, name_parent, numbers
+from training.running.pipeline_run import log_parameters as _log_parameters
+from training.running.pipeline_run import runs_of as _runs_of
+from training.running.pipeline_run import set_tags as _set_tags
+from training.running.store import NOWHERE, open_store, store_uri, told_in_a_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from training.config.schema import Config
 
-PIPELINE_RUN = "GENRF_PIPELINE_RUN"
-"""Environment variable: identity of the pipeline run that a step belongs to."""
-NOWHERE = "off"
-"""Value of the store's address with which nothing is recorded."""
-RUN_TAG = "genrf.pipeline_run"
-STEP_TAG = "genrf.step"
 DATASET_TAG = "genrf.dataset_sha256"
-COMMIT_TAG = "genrf.commit"
-PARENT_TAG = "mlflow.parentRunId"
+FAILED_TAG = "genrf.failed_step"
+"""Tag of a parent: the step that failed last."""
+_DIGEST = 36
+"""Characters of a dataset's digest that MLflow keeps."""
 
 
 @dataclass
@@ -44,20 +38,27 @@ class StepRun:
     """The MLflow run of one step, and its mirror in Weights & Biases if there is one."""
 
     client: MlflowClient
-    run_id: str
-    parent_id: str
-    experiment_id: str
+    runs: Runs
     mirror: Any = None
     """The run in Weights & Biases, or None."""
-    tags: dict[str, str] = field(default_factory=dict)
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Record figures, at a training step where they make a curve."""
+    @property
+    def run_id(self) -> str:
+        """Id of the step's run."""
+        return self.runs.child
+
+    @property
+    def parent_id(self) -> str:
+        """Id of the pipeline run's run."""
+        return self.runs.parent
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0, parent: bool = False) -> None:
+        """Record figures, at a training step where they make a curve; with the parent instead if asked."""
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
         entities = [Metric(name, float(value), now, step) for name, value in metrics.items()]
-        self.client.log_batch(self.run_id, metrics=entities)
+        self.client.log_batch(self.parent_id if parent else self.run_id, metrics=entities)
         if self.mirror is not None:
             self.mirror.log(dict(metrics))
 
@@ -70,20 +71,42 @@ class StepRun:
 
     def set_tags(self, tags: Mapping[str, Any], parent: bool = False) -> None:
         """Tag the child, and the parent too if asked."""
-        for name, value in tags.items():
-            self.client.set_tag(self.run_id, name, str(value))
-            if parent:
-                self.client.set_tag(self.parent_id, name, str(value))
+        for run_id in (self.run_id, self.parent_id) if parent else (self.run_id,):
+            _set_tags(self.client, run_id, tags)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Record parameters with the child and, where they are not there yet, with the parent."""
-        from mlflow.entities import Param
-
         for run_id in (self.run_id, self.parent_id):
             known = self.client.get_run(run_id).data.params
-            new = [Param(name, str(value)) for name, value in parameters.items() if name not in known]
-            for start in range(0, len(new), 100):
-                self.client.log_batch(run_id, params=new[start : start + 100])
+            _log_parameters(self.client, run_id, {key: parameters[key] for key in parameters if key not in known})
+
+    def log_dataset(self, report: Mapping[str, Any], version: str | None, context: str) -> None:
+        """Record the dataset that the step reads, with the child and with the parent.
+
+        Args:
+            report: of the prepared data.
+            version: DVC's hash of the dataset, where it was pulled.
+            context: what it is used for.
+        """
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        sha256 = str(report["dataset_sha256"])
+        profile = {
+            name: report[name] for name in ("rows_train", "rows_test", "topologies", "simulated") if name in report
+        }
+        dataset = Dataset(
+            name="circuits",
+            digest=(version or sha256)[:_DIGEST],
+            source_type="dvc" if version else "simulation",
+            source=json.dumps({"dvc": version, "sha256": sha256}),
+            profile=json.dumps(profile),
+        )
+        for run_id, used_for in ((self.run_id, context), (self.parent_id, "pipeline")):
+            self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", used_for)])])
+
+    def describe(self, note: str, parent: bool = False) -> None:
+        """Write the Markdown that MLflow shows beside the run."""
+        self.client.set_tag(self.parent_id if parent else self.run_id, NOTE_TAG, note)
 
     def log_result(self, result: Mapping[str, Any]) -> None:
         """Record what a step returned: numbers as metrics, text as tags."""
@@ -97,7 +120,18 @@ class UnrecordedRun(StepRun):
     def __init__(self) -> None:
         """There is no store, run or parent."""
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+    @property
+    def run_id(self) -> str:
+        """No id."""
+        return ""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0, parent: bool = False) -> None:
+        """Nothing."""
+
+    def log_dataset(self, report: Mapping[str, Any], version: str | None, context: str) -> None:
+        """Nothing."""
+
+    def describe(self, note: str, parent: bool = False) -> None:
         """Nothing."""
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
@@ -108,13 +142,6 @@ class UnrecordedRun(StepRun):
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Nothing."""
-
-
-def numbers(result: Mapping[str, Any]) -> dict[str, float]:
-    """The entries of a step's result that are figures."""
-    return {
-        name: value for name, value in result.items() if isinstance(value, int | float) and not isinstance(value, bool)
-    }
 
 
 _active: StepRun | None = None
@@ -138,22 +165,38 @@ def log_artifact(path: Path, folder: str | None = None) -> None:
 
 
 @contextlib.contextmanager
-def step_run(config: Config, step: str) -> Iterator[StepRun]:
+def step_run(config: Config, step: str, inherited: Mapping[str, Any] | None = None) -> Iterator[StepRun]:
     """The child run of a step, started again if the step ran before in this pipeline run.
 
     The child ends as finished, failed or (on Ctrl-C and termination) killed.
+
+    Args:
+        config: what the step depends on.
+        step: its name.
+        inherited: parameters of the steps whose outputs it reads.
+
+    Raises:
+        TrackingError: where the store is not set, is lost or refuses.
     """
-    global _active
-    if store_uri(config) == NOWHERE:
+    uri = store_uri(config)
+    if uri == NOWHERE:
         yield UnrecordedRun()
         return
     client, experiment = open_store(config)
-    parent = _parent(client, experiment, config)
-    child = _child(client, experiment, parent, step)
-    run = StepRun(client, child, parent, experiment)
-    run.log_parameters(config.flat())
-    run.set_tags({COMMIT_TAG: commit()}, parent=True)
-    run.mirror = _mirror(config, step, parent)
+    with told_in_a_line(uri), _recorded(client, experiment, config, step, inherited or {}) as run:
+        yield run
+
+
+@contextlib.contextmanager
+def _recorded(
+    client: MlflowClient, experiment: str, config: Config, step: str, inherited: Mapping[str, Any]
+) -> Iterator[StepRun]:
+    global _active
+    run = StepRun(client, _runs_of(client, experiment, config, step))
+    run.log_parameters({**inherited, **config.flat()})
+    if run.runs.ours:
+        name_parent(client, run.parent_id, config)
+    run.mirror = _mirror(config, step, run.parent_id)
     _active = run
     status = "FAILED"
     try:
@@ -164,83 +207,31 @@ def step_run(config: Config, step: str) -> Iterator[StepRun]:
         raise
     finally:
         _active = None
-        client.set_terminated(child, status)
-        if status != "FINISHED":
-            client.set_terminated(parent, status)
+        if status == "FINISHED":
+            client.set_terminated(run.run_id, status)
+        else:
+            _end_early(run, status, step)
         if run.mirror is not None:
             run.mirror.finish(exit_code=0 if status == "FINISHED" else 1)
+
+
+def _end_early(run: StepRun, status: str, step: str) -> None:
+    """Say with child and parent that a step did not finish; where the store is lost that must not hide why."""
+    from mlflow.exceptions import MlflowException
+
+    with contextlib.suppress(MlflowException):
+        run.client.set_terminated(run.run_id, status)
+        run.client.set_terminated(run.parent_id, status)
+        run.client.set_tag(run.parent_id, FAILED_TAG, step)
 
 
 def finish_pipeline_run(run: StepRun, artifacts: Mapping[str, Path] | None = None) -> None:
     """Mark the parent as finished, with what sums the whole run up."""
     for folder, path in (artifacts or {}).items():
         run.client.log_artifact(run.parent_id, str(path), folder or None)
+    if FAILED_TAG in run.client.get_run(run.parent_id).data.tags:
+        run.client.delete_tag(run.parent_id, FAILED_TAG)
     run.client.set_terminated(run.parent_id, "FINISHED")
-
-
-def store_uri(config: Config) -> str:
-    """Where runs are recorded: the environment's MLFLOW_TRACKING_URI, else the configuration's."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or config.tracking.tracking_uri
-
-
-def open_store(config: Config) -> tuple[MlflowClient, str]:
-    """A client and the id of the experiment, both made if need be.
-
-    Only one process at a time prepares an SQLite store: two that create its tables at once would break it.
-    """
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    uri = store_uri(config)
-    with _lock(uri):
-        client = MlflowClient(tracking_uri=uri)
-        found = client.get_experiment_by_name(config.tracking.experiment)
-        if found is not None:
-            return client, found.experiment_id
-        location = Path("mlruns").absolute().as_uri() if uri.startswith("sqlite:") else None
-        try:
-            return client, client.create_experiment(config.tracking.experiment, artifact_location=location)
-        except MlflowException:
-            # Another machine made it in the meantime.
-            found = client.get_experiment_by_name(config.tracking.experiment)
-            if found is None:
-                raise
-            return client, found.experiment_id
-
-
-def _parent(client: MlflowClient, experiment: str, config: Config) -> str:
-    identity = os.environ.get(PIPELINE_RUN)
-    if identity is None:
-        run = client.create_run(experiment, run_name=config.recipe, tags={"mlflow.runName": config.recipe})
-        # Later steps of this process join the same parent.
-        os.environ[PIPELINE_RUN] = run.info.run_id
-        client.set_tag(run.info.run_id, RUN_TAG, run.info.run_id)
-        return run.info.run_id
-    with _lock(identity):
-        known = _search(client, experiment, f"tags.`{RUN_TAG}` = '{identity}'")
-        if known:
-            client.update_run(known[0], status="RUNNING")
-            return known[0]
-        created = client.create_run(experiment, run_name=f"{config.recipe}-{identity[-6:]}", tags={RUN_TAG: identity})
-    # Two machines may both have come first: all of them settle on the older run.
-    oldest = _search(client, experiment, f"tags.`{RUN_TAG}` = '{identity}'")[0]
-    if oldest != created.info.run_id:
-        client.delete_run(created.info.run_id)
-    return oldest
-
-
-def _child(client: MlflowClient, experiment: str, parent: str, step: str) -> str:
-    known = _search(client, experiment, f"tags.`{PARENT_TAG}` = '{parent}' and tags.`{STEP_TAG}` = '{step}'")
-    if known:
-        client.update_run(known[0], status="RUNNING")
-        return known[0]
-    return client.create_run(experiment, run_name=step, tags={PARENT_TAG: parent, STEP_TAG: step}).info.run_id
-
-
-def _search(client: MlflowClient, experiment: str, query: str) -> list[str]:
-    """Ids of matching runs, oldest first."""
-    runs = client.search_runs([experiment], query, order_by=["attributes.start_time ASC"])
-    return [run.info.run_id for run in runs]
 
 
 def _mirror(config: Config, step: str, parent: str) -> Any:
@@ -258,12 +249,3 @@ def _mirror(config: Config, step: str, parent: str) -> Any:
         config=config.flat(),
         settings=wandb.Settings(console="off", silent=True),
     )
-
-
-@contextlib.contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Mutual exclusion of the processes of one machine."""
-    path = Path(tempfile.gettempdir()) / f"genrf-{os.getuid()}-{zlib.crc32(f'{Path.cwd()}:{name}'.encode()):x}.lock"
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

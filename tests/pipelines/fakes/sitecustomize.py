@@ -20,6 +20,12 @@ class Finder(importlib.abc.MetaPathFinder):
         def execute_and_replace(module):
             execute(module)
             real = module.StepDefinition.load
+            real_report = module.StepDefinition.write_report
+
+            def write_report(step, result, folder):
+                from quick import PAGES, write_page
+
+                (real_report if step.name in PAGES else write_page)(step, result, folder)
 
             def load(step):
                 from quick import REAL, stand_in
@@ -27,6 +33,7 @@ class Finder(importlib.abc.MetaPathFinder):
                 return real(step) if step.name in REAL else stand_in(step)
 
             module.StepDefinition.load = load
+            module.StepDefinition.write_report = write_report
 
         spec.loader.exec_module = execute_and_replace
         return spec

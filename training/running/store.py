@@ -1,0 +1,173 @@
+"""The MLflow store: where it is, opening it, and what a person is told when it cannot be used.
+
+On a laptop it is an SQLite file. In a Kubeflow pod a file would be gone with the pod, so a pod without an address is refused at
+once; one that is refused or not answered says so in a line within seconds, where MLflow 3.17 would try for two minutes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genrf.errors import GenRFError
+from training.config.schema import Config
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+NOWHERE = "off"
+"""Value of the store's address with which nothing is recorded."""
+POD = "KFP_POD_NAME"
+"""Environment variable that Kubeflow sets in the pod of every step."""
+SECRET = "genrf-tracking"
+"""Kubernetes secret with the store's address and credentials, see `pipelines.placement`."""
+_LAST_TRY_AFTER_S = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}
+"""In a step: a server that restarts is waited for, for some 15 s."""
+_AT_ONCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""When a store is opened."""
+for _name, _value in _LAST_TRY_AFTER_S.items():
+    os.environ.setdefault(_name, _value)
+
+
+class TrackingError(GenRFError):
+    """The MLflow store is not set, does not answer or refuses."""
+
+
+def on_cluster() -> bool:
+    """Whether this process is a step in a pod of Kubeflow."""
+    return POD in os.environ
+
+
+def store_uri(config: Config) -> str:
+    """Where runs are recorded: the environment's MLFLOW_TRACKING_URI, else the configuration's.
+
+    Raises:
+        TrackingError: in a pod whose secret is missing.
+    """
+    uri = os.environ.get(TRACKING_URI) or config.tracking.tracking_uri
+    if on_cluster() and uri.startswith("sqlite:"):
+        raise TrackingError(
+            f"{TRACKING_URI} is not set, and a file in this pod would be lost: create the secret {SECRET} with the key uri "
+            f"(kubectl create secret generic {SECRET} --from-literal=uri=http://MLFLOW:5000), or set tracking.tracking_uri "
+            f"to {NOWHERE} to record nothing"
+        )
+    return uri
+
+
+def require_store(config: Config) -> None:
+    """See that a store which is not a file of this machine can be used, before anything is done that is to be recorded.
+
+    Raises:
+        TrackingError: if it cannot.
+    """
+    uri = store_uri(config)
+    if uri != NOWHERE and not uri.startswith("sqlite:"):
+        open_store(config)
+
+
+def open_store(config: Config) -> tuple[MlflowClient, str]:
+    """A client and the id of the experiment, both made if need be.
+
+    Only one process at a time prepares an SQLite store: two that create its tables at once would break it.
+
+    Raises:
+        TrackingError: if the store does not answer or refuses.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    uri = store_uri(config)
+    with locked(uri), _retrying_briefly(), told_in_a_line(uri):
+        client = MlflowClient(tracking_uri=uri)
+        found = client.get_experiment_by_name(config.tracking.experiment)
+        if found is not None:
+            return client, found.experiment_id
+        location = Path("mlruns").absolute().as_uri() if uri.startswith("sqlite:") else None
+        try:
+            return client, client.create_experiment(config.tracking.experiment, artifact_location=location)
+        except MlflowException:
+            # Another machine made it in the meantime.
+            found = client.get_experiment_by_name(config.tracking.experiment)
+            if found is None:
+                raise
+            return client, found.experiment_id
+
+
+@contextlib.contextmanager
+def told_in_a_line(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises where its server is lost or refuses into an error that says so.
+
+    Raises:
+        TrackingError: naming the store, and the secret where that may be the reason.
+    """
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    try:
+        yield
+    except (MlflowException, RequestException) as error:
+        told = _reason(error, _without_password(uri))
+        if not told:
+            raise
+        raise TrackingError(told) from error
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Mutual exclusion of the processes of one machine."""
+    path = Path(tempfile.gettempdir()) / f"genrf-{os.getuid()}-{zlib.crc32(f'{Path.cwd()}:{name}'.encode()):x}.lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _reason(error: Exception, uri: str) -> str:
+    response = getattr(error, "response", None)
+    if response is not None:
+        status = response.status_code
+    elif hasattr(error, "get_http_status_code"):
+        status = error.get_http_status_code()
+    else:
+        status = None
+    text = str(error)
+    if status in (401, 403):
+        return (
+            f"MLflow at {uri} refuses the credentials ({status}): MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, on a "
+            f"cluster the keys username and password of the secret {SECRET}"
+        )
+    # MLflow tells a lost connection by these words only.
+    if status in (502, 503, 504) or "failed with exception" in text or (response is None and status is None):
+        return (
+            f"MLflow at {uri} does not answer: start it, or correct {TRACKING_URI} (on a cluster the key uri of the secret "
+            f"{SECRET}); run again then, finished work is kept"
+        )
+    return ""
+
+
+def _without_password(uri: str) -> str:
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else uri
+
+
+@contextlib.contextmanager
+def _retrying_briefly() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _AT_ONCE}
+    os.environ.update(_AT_ONCE)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
