@@ -32,7 +32,7 @@ class Service:
     name: str
     command: Sequence[str]
     folder: Path
-    """Holds ``NAME.json``, which says which process it is, and ``NAME.log``."""
+    """Holds ``NAME.process.json``, which says which process it is, and ``NAME.log``."""
     ports: Sequence[int]
     """All that it listens on, on the loopback interface."""
     health: str
@@ -111,7 +111,7 @@ class Service:
 
     @property
     def _record(self) -> Path:
-        return self.folder / f"{self.name}.json"
+        return self.folder / f"{self.name}.process.json"
 
     def _process(self) -> psutil.Process | None:
         try:
