@@ -22,7 +22,7 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -147,6 +147,7 @@ class Platform:
             InvalidInputError: if the file with them is damaged.
         """
         path = self.folder / "keys.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             made = {"access_key": f"genrf-{secrets.token_hex(6)}", "secret_key": secrets.token_urlsafe(30)}
             write_private(path, json.dumps(made))
@@ -156,13 +157,17 @@ class Platform:
         except (ValueError, TypeError, KeyError) as error:
             raise InvalidInputError(f"{path}: holds no keys; remove it, and new ones are made") from error
 
-    def start(self) -> list[str]:
-        """Start what does not run, make the buckets, write the file to source; returns the names of what was started."""
+    def prepare(self) -> None:
+        """Make what the S3 server needs before it starts: its folder, and the file of who may use it."""
         (self.folder / "objects").mkdir(parents=True, exist_ok=True)
         keys = self.keys()
         credentials = [{"accessKey": keys["access_key"], "secretKey": keys["secret_key"]}]
         identities = [{"name": "genrf", "credentials": credentials, "actions": ["Admin"]}]
         write_private(self.folder / "identities.json", json.dumps({"identities": identities}))
+
+    def start(self) -> list[str]:
+        """Start what does not run, make the buckets, write the file to source; returns the names of what was started."""
+        self.prepare()
         variables = self.variables()
         started: list[Service] = []
         try:
@@ -170,8 +175,7 @@ class Platform:
                 if service.start():
                     started.append(service)
                 if service.name == "s3":
-                    with _set(variables):
-                        store = open_store()
+                    store = open_store(variables=variables)
                     for bucket in BUCKETS:
                         store.check(Location(bucket), create=True)
         except BaseException:
@@ -253,17 +257,6 @@ def _port_of(folder: Path, wanted: int) -> int:
 
 def _program(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
-
-
-@contextlib.contextmanager
-def _set(variables: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,9 @@ from genrf.files import write_json
 
 HOST = "127.0.0.1"
 SECONDS_TO_START = 120.0
-SECONDS_TO_STOP = 15.0
+SECONDS_TO_STOP = 30.0
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Kept, since Python warns of processes that outlive what it knows of them, as servers are meant to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ class Service:
                 )
             except OSError as error:
                 raise MissingToolError(f"{self.name}: {self.command[0]}: {error.strerror}; run make setup") from error
+        _STARTED.append(process)
         write_json(self._record, {"pid": process.pid, "started": psutil.Process(process.pid).create_time()})
         try:
             self._wait(process)
@@ -108,6 +111,13 @@ class Service:
             _end_group(process)
         self._record.unlink(missing_ok=True)
         return process is not None
+
+    def kill(self) -> None:
+        """End the server at once, as a power cut would."""
+        process = self._process()
+        if process is not None:
+            _signal(process.pid, signal.SIGKILL)
+            _collect(process, 10.0)
 
     @property
     def _record(self) -> Path:
@@ -153,17 +163,23 @@ def _free(port: int) -> bool:
 def _end_group(process: psutil.Process) -> None:
     """End a process and all of its group, politely first."""
     group = process.pid
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGTERM)
+    _signal(group, signal.SIGTERM)
     end = time.monotonic() + SECONDS_TO_STOP
     while time.monotonic() < end and any(_members(group)):
-        # Collects the process if it is a child of this one.
-        with contextlib.suppress(psutil.TimeoutExpired):
-            process.wait(0.1)
+        _collect(process, 0.1)
+    _signal(group, signal.SIGKILL)
+    _collect(process, 5.0)
+
+
+def _signal(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group, number)
+
+
+def _collect(process: psutil.Process, seconds: float) -> None:
+    """Wait for the end of a process, which removes it from the table if it is a child of this one."""
     with contextlib.suppress(psutil.TimeoutExpired):
-        process.wait(5.0)
+        process.wait(seconds)
 
 
 def _members(group: int) -> Iterator[psutil.Process]:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from genrf.errors import GenRFError
+from genrf.errors import GenRFError, InvalidInputError
 from training.config.loading import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
 from training.config.schema import Config
 from training.config.steps import ROWS, StepDefinition, maker, stages
@@ -62,6 +62,38 @@ def data(
         if not accept and same:
             _fail(f"{message}; if simulator or code changed, keep it with --accept", 1)
         typer.echo(message)
+
+
+@app.command(epilog="Example: GENRF_DVC_REMOTE=s3://datasets/genrf python -m training pull")
+def pull() -> None:
+    """Put the dataset that data.dvc records into data/, from DVC's cache or remote; or say how to simulate it again."""
+    from genrf.files import replace_folder
+    from training.data import versions
+
+    def run() -> dict[str, Any]:
+        known = versions.recorded()
+        if known is None:
+            raise InvalidInputError(
+                "data.dvc: not there, so no dataset is recorded; make data simulates and records one"
+            )
+        fetched = ARTIFACTS / "data-pulled"
+        shutil.rmtree(fetched, ignore_errors=True)
+        try:
+            versions.pull(known.hash, fetched)
+        except GenRFError as error:
+            raise type(error)(f"{error}; make data simulates it again from its seed") from error
+        replace_folder(fetched, DATA)
+        return {"data_hash": known.hash}
+
+    _print(run)
+
+
+@app.command(epilog="Example: GENRF_DVC_REMOTE=s3://datasets/genrf python -m training push")
+def push() -> None:
+    """Send the dataset that data.dvc records from DVC's cache to the remote, where pipelines on a cluster pull it."""
+    from training.data import versions
+
+    _print(lambda: {"data_hash": versions.push().hash})
 
 
 @app.command()

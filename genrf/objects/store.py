@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,19 +35,22 @@ SHA256 = "sha256"
 """Name of the object's metadata that holds the SHA-256 of its content."""
 
 
-def credentials() -> dict[str, str]:
-    """Endpoint, keys and region as boto3's arguments, from the environment; empty where none of our variables is set.
+def credentials(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Endpoint, keys and region as boto3's arguments; empty where none of our variables is set.
+
+    Args:
+        variables: in place of the environment's.
 
     Raises:
         InvalidInputError: if one of the two keys is set without the other.
     """
-    endpoint, access, secret = (os.environ.get(name, "") for name in (ENDPOINT, ACCESS_KEY, SECRET_KEY))
+    endpoint, access, secret = (variables.get(name, "") for name in (ENDPOINT, ACCESS_KEY, SECRET_KEY))
     if bool(access) != bool(secret):
         given, lacking = (ACCESS_KEY, SECRET_KEY) if access else (SECRET_KEY, ACCESS_KEY)
         raise InvalidInputError(f"{lacking}: not set, though {given} is; set both or neither")
     found = {"endpoint_url": endpoint, "aws_access_key_id": access, "aws_secret_access_key": secret}
     if endpoint:
-        found["region_name"] = os.environ.get("AWS_DEFAULT_REGION") or _REGION
+        found["region_name"] = variables.get("AWS_DEFAULT_REGION") or _REGION
     return {name: value for name, value in found.items() if value}
 
 
@@ -197,14 +200,14 @@ class ObjectStore:
             )
 
 
-def open_store(attempts: int = ATTEMPTS) -> ObjectStore:
+def open_store(attempts: int = ATTEMPTS, variables: Mapping[str, str] = os.environ) -> ObjectStore:
     """Connect to the server of the environment: `GENRF_S3_ENDPOINT` and its keys, else boto3's own chain.
 
     Raises:
         InvalidInputError: if the variables are not complete, or no URL.
         MissingToolError: if boto3 is not installed.
     """
-    settings = credentials()
+    settings = credentials(variables)
     try:
         import boto3
         from botocore.config import Config
