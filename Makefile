@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 RECIPE ?= smoke
+# Anything: the run uses the servers of make platform.
+PLATFORM ?=
 # Processes that tests run in.
 WORKERS ?= 2
 # An index or a folder of wheels that has PyTorch's CPU build, which is less than half the size of what the public index gives.
@@ -22,14 +24,17 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/.cache/home
 endif
 
+# The dataset on the platform's S3: sent from DVC's cache, or simulated first where the cache has none.
+DATASET_IN_S3 = { $(BIN)/python -m training push || { $(BIN)/python -m training data --recipe $(RECIPE) && $(BIN)/python -m training push; }; }
+
 TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-index-url,--find-links) $(TORCH_CPU))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup system-packages run test lint unit coverage data stages ui compile bench docs drawing findings clean lock
+.PHONY: help setup system-packages run platform platform-stop test lint unit coverage data stages ui compile bench docs drawing findings clean lock
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "TORCH_CPU=PLACE installs PyTorch's CPU build from an index (URL) or a folder of wheels: less than half the size."
 
 setup: system-packages $(STAMP) $(PROJECT_STAMP) ## Install ngspice and the Python environment, once
@@ -55,8 +60,14 @@ $(PROJECT_STAMP): | $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: setup ## Run the whole pipeline here: simulate, train, evaluate, export, register (RECIPE=smoke)
-	@$(BIN)/python -m pipelines run --recipe $(RECIPE)
+run: setup $(if $(PLATFORM),platform) ## Run the whole pipeline here: simulate, train, evaluate, export, register (RECIPE=smoke, PLATFORM=1)
+	@$(if $(PLATFORM),. runs/platform/environment && $(DATASET_IN_S3) &&) $(BIN)/python -m pipelines run --recipe $(RECIPE)
+
+platform: setup ## Start an S3 server and an MLflow server on it, for make run PLATFORM=1
+	@$(BIN)/python -m pipelines.platform start
+
+platform-stop: setup ## Stop both; what they stored stays
+	@$(BIN)/python -m pipelines.platform stop
 
 test: lint unit ## Lint, types, import arrows, and all tests
 
@@ -76,7 +87,8 @@ coverage: setup ## All tests with coverage of branches
 data: setup ## Simulate the dataset again from its seed and say whether its hash is that of data.dvc (RECIPE=smoke)
 	@$(BIN)/python -m training data --recipe $(RECIPE)
 
-stages: setup ## Run the DVC stages whose inputs changed (edit the recipe in dvc.yaml)
+stages: setup ## Run the DVC stages whose inputs changed (RECIPE=smoke)
+	@$(BIN)/python -m pipelines.stages --recipe $(RECIPE)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
 ui: setup ## Open MLflow on the runs so far, at http://127.0.0.1:5000
