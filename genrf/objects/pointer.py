@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from genrf.errors import InvalidInputError
 from genrf.objects.failures import ConflictError, ObjectStoreError
 from genrf.objects.location import Location
 from genrf.objects.store import ObjectStore
@@ -24,7 +25,7 @@ def read(store: ObjectStore, pointer: Location) -> Pointed | None:
         return None
     try:
         return Pointed(Location.parse(found.content.decode().strip()), found.etag)
-    except ValueError as error:
+    except (UnicodeDecodeError, InvalidInputError) as error:
         raise ObjectStoreError(f"{pointer}: is no pointer, its content is no address") from error
 
 
