@@ -85,11 +85,14 @@ coverage: setup ## All tests with coverage of branches
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder --cov --cov-report=term
 
 data: setup ## Simulate the dataset again from its seed and say whether its hash is that of data.dvc (RECIPE=smoke)
+	@$(BIN)/python -m pipelines.stages --recipe $(RECIPE)
 	@$(BIN)/python -m training data --recipe $(RECIPE)
+	@$(BIN)/dvc commit --quiet --force simulate_data
 
+# From data/ on: the stage that simulates is run by `make data`.
 stages: setup ## Run the DVC stages whose inputs changed (RECIPE=smoke)
 	@$(BIN)/python -m pipelines.stages --recipe $(RECIPE)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro quantize evaluate_generator
 
 ui: setup ## Open MLflow on the runs so far, at http://127.0.0.1:5000
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db

@@ -18,8 +18,7 @@ from genrf.errors import GenRFError
 from genrf.files import written_whole
 from training.config.loading import DEFAULT_PATH, DEFAULT_RECIPE, load_config
 from training.config.steps import ROWS, StepDefinition, maker, stages
-from training.data.dvc_repository import RECORD
-from training.stages import SIMULATE_DATA
+from training.stages import SIMULATE_DATA, input_of
 
 if TYPE_CHECKING:
     from grimp import ImportGraph
@@ -62,9 +61,9 @@ def write_stages(
     return path
 
 
-def code_of(step: StepDefinition, graph: ImportGraph) -> list[str]:
-    """The packages and modules, as paths, that a step's function imports, however indirectly."""
-    module = step.function.partition(":")[0]
+def code_of(function: str, graph: ImportGraph) -> list[str]:
+    """The packages and modules, as paths, that a function ``module:name`` imports, however indirectly."""
+    module = function.partition(":")[0]
     reached = {module, *graph.find_upstream_modules(module)}
     for package in DYNAMIC:
         for name in {package, *graph.find_descendants(package)}:
@@ -86,9 +85,9 @@ def _data_stage(graph: ImportGraph, recipe: str, values: Mapping[str, Any]) -> d
     """The stage that makes the rows, beside ``data/``: data.dvc tracks that folder, and DVC takes no path in two places."""
     step = maker(ROWS)
     return {
-        "desc": "Take the recorded dataset where it can be had, or simulate it",
+        "desc": "Simulate the dataset from its seed; make data puts it into data/ and records it",
         "cmd": f"python -m training {SIMULATE_DATA} --recipe {recipe}",
-        "deps": [RECORD, *code_of(step, graph)],
+        "deps": code_of("training.data.simulate:simulate_shard", graph),
         "params": _parameters(step, recipe, values),
         "outs": [f"artifacts/{step.output}"],
     }
@@ -99,7 +98,7 @@ def _stage(step: StepDefinition, graph: ImportGraph, recipe: str, values: Mappin
     return {
         "desc": step.does,
         "cmd": f"python -m training {step.name} --recipe {recipe}",
-        "deps": [*(f"artifacts/{name}" for name in step.inputs), *code_of(step, graph)],
+        "deps": [*(str(input_of(name)) for name in step.inputs), *code_of(step.function, graph)],
         "params": _parameters(step, recipe, values),
         # A training's folder is left to the command, so that an interrupted training goes on; it removes a finished one.
         "outs": [{output: {"persist": True}} if step.role == "training" else output],

@@ -17,17 +17,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from genrf.errors import GenRFError, InvalidInputError
+from genrf.files import replace_folder
+from training import stages as stages_here
 from training.config.loading import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
 from training.config.steps import STEPS, StepDefinition, stages
 from training.data.split import Topologies
 from training.running.step import REPORT
-from training.stages import ARTIFACTS, SIMULATE_DATA, run_stage, simulate_into
+from training.stages import ARTIFACTS, DATA, SIMULATE_DATA
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
 Overrides = Annotated[str, typer.Option(help='JSON of values laid over the recipe, such as {"data.rounds": 2}.')]
 
-DATA = Path("data")
 RESULTS = Path("benchmarks") / "results"
 
 
@@ -42,7 +43,11 @@ def data(
     try:
         config = load_config(DEFAULT_PATH, recipe)
         before = recorded()
-        simulate_into(DATA, config)
+        rows = stages_here.simulate_data(config)
+        placed = rows.with_name("rows-placed")
+        shutil.rmtree(placed, ignore_errors=True)
+        shutil.copytree(rows, placed)
+        replace_folder(placed, DATA)
         after = add(DATA, config)
     except GenRFError as error:
         _fail(str(error), error.exit_code)
@@ -62,7 +67,6 @@ def data(
 @app.command(epilog="Example: GENRF_DVC_REMOTE=s3://datasets/genrf python -m training pull")
 def pull() -> None:
     """Put the dataset that data.dvc records into data/, from DVC's cache or remote; or say how to simulate it again."""
-    from genrf.files import replace_folder
     from training.data import versions
 
     def run() -> dict[str, Any]:
@@ -93,10 +97,8 @@ def push() -> None:
 
 @app.command(SIMULATE_DATA, epilog="Example: python -m training simulate_data --recipe smoke")
 def simulate_data(recipe: Recipe = DEFAULT_RECIPE) -> None:
-    """Bring the rows into artifacts/rows: the recorded dataset where it can be had, else simulated; stopped, it goes on."""
-    from training.stages import simulate_data as bring
-
-    _print(lambda: bring(load_config(DEFAULT_PATH, recipe)))
+    """Simulate the dataset into artifacts/rows and record nothing; stopped and run again, it goes on."""
+    _print(lambda: {"rows": str(stages_here.simulate_data(load_config(DEFAULT_PATH, recipe)))})
 
 
 @app.command()
@@ -259,7 +261,7 @@ def _print(function: Callable[[], dict[str, Any]]) -> None:
 
 def _run(step: StepDefinition, recipe: str, options: dict[str, Path | None]) -> None:
     try:
-        run_stage(step, recipe, options)
+        stages_here.run_stage(step, recipe, options)
     except GenRFError as error:
         _fail(str(error), error.exit_code)
 

@@ -17,45 +17,32 @@ from training.running.named import run_step
 from training.running.step import REPORT, read_report
 from training.running.tracking import PIPELINE_RUN
 
+DATA = Path("data")
+"""The dataset, which ``data.dvc`` tracks."""
 ARTIFACTS = Path("artifacts")
 METRICS = ARTIFACTS / "metrics"
 """What steps reported, without what differs from run to run: git keeps these files, and ``dvc metrics diff`` compares them."""
 SIMULATE_DATA = "simulate_data"
-"""Stage that makes the rows; in the pipeline a plan and as many tasks as there are shards do."""
+"""Stage that simulates the rows; in the pipeline there is a task for each shard."""
 _TIMES = ("seconds", "_per_second", "_ms")
 _MACHINE = "gpu_"
 
 
-def simulate_data(config: Config) -> dict[str, Any]:
-    """Bring the rows into ``artifacts/rows``: the recorded dataset if it is of this configuration and can be had, else simulated.
-
-    Returns:
-        Where they come from.
-    """
-    from training.data import versions
-
-    rows = ARTIFACTS / ROWS
-    known = versions.recorded_hash(config)
-    if versions.sources(config, known) == [versions.PULL]:
-        fetched = ARTIFACTS / f"{ROWS}-pulled"
-        shutil.rmtree(fetched, ignore_errors=True)
-        report = versions.obtain(config, fetched, versions.PULL, known)
-        replace_folder(fetched, rows)
-        return report
-    simulate_into(rows, config)
-    return {"simulated": config.data.shards, "pulled": False}
-
-
-def simulate_into(folder: Path, config: Config) -> None:
-    """Simulate every shard beside a folder, then put the whole in its place: a kill leaves no mixture, and is continued."""
+def simulate_data(config: Config) -> Path:
+    """Simulate every shard into ``artifacts/rows``, which is there once all are: a kill leaves no mixture, and is continued."""
     from training.data.simulate import simulate_shard
     from training.data.versions import simulation_digest
 
-    work = ARTIFACTS / f"data-{simulation_digest(config)}"
+    work, rows = ARTIFACTS / f"data-{simulation_digest(config)}", ARTIFACTS / ROWS
     for shard in range(config.data.shards):
         simulate_shard(config, shard, work)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    replace_folder(work, folder)
+    replace_folder(work, rows)
+    return rows
+
+
+def input_of(output: str) -> Path:
+    """Where a stage reads what another step makes; the dataset is the recorded one, which may have grown or been pulled."""
+    return DATA if output == ROWS else ARTIFACTS / output
 
 
 def run_stage(step: StepDefinition, recipe: str, options: Mapping[str, Path | None]) -> None:
@@ -69,10 +56,10 @@ def run_stage(step: StepDefinition, recipe: str, options: Mapping[str, Path | No
     folder = ARTIFACTS / step.output
     config = load_config(DEFAULT_PATH, recipe)
     for name in step.inputs:
-        if not (ARTIFACTS / name).is_dir():
-            made_by = SIMULATE_DATA if name == ROWS else maker(name).name
+        folder_read, made_by = input_of(name), "data" if name == ROWS else maker(name).name
+        if not folder_read.is_dir():
             raise InvalidInputError(
-                f"{ARTIFACTS / name}: not there, and {step.name} reads it; python -m training {made_by} makes it"
+                f"{folder_read}: not there, and {step.name} reads it; python -m training {made_by} makes it"
             )
     for option, path in options.items():
         if path is not None and not path.exists():
@@ -81,7 +68,7 @@ def run_stage(step: StepDefinition, recipe: str, options: Mapping[str, Path | No
         shutil.rmtree(folder)
     # The stages of one configuration belong to one run.
     os.environ.setdefault(PIPELINE_RUN, f"stages-{config.digest()}")
-    inputs = [[ARTIFACTS / name] if maker(name).many else ARTIFACTS / name for name in step.inputs]
+    inputs = [[input_of(name)] if maker(name).many else input_of(name) for name in step.inputs]
     run_step(step.name, step.select(config), folder, inputs, options=dict(options))
     METRICS.mkdir(parents=True, exist_ok=True)
     write_json(METRICS / f"{step.name}.json", lasting(read_report(folder)["result"]))

@@ -121,6 +121,44 @@ def test_a_hash_that_is_nowhere_is_one_line(repository: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def training(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "training", command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def clone(repository: Path, tmp_path: Path) -> Path:
+    """What git has of the repository: neither data nor cache nor the folder that is the remote."""
+    shutil.copytree(repository, tmp_path / "clone", ignore=shutil.ignore_patterns("data", "cache", "storage", "tmp"))
+    return tmp_path / "clone"
+
+
+@pytest.mark.slow
+def test_a_fresh_clone_pulls_the_recorded_dataset_or_is_told_how_to_make_it(repository: Path, clone: Path) -> None:
+    refused = training("pull", clone)
+    assert refused.returncode == 1
+    assert "make data simulates it again from its seed" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not (clone / "data").exists()
+    shutil.copytree(repository / ".dvc" / "storage", clone / ".dvc" / "storage")
+    pulled = training("pull", clone)
+    assert pulled.returncode == 0, pulled.stderr
+    assert files(clone / "data") == files(repository / "data")
+
+
+@pytest.mark.slow
+def test_what_is_not_in_the_cache_cannot_be_pushed(clone: Path) -> None:
+    refused = training("push", clone)
+    assert refused.returncode == 2
+    assert "is not in .dvc/cache; make data simulates it from its seed" in refused.stderr
+
+
 @pytest.fixture
 def remote(object_store: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """Address of an empty DVC remote in S3, which this process has in its environment with its credentials."""

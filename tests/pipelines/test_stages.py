@@ -87,7 +87,7 @@ def test_what_the_stages_made_is_locked(copy: Copy) -> None:
 
 
 @pytest.mark.slow
-def test_the_rows_are_those_of_the_recorded_dataset(copy: Copy) -> None:
+def test_the_stage_simulates_the_same_rows_again(copy: Copy) -> None:
     rows, data = copy.folder / "artifacts" / "rows", copy.folder / "data"
     assert {path.relative_to(rows): path.read_bytes() for path in rows.rglob("*.parquet")} == {
         path.relative_to(data): path.read_bytes() for path in data.rglob("*.parquet")

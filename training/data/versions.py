@@ -135,7 +135,7 @@ def push(root: Path = Path()) -> RecordedData:
 
 def add(folder: Path, config: Config, root: Path = Path()) -> RecordedData:
     """Record a folder of simulated data in `data.dvc`, with the digest of its configuration."""
-    run_dvc(["add", "--quiet", str(folder)], root)
+    run_dvc(["add", str(folder)], root)
     path = root / RECORD
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     content["meta"] = {"recipe": config.recipe, CONFIG_KEY: simulation_digest(config)}
