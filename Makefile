@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 RECIPE ?= smoke
+# Anything: the run uses the servers of make platform.
+PLATFORM ?=
 # Processes that tests run in.
 WORKERS ?= 2
 # Images to build or push, the registry to push them to, and the kind of cluster that the pipeline is compiled for.
@@ -26,11 +28,14 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/.cache/home
 endif
 
+# The dataset on the platform's S3: sent from DVC's cache, or simulated first where the cache has none.
+DATASET_IN_S3 = { $(BIN)/python -m training push || { $(BIN)/python -m training data --recipe $(RECIPE) && $(BIN)/python -m training push; }; }
+
 TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-index-url,--find-links) $(TORCH_CPU))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup system-packages run test lint unit coverage data stages ui compile bench docs drawing findings clean lock images push test-containers
+.PHONY: help setup system-packages run platform platform-stop test lint unit coverage data stages ui compile bench docs drawing findings clean lock images push test-containers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,8 +64,14 @@ $(PROJECT_STAMP): | $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: setup ## Run the whole pipeline here: simulate, train, evaluate, export, register (RECIPE=smoke)
-	@$(BIN)/python -m pipelines run --recipe $(RECIPE)
+run: setup $(if $(PLATFORM),platform) ## Run the whole pipeline here: simulate, train, evaluate, export, register (RECIPE=smoke, PLATFORM=1)
+	@$(if $(PLATFORM),. runs/platform/environment && $(DATASET_IN_S3) &&) $(BIN)/python -m pipelines run --recipe $(RECIPE)
+
+platform: setup ## Start an S3 server and an MLflow server on it, for make run PLATFORM=1
+	@$(BIN)/python -m pipelines.platform start
+
+platform-stop: setup ## Stop both; what they stored stays
+	@$(BIN)/python -m pipelines.platform stop
 
 test: lint unit ## Lint, types, import arrows, and all tests
 
@@ -78,10 +89,14 @@ coverage: setup ## All tests with coverage of branches
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder --cov --cov-report=term
 
 data: setup ## Simulate the dataset again from its seed and say whether its hash is that of data.dvc (RECIPE=smoke)
+	@$(BIN)/python -m pipelines.stages --recipe $(RECIPE)
 	@$(BIN)/python -m training data --recipe $(RECIPE)
+	@$(BIN)/dvc commit --quiet --force simulate_data
 
-stages: setup ## Run the DVC stages whose inputs changed (edit the recipe in dvc.yaml)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
+# From data/ on: the stage that simulates is run by `make data`.
+stages: setup ## Run the DVC stages whose inputs changed (RECIPE=smoke)
+	@$(BIN)/python -m pipelines.stages --recipe $(RECIPE)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro quantize evaluate_generator
 
 ui: setup ## Open MLflow on the runs so far, at http://127.0.0.1:5000
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from genrf import __version__, cli_chain, cli_measure, cli_options, cli_yield, terminal
+from genrf import __version__, cli_chain, cli_measure, cli_objects, cli_options, cli_yield, terminal
 from genrf.cli_options import BundleFolder, Force, Json, OutputFolder, Seed, Workers
 from genrf.errors import GenRFError, MissingToolError, SpecificationNotMetError
 
@@ -55,6 +55,8 @@ app = typer.Typer(
 )
 spec_app = typer.Typer(no_args_is_help=True, help="Work with specification files.")
 app.add_typer(spec_app, name="spec")
+objects_app = typer.Typer(no_args_is_help=True, help=cli_objects.HELP)
+app.add_typer(objects_app, name="objects")
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="Specification file.", show_default=False)]
 
@@ -205,6 +207,10 @@ def simulate(
 app.command("yield", epilog=_examples(*cli_yield.EXAMPLES))(cli_yield.estimate)
 app.command(epilog=_examples(*cli_measure.EXAMPLES))(cli_measure.measure)
 app.command(epilog=_examples(*cli_chain.EXAMPLES))(cli_chain.chain)
+
+
+for _name, _function, _shown in cli_objects.COMMANDS:
+    objects_app.command(_name, epilog=_examples(*_shown))(_function)
 
 
 @spec_app.command("check", epilog=_examples("spec check examples/lna_28ghz.yaml"))

@@ -1,7 +1,8 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders that are written whole or not at all, and what a file holds."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -27,6 +28,12 @@ def write_json(path: Path, content: Any) -> None:
     """Write plain data as indented JSON."""
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def replace_folder(finished: Path, output: Path) -> None:

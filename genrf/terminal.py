@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Progress | None]:
+def progress_bar(total: int, what: str = "Simulating") -> Iterator[Progress | None]:
     """A progress bar on the error output, if that is a terminal."""
     if not sys.stderr.isatty():
         yield None
@@ -28,7 +28,7 @@ def progress_bar(total: int) -> Iterator[Progress | None]:
     from genrf import progress
 
     with progress.progress_bar(transient=True) as bar:
-        task = bar.add_task("Simulating", total=total)
+        task = bar.add_task(what, total=total)
         yield lambda done, allowed: bar.update(task, completed=done, total=max(total, allowed))
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tests.object_store import ObjectServer, object_server
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
@@ -13,6 +16,10 @@ os.environ["WANDB_SILENT"] = "true"
 os.environ["MPLBACKEND"] = "agg"
 # Workers and the steps that they start share the cores: threads that wait for each other cost a third more.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nobody's own object store or credentials.
+for _name in [name for name in os.environ if name.startswith(("GENRF_S3_", "GENRF_DVC_", "AWS_"))]:
+    del os.environ[_name]
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
 _TOGETHER = {
@@ -53,3 +60,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """URI of one MLflow store for the session: making its tables takes seconds, so tests differ in run names only."""
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    """A real S3 server that the tests of a process share; they differ in keys."""
+    server = object_server(tmp_path_factory.mktemp("object-store"))
+    yield server
+    server.lose()

@@ -1,14 +1,13 @@
 """The steps one by one, for DVC and for people: ``python -m training STEP --recipe smoke``.
 
 They call the same functions as the pipeline's components and read and write below ``artifacts/``; ``data`` simulates
-the dataset into ``data/`` and records its hash.
+the dataset into ``data/`` and records its hash, ``pull`` and ``push`` fetch and send the recorded one.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -17,22 +16,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from genrf.errors import GenRFError
+from genrf.errors import GenRFError, InvalidInputError
+from genrf.files import replace_folder
+from training import stages as stages_here
 from training.config.loading import DEFAULT_PATH, DEFAULT_RECIPE, load_config, read_overrides
-from training.config.schema import Config
-from training.config.steps import ROWS, StepDefinition, maker, stages
+from training.config.steps import STEPS, StepDefinition, stages
 from training.data.split import Topologies
-from training.running.named import run_step
-from training.running.pipeline_run import PIPELINE_RUN
 from training.running.step import REPORT
+from training.stages import ARTIFACTS, DATA, SIMULATE_DATA
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
 Overrides = Annotated[str, typer.Option(help='JSON of values laid over the recipe, such as {"data.rounds": 2}.')]
 
-DATA = Path("data")
-ARTIFACTS = Path("artifacts")
-METRICS = ARTIFACTS / "metrics"
 RESULTS = Path("benchmarks") / "results"
 
 
@@ -47,7 +43,11 @@ def data(
     try:
         config = load_config(DEFAULT_PATH, recipe)
         before = recorded()
-        _simulate_all(config)
+        rows = stages_here.simulate_data(config)
+        placed = rows.with_name("rows-placed")
+        shutil.rmtree(placed, ignore_errors=True)
+        shutil.copytree(rows, placed)
+        replace_folder(placed, DATA)
         after = add(DATA, config)
     except GenRFError as error:
         _fail(str(error), error.exit_code)
@@ -62,6 +62,43 @@ def data(
         if not accept and same:
             _fail(f"{message}; if simulator or code changed, keep it with --accept", 1)
         typer.echo(message)
+
+
+@app.command(epilog="Example: GENRF_DVC_REMOTE=s3://datasets/genrf python -m training pull")
+def pull() -> None:
+    """Put the dataset that data.dvc records into data/, from DVC's cache or remote; or say how to simulate it again."""
+    from training.data import versions
+
+    def run() -> dict[str, Any]:
+        known = versions.recorded()
+        if known is None:
+            raise InvalidInputError(
+                "data.dvc: not there, so no dataset is recorded; make data simulates and records one"
+            )
+        fetched = ARTIFACTS / "data-pulled"
+        shutil.rmtree(fetched, ignore_errors=True)
+        try:
+            versions.pull(known.hash, fetched)
+        except GenRFError as error:
+            raise type(error)(f"{error}; make data simulates it again from its seed") from error
+        replace_folder(fetched, DATA)
+        return {"data_hash": known.hash}
+
+    _print(run)
+
+
+@app.command(epilog="Example: GENRF_DVC_REMOTE=s3://datasets/genrf python -m training push")
+def push() -> None:
+    """Send the dataset that data.dvc records from DVC's cache to the remote, where pipelines on a cluster pull it."""
+    from training.data import versions
+
+    _print(lambda: {"data_hash": versions.push().hash})
+
+
+@app.command(SIMULATE_DATA, epilog="Example: python -m training simulate_data --recipe smoke")
+def simulate_data(recipe: Recipe = DEFAULT_RECIPE) -> None:
+    """Simulate the dataset into artifacts/rows and record nothing; stopped and run again, it goes on."""
+    _print(lambda: {"rows": str(stages_here.simulate_data(load_config(DEFAULT_PATH, recipe)))})
 
 
 @app.command()
@@ -135,7 +172,7 @@ def publish(
     training: Annotated[
         list[Path] | None,
         typer.Option(
-            help="step.json of a training step, one for each model; by default those below artifacts/metrics.",
+            help="step.json of a training step, one for each model; by default those below artifacts.",
             show_default=False,
         ),
     ] = None,
@@ -159,7 +196,7 @@ def publish(
                 quantized=quantized if quantized and quantized.name else None,
                 evaluation=evaluation,
                 data=data_report,
-                training=training or [METRICS / f"{name}.json" for name in TRAINED_AS],
+                training=training or [ARTIFACTS / STEPS[name].output / REPORT for name in TRAINED_AS],
                 remarks=remark or [],
             ),
             precision=precision,
@@ -222,44 +259,11 @@ def _print(function: Callable[[], dict[str, Any]]) -> None:
         _fail(str(error), error.exit_code)
 
 
-def _simulate_all(config: Config) -> None:
-    """Simulate every shard beside ``data/``, then put the whole in its place: a kill leaves no mixture."""
-    from training.data.simulate import simulate_shard
-    from training.data.versions import simulation_digest
-
-    work = ARTIFACTS / f"data-{simulation_digest(config)}"
-    for shard in range(config.data.shards):
-        simulate_shard(config, shard, work)
-    shutil.rmtree(DATA, ignore_errors=True)
-    os.replace(work, DATA)
-
-
 def _run(step: StepDefinition, recipe: str, options: dict[str, Path | None]) -> None:
-    """Run one step as the pipeline would, and leave what it reported as a metrics file.
-
-    Whoever asks for a step that is done wants it done again: what it left is removed. A step that was stopped goes on.
-    """
-    folder = ARTIFACTS / step.output
     try:
-        config = load_config(DEFAULT_PATH, recipe)
+        stages_here.run_stage(step, recipe, options)
     except GenRFError as error:
         _fail(str(error), error.exit_code)
-    read = {ARTIFACTS / name: maker(name).name for name in step.inputs if name != ROWS}
-    read |= {DATA: "data"} if ROWS in step.inputs else {}
-    for needed, made_by in read.items():
-        if not needed.is_dir():
-            _fail(f"{needed}: not there, and {step.name} reads it; python -m training {made_by} makes it", 2)
-    for name, path in options.items():
-        if path is not None and not path.exists():
-            _fail(f"--{name.replace('_', '-')}: {path}: no such file or folder", 2)
-    if (folder / REPORT).exists():
-        shutil.rmtree(folder)
-    # The stages of one configuration belong to one run.
-    os.environ.setdefault(PIPELINE_RUN, f"stages-{config.digest()}")
-    inputs = [[DATA] if name == ROWS else ARTIFACTS / name for name in step.inputs]
-    run_step(step.name, step.select(config), folder, inputs, options=options)
-    METRICS.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / REPORT, METRICS / f"{step.name}.json")
 
 
 def _command(step: StepDefinition) -> Callable[..., None]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from genrf.conditioning import Conditioning
 from genrf.errors import CheckpointError
-from genrf.files import write_json
+from genrf.files import sha256, write_json
 from genrf.generation.sampler import SamplerSettings
 
 MANIFEST = "manifest.json"
@@ -107,12 +107,6 @@ def write_manifest(
     }
     write_json(folder / MANIFEST, content)
     return Bundle.load(folder)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _verify(path: Path, expected: str) -> None:

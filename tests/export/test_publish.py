@@ -14,7 +14,8 @@ import onnx
 import pytest
 
 from genrf.errors import CheckpointError, InvalidInputError
-from genrf.generation.bundle import Bundle, sha256, write_manifest
+from genrf.files import sha256
+from genrf.generation.bundle import Bundle, write_manifest
 from genrf.generation.released import read_card, released_bundle, released_folder
 from genrf.generation.sampler import SamplerSettings
 from tests.models.circuits import conditioning

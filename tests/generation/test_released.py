@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from genrf.cli import app
 from genrf.errors import CheckpointError, InvalidInputError
+from genrf.files import sha256
 from genrf.generation import released
-from genrf.generation.bundle import sha256
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,7 +147,7 @@ class Copy:
         for name in ("genrf", "training"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         write_params(folder)
-        write_stages(folder / FILE, RECIPE)
+        write_stages(folder / FILE, RECIPE, folder / "params.yaml")
         (folder / ".dvc").mkdir()
         (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n    no_scm = true\n")
         shutil.copy(ROOT / ".dvcignore", folder)
@@ -186,6 +188,22 @@ class Copy:
     def weights(self) -> dict[str, torch.Tensor]:
         """Those of the surrogate."""
         return Surrogate.load_checkpoint(self.folder / "artifacts" / "surrogate" / "model.pt").state_dict()
+
+    def metrics(self, step: str) -> dict[str, Any]:
+        """What git keeps of a step's report."""
+        content: dict[str, Any] = json.loads((self.folder / "artifacts" / "metrics" / f"{step}.json").read_text())
+        return content
+
+    @contextlib.contextmanager
+    def parameters(self) -> Iterator[dict[str, Any]]:
+        """The copy's configuration, to change."""
+        content = yaml.safe_load((self.folder / "params.yaml").read_text())
+        yield content
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(content))
+
+    def restore_parameters(self) -> None:
+        """Undo `parameters`."""
+        write_params(self.folder)
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Change the copy's code in one place."""

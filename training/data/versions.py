@@ -6,30 +6,22 @@ reached and simulates it again where it cannot.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from genrf.errors import GenRFError, MissingToolError
+from genrf.errors import GenRFError, InvalidInputError, MissingToolError
 from training.config.schema import Config
+from training.data.dvc_repository import FOLDER, RECORD, repository_of, run_dvc
 
-REMOTE = "GENRF_DVC_REMOTE"
-"""Environment variable: URL of the remote to pull from instead of the repository's default one."""
-RECORD = "data.dvc"
 CONFIG_KEY = "config"
 PULL = "pull"
 """Source of a dataset that is pulled; any other is the number of a shard to simulate."""
-_ENVIRONMENT = {"DVC_NO_ANALYTICS": "true", "DO_NOT_TRACK": "true", "DVC_TEST": "false"}
 
 
 @dataclass(frozen=True)
@@ -88,20 +80,22 @@ def obtain(config: Config, output: Path, source: str, data_hash: str, root: Path
 
 
 def reachable(data_hash: str, root: Path = Path()) -> bool:
-    """Whether the version is in the local cache or on the remote."""
-    from dvc.repo import Repo
-
-    if not (root / ".dvc" / "config").is_file() and not os.environ.get(REMOTE):
+    """Whether the version is in the local cache or on the remote; why not is said on the error output."""
+    try:
+        with repository_of(data_hash, root) as repository:
+            try:
+                if repository.holds(data_hash):
+                    return True
+                trouble = repository.trouble() or "not on the remote"
+            except Exception as error:
+                trouble = repository.trouble() or f"remote not reachable ({error})"
+    except MissingToolError:
         return False
-    with _repository(data_hash, root) as folder, Repo(str(folder)) as repo:
-        if repo.cache.local.exists(data_hash):
-            return True
-        try:
-            return bool(repo.cloud.get_remote_odb().exists(data_hash))
-        except Exception as error:
-            # A remote that does not answer only means that the data is simulated here.
-            print(f"dataset {data_hash}: remote not reachable ({error})", file=sys.stderr)
-            return False
+    except (GenRFError, OSError) as error:
+        trouble = str(error)
+    # The data are simulated then.
+    print(f"dataset {data_hash}: {trouble}", file=sys.stderr)
+    return False
 
 
 def pull(data_hash: str, output: Path, root: Path = Path()) -> None:
@@ -110,14 +104,38 @@ def pull(data_hash: str, output: Path, root: Path = Path()) -> None:
     Raises:
         GenRFError: if it can be had neither from the cache nor from the remote.
     """
-    with _repository(data_hash, root) as folder:
-        run_dvc(["pull", "--quiet", "--force"], folder)
-        shutil.copytree(folder / "data", output, dirs_exist_ok=True)
+    with repository_of(data_hash, root) as repository:
+        try:
+            repository.run("pull", "--force")
+        except GenRFError as error:
+            raise GenRFError(f"dataset {data_hash}: {error}") from error
+        shutil.copytree(repository.folder / FOLDER, output, copy_function=shutil.move, dirs_exist_ok=True)
+
+
+def push(root: Path = Path()) -> RecordedData:
+    """Send the recorded dataset from the cache to the remote.
+
+    Raises:
+        InvalidInputError: if none is recorded, or it is not in the cache.
+        GenRFError: if the remote does not take it.
+    """
+    known = recorded(root)
+    if known is None:
+        raise InvalidInputError(f"{root / RECORD}: no dataset is recorded; make data simulates and records one")
+    with repository_of(known.hash, root, own_cache=True) as repository:
+        # DVC would take a version that is nowhere for one that is up to date.
+        if not (root / ".dvc" / "cache" / "files" / "md5" / known.hash[:2] / known.hash[2:]).is_file():
+            raise InvalidInputError(f"dataset {known.hash}: is not in .dvc/cache; make data simulates it from its seed")
+        try:
+            repository.run("push")
+        except GenRFError as error:
+            raise GenRFError(f"dataset {known.hash}: {error}") from error
+    return known
 
 
 def add(folder: Path, config: Config, root: Path = Path()) -> RecordedData:
     """Record a folder of simulated data in `data.dvc`, with the digest of its configuration."""
-    run_dvc(["add", "--quiet", str(folder)], root)
+    run_dvc(["add", str(folder)], root)
     path = root / RECORD
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     content["meta"] = {"recipe": config.recipe, CONFIG_KEY: simulation_digest(config)}
@@ -125,60 +143,3 @@ def add(folder: Path, config: Config, root: Path = Path()) -> RecordedData:
     result = recorded(root)
     assert result is not None
     return result
-
-
-def run_dvc(arguments: list[str], folder: Path) -> str:
-    """Run the dvc of this environment in a folder.
-
-    Raises:
-        GenRFError: with dvc's own last line, if it fails.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=folder,
-        env={**os.environ, **_ENVIRONMENT},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        reason = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no output")
-        raise GenRFError(f"dvc {arguments[0]}: {reason.removeprefix('ERROR: ')}")
-    return done.stdout
-
-
-@contextlib.contextmanager
-def _repository(data_hash: str, root: Path) -> Iterator[Path]:
-    """A repository of its own that names this version, with the cache and the remote of `root`."""
-    config = root / ".dvc" / "config"
-    if not config.is_file() and not os.environ.get(REMOTE):
-        raise MissingToolError(f"{config}: no DVC remote to pull {data_hash} from; set {REMOTE} to its URL")
-    with tempfile.TemporaryDirectory(prefix="genrf-data-") as name:
-        folder = Path(name)
-        (folder / ".dvc").mkdir()
-        lines = ["[core]", *(f"    {key}" for key in ("analytics = false", "no_scm = true", "remote = from"))]
-        if config.is_file():
-            lines += ["[cache]", f"    dir = {(root / '.dvc' / 'cache').resolve()}"]
-        lines += ["['remote \"from\"']", *(f"    {key} = {value}" for key, value in _remote(config).items())]
-        (folder / ".dvc" / "config").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        record = {"outs": [{"md5": data_hash, "hash": "md5", "path": "data"}]}
-        (folder / RECORD).write_text(yaml.safe_dump(record), encoding="utf-8")
-        yield folder
-
-
-def _remote(config: Path) -> dict[str, str]:
-    """Settings of the remote: the environment's URL, else the default remote of the repository."""
-    if os.environ.get(REMOTE):
-        return {"url": os.environ[REMOTE]}
-    import configobj
-
-    content = configobj.ConfigObj(str(config))
-    local = config.with_name("config.local")
-    if local.is_file():
-        content.merge(configobj.ConfigObj(str(local)))
-    remote = dict(content[f'remote "{content["core"]["remote"]}"'])
-    if "://" not in remote["url"]:
-        # DVC takes a relative URL from the folder that holds the configuration.
-        remote["url"] = str((config.parent / remote["url"]).resolve())
-    return remote

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from genrf.conditioning import FILE as NORMALISATION
 from genrf.conditioning import Conditioning
 from genrf.errors import CheckpointError
-from genrf.generation.bundle import MANIFEST, sha256
+from genrf.files import sha256
+from genrf.generation.bundle import MANIFEST
 from training.config.schema import Config, TrainingConfig, TransformerConfig
 from training.data.rows import failed_file
 from training.data.tensors import PreparedData, TrainingBatches, ValidationBatches
