@@ -26,7 +26,7 @@ TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-ind
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup system-packages run test lint unit coverage data stages ui compile bench docs drawing findings clean lock
+.PHONY: help setup system-packages run test lint unit coverage data stages ui compile bench docs drawing findings clean lock test-apiserver
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ unit: setup
 coverage: setup ## All tests with coverage of branches
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder --cov --cov-report=term
+
+test-apiserver: setup ## Apply the manifests to a real Kubernetes API server, built once from Debian's source (a quarter of an hour)
+	@sh tests/k8s/build-apiserver.sh .cache/apiserver
+	$(BIN)/python -m pytest tests/k8s/api_server.py
 
 data: setup ## Simulate the dataset again from its seed and say whether its hash is that of data.dvc (RECIPE=smoke)
 	@$(BIN)/python -m training data --recipe $(RECIPE)
