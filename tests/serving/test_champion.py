@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,49 +18,15 @@ from mlflow import MlflowClient
 
 from genrf.generation.bundle import Bundle
 from genrf.generation.released import released_folder
+from tests.mlflow_server import MLflowServer, free_port
 
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Registry:
-    """A real MLflow server with the settings that k8s/base/services/mlflow.yaml gives it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.artifacts = folder / "artifacts"
-        self.uri = f"http://127.0.0.1:{free_port()}"
-        environment = os.environ | {
-            "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder}/mlflow.db",
-            "MLFLOW_ARTIFACTS_DESTINATION": str(self.artifacts),
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_SERVER_ALLOWED_HOSTS": "127.0.0.1:*,mlflow.genrf.svc:5000",
-        }
-        port = self.uri.rpartition(":")[2]
-        command = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
-        self._process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
-                break
-            except OSError:
-                assert self._process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-
-    def stop(self) -> None:
-        os.killpg(self._process.pid, signal.SIGTERM)
-        self._process.wait(30)
+class Registry(MLflowServer):
+    """MLflow, with champions."""
 
     def promote(self, bundle: Path, model: str) -> Path:
         """Register a bundle as the champion of a model, as the step promote_model does; the folder of its files."""
@@ -79,7 +42,7 @@ class Registry:
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    started = Registry(tmp_path_factory.mktemp("registry"))
+    started = Registry(tmp_path_factory.mktemp("registry"), {"MLFLOW_SERVER_ALLOWED_HOSTS": "127.0.0.1:*"})
     yield started
     started.stop()
 
