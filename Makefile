@@ -35,7 +35,7 @@ TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-ind
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup system-packages run platform platform-stop test lint unit coverage data stages ui compile bench docs drawing findings clean lock images push test-containers
+.PHONY: help setup system-packages run platform platform-stop test lint unit coverage data stages ui compile bench docs drawing findings clean lock images push test-containers test-apiserver
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ unit: setup
 coverage: setup ## All tests with coverage of branches
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder --cov --cov-report=term
+
+test-apiserver: setup ## Apply the manifests to a real Kubernetes API server, built once from Debian's source (a quarter of an hour)
+	@sh tests/k8s/build-apiserver.sh .cache/apiserver
+	$(BIN)/python -m pytest tests/k8s/api_server.py
 
 data: setup ## Simulate the dataset again from its seed and say whether its hash is that of data.dvc (RECIPE=smoke)
 	@$(BIN)/python -m pipelines.stages --recipe $(RECIPE)

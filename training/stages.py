@@ -15,7 +15,7 @@ from training.config.schema import Config
 from training.config.steps import ROWS, StepDefinition, maker
 from training.running.named import run_step
 from training.running.step import REPORT, read_report
-from training.running.tracking import PIPELINE_RUN
+from training.running.pipeline_run import PIPELINE_RUN
 
 DATA = Path("data")
 """The dataset, which ``data.dvc`` tracks."""

@@ -1,125 +1,66 @@
-"""The manifests as a cluster would get them: rendered by kubectl, checked against the schemas of Kubernetes."""
+"""What the manifests promise: who may call whom, who has which rights, what finds what. Rendered by kubectl."""
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import re
-import subprocess
-import tarfile
-import warnings
-import zipfile
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
 from components.image import IMAGE
-from pipelines.placement import (
-    ROLE_LABEL,
-    STORAGE_CONFIG,
-    WORK_CLAIM,
+from pipelines.placement import ROLE_LABEL, STORAGE_CONFIG, STORAGE_SECRET, TRACKING_SECRET, WORK_CLAIM, WORK_PATH
+from tests.k8s.manifests import (
+    OVERLAYS,
+    ROOT,
+    SERVICES,
+    STEPS,
+    TRAIN_JOB,
+    Manifest,
+    containers,
+    environment,
+    of_kind,
+    pods,
+    train_job_pod,
 )
 
-ROOT = Path(__file__).parents[2]
-OVERLAYS = ("laptop", "gpu")
-SCHEMAS = "1.34"
-Manifest = dict[str, Any]
+Rendered = dict[str, list[Manifest]]
 
 
-@pytest.fixture(scope="session")
-def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """kubectl, out of the Python package that ships it."""
-    found = importlib.util.find_spec("aws_cdk")
-    assert found is not None
-    assert found.submodule_search_locations is not None
-    folders = [Path(location) for location in found.submodule_search_locations]
-    (archive,) = [path for folder in folders for path in folder.rglob("lambda-layer-kubectl*.tgz")]
-    with tarfile.open(archive) as package:
-        layer = package.extractfile("package/lib/layer.zip")
-        assert layer is not None
-        with zipfile.ZipFile(io.BytesIO(layer.read())) as content:
-            path = Path(content.extract("kubectl/kubectl", tmp_path_factory.mktemp("kubectl")))
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture(scope="session")
-def rendered(kubectl: Path) -> dict[str, list[Manifest]]:
-    """Manifests by overlay."""
-    manifests = {}
-    for overlay in OVERLAYS:
-        command = [str(kubectl), "kustomize", str(ROOT / "k8s" / "overlays" / overlay)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        manifests[overlay] = list(yaml.safe_load_all(done.stdout))
-    return manifests
-
-
-@pytest.fixture(params=OVERLAYS)
-def manifests(request: pytest.FixtureRequest, rendered: dict[str, list[Manifest]]) -> list[Manifest]:
+@pytest.fixture(params=SERVICES)
+def services(request: pytest.FixtureRequest, rendered: Rendered) -> list[Manifest]:
+    """Overlays with MLflow and the design server."""
     return rendered[request.param]
 
 
-def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
-    return {manifest["metadata"]["name"]: manifest for manifest in manifests if manifest["kind"] == kind}
+@pytest.fixture(params=STEPS)
+def steps(request: pytest.FixtureRequest, rendered: Rendered) -> tuple[str, list[Manifest]]:
+    """Overlays for the pipeline's steps: their namespace, and what is in it."""
+    namespace = STEPS[request.param]
+    return namespace, [each for each in rendered[request.param] if each["metadata"].get("namespace") == namespace]
 
 
-def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
-    """Specifications of all pods that the manifests make, in Deployments or through KServe."""
-    found = {name: manifest["spec"]["template"]["spec"] for name, manifest in of_kind(manifests, "Deployment").items()}
-    runtimes = of_kind(manifests, "ServingRuntime")
-    for name, manifest in of_kind(manifests, "InferenceService").items():
-        predictor = manifest["spec"]["predictor"]
-        runtime = runtimes[predictor["model"]["runtime"]]["spec"]
-        found[name] = {**predictor, "containers": runtime["containers"], "volumes": runtime["volumes"]}
-    return found
+def test_every_folder_of_overlays_is_looked_at() -> None:
+    assert {path.name for path in (ROOT / "k8s" / "overlays").iterdir()} == set(OVERLAYS)
 
 
-def containers(manifests: list[Manifest]) -> list[Manifest]:
-    found: list[Manifest] = []
-    for pod in pods(manifests).values():
-        found += [*pod["containers"], *pod.get("initContainers", [])]
-    return found
-
-
-def test_every_manifest_of_kubernetes_itself_is_valid(manifests: list[Manifest]) -> None:
-    checked = 0
-    for manifest in manifests:
-        if "kserve" in manifest["apiVersion"]:
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            kubernetes_validate.validate(manifest, SCHEMAS, strict=True)
-        checked += 1
-    assert checked >= 8
-
-
-def test_a_misspelt_field_would_be_noticed(rendered: dict[str, list[Manifest]]) -> None:
-    deployment = of_kind(rendered["laptop"], "Deployment")["serving"]
-    broken = {**deployment, "spec": {**deployment["spec"], "replicaz": 1}}
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(broken, SCHEMAS, strict=True)
-
-
-def test_everything_is_in_one_namespace(manifests: list[Manifest]) -> None:
-    for manifest in manifests:
-        if manifest["kind"] != "Namespace":
-            assert manifest["metadata"]["namespace"] == "genrf", manifest["metadata"]["name"]
-
-
-def test_the_image_is_that_of_the_components(manifests: list[Manifest]) -> None:
-    assert {container["image"] for container in containers(manifests)} == {IMAGE}
+def test_images_are_those_that_are_built(manifests: list[Manifest]) -> None:
+    built = {IMAGE, f"{IMAGE}-cpu", IMAGE.replace("pipeline-python", "serving")}
+    assert {container["image"] for container in containers(manifests)} <= built
 
 
 def test_containers_are_confined(manifests: list[Manifest]) -> None:
     for pod in pods(manifests).values():
         assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 10001
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     for container in containers(manifests):
-        assert container["securityContext"]["allowPrivilegeEscalation"] is False
-        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
         assert "memory" in container["resources"]["limits"]
 
 
@@ -133,47 +74,247 @@ def test_all_volumes_that_are_mounted_exist(manifests: list[Manifest]) -> None:
 
 def test_secrets_are_referred_to_and_never_kept(manifests: list[Manifest]) -> None:
     assert not of_kind(manifests, "Secret")
-    referred = set(re.findall(r"secretKeyRef': \{'key': '\w+', 'name': '([\w-]+)'", str(manifests)))
-    assert {"genrf-tracking", "mlflow"} <= referred
+    for container in containers(manifests):
+        written = " ".join(map(str, [*container["command"], *container.get("args", [])]))
+        assert "$(" not in written, "what stands in arguments can be seen by whoever lists processes"
+        for name, variable in environment(container).items():
+            if re.search(r"PASSWORD|SECRET|KEY|BACKEND_STORE", name):
+                assert "secretKeyRef" in variable["valueFrom"]
 
 
-def test_only_named_callers_reach_the_servers_that_listen_everywhere(manifests: list[Manifest]) -> None:
-    policies = of_kind(manifests, "NetworkPolicy")
+def test_pods_have_accounts_of_their_own_that_carry_no_token(manifests: list[Manifest], rendered: Rendered) -> None:
+    accounts = of_kind([*rendered["single-node"]], "ServiceAccount")
+    for pod in pods(manifests).values():
+        assert accounts[pod["serviceAccountName"]]["automountServiceAccountToken"] is False
+    for manifest in of_kind(manifests, "Deployment").values():
+        assert manifest["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+def test_only_who_submits_has_rights_and_none_that_reveal_secrets(manifests: list[Manifest]) -> None:
+    assert not of_kind(manifests, "ClusterRole")
+    assert not of_kind(manifests, "ClusterRoleBinding")
+    for binding in of_kind(manifests, "RoleBinding").values():
+        (subject,) = binding["subjects"]
+        assert (subject["name"], subject["namespace"]) == ("genrf-submitter", binding["metadata"]["namespace"])
+    for role in of_kind(manifests, "Role").values():
+        for rule in role["rules"]:
+            assert not {"*", "secrets", "pods/exec", "serviceaccounts/token"} & set(rule["resources"])
+            assert not {"*", "update", "patch"} & set(rule["verbs"])
+            assert not ("pods" in rule["resources"] and "create" in rule["verbs"]), "a pod may mount any secret"
+
+
+# Kubeflow's own namespaces
+
+
+def test_kubeflows_namespaces_are_not_made_labelled_or_closed(steps: tuple[str, list[Manifest]]) -> None:
+    """Its object store's network policy lets in the namespaces labelled part-of=kubeflow-profile."""
+    _, manifests = steps
+    assert not of_kind(manifests, "Namespace")
+    assert not of_kind(manifests, "NetworkPolicy")
+    assert not of_kind(manifests, "LimitRange"), "it would set limits on Kubeflow's own pods"
+    for manifest in manifests:
+        assert "app.kubernetes.io/part-of" not in manifest["metadata"].get("labels", {})
+
+
+def test_no_kustomization_of_the_steps_sets_labels() -> None:
+    for folder in ("base/steps", "overlays/kfp-standalone", "overlays/kfp-profile", "overlays/single-node"):
+        content = yaml.safe_load((ROOT / "k8s" / folder / "kustomization.yaml").read_text(encoding="utf-8"))
+        assert not {"labels", "commonLabels", "commonAnnotations"} & content.keys(), folder
+
+
+def test_a_quota_there_counts_nothing_that_kubeflows_own_pods_use(steps: tuple[str, list[Manifest]]) -> None:
+    _, manifests = steps
+    (quota,) = of_kind(manifests, "ResourceQuota").values()
+    assert set(quota["spec"]["hard"]) == {"requests.nvidia.com/gpu"}
+
+
+def test_steps_find_their_claim_and_their_configuration(steps: tuple[str, list[Manifest]]) -> None:
+    _, manifests = steps
+    assert WORK_CLAIM in of_kind(manifests, "PersistentVolumeClaim")
+    assert set(of_kind(manifests, "ConfigMap")[STORAGE_CONFIG]["data"]) == {"remote", "endpoint"}
+    described = (ROOT / "k8s" / "base" / "steps" / "storage.yaml").read_text(encoding="utf-8")
+    for secret, keys in ((TRACKING_SECRET, ("uri",)), (STORAGE_SECRET, ("access_key", "secret_key"))):
+        line = next(line for line in described.splitlines() if f"create secret generic {secret} " in line)
+        assert all(f"--from-literal={key}=" in line for key in keys)
+
+
+def test_the_work_volume_is_given_to_the_group_of_the_steps(steps: tuple[str, list[Manifest]]) -> None:
+    _, manifests = steps
+    pod = pods(manifests)["genrf-work"]
+    assert pod["volumes"] == [{"name": "work", "persistentVolumeClaim": {"claimName": WORK_CLAIM}}]
+    assert pod["containers"][0]["volumeMounts"] == [{"name": "work", "mountPath": WORK_PATH}]
+
+
+def test_the_namespace_of_a_profile_is_named_once(rendered: Rendered) -> None:
+    (profile,) = of_kind(rendered["kfp-profile"], "Profile")
+    assert profile == STEPS["kfp-profile"]
+    sources = (ROOT / "k8s" / "overlays" / "kfp-profile").iterdir()
+    assert sum(path.read_text(encoding="utf-8").count(profile) for path in sources) == 1
+
+
+def test_one_node_needs_no_volume_that_nodes_share(rendered: Rendered) -> None:
+    for claim in of_kind(rendered["single-node"], "PersistentVolumeClaim").values():
+        assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+
+
+# Who may call whom
+
+
+def _admitted(policies: dict[str, Manifest], name: str, port: int) -> Iterator[dict[str, Any]]:
+    """Sources that reach a port of the pods of a name."""
+    for policy in policies.values():
+        selected = policy["spec"]["podSelector"].get("matchLabels", {})
+        if selected == {"app.kubernetes.io/name": name} and "Ingress" in policy["spec"]["policyTypes"]:
+            for rule in policy["spec"]["ingress"]:
+                if any(each["port"] == port for each in rule["ports"]):
+                    yield from rule["from"]
+
+
+def test_services_are_closed_but_for_named_callers(services: list[Manifest]) -> None:
+    policies = of_kind(services, "NetworkPolicy")
     assert policies["deny-by-default"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
-    for name in ("gateway-to-serving", "clients-to-mlflow"):
-        for rule in policies[name]["spec"]["ingress"]:
-            assert rule["from"]
-            assert all(source != {} for source in rule["from"])
-            assert rule["ports"]
-    labels = {
-        name: manifest["spec"]["template"]["metadata"]["labels"]
-        for name, manifest in of_kind(manifests, "Deployment").items()
-    }
-    for name, manifest in of_kind(manifests, "InferenceService").items():
-        labels[name] = manifest["spec"]["predictor"]["labels"]
-    guarding = ("gateway-to-serving", "clients-to-mlflow")
-    selected = [policies[name]["spec"]["podSelector"]["matchLabels"] for name in guarding]
-    for own in labels.values():
-        assert any(selector.items() <= own.items() for selector in selected)
+    for name, port in (("serving", 8080), ("serving", 8081), ("mlflow", 5000)):
+        sources = list(_admitted(policies, name, port))
+        assert sources
+        for source in sources:
+            assert any(selector.get("matchLabels") for selector in source.values()), source
+    labels = [
+        manifest["spec"]["template"]["metadata"]["labels"] for manifest in of_kind(services, "Deployment").values()
+    ]
+    labels += [each["spec"]["predictor"]["labels"] for each in of_kind(services, "InferenceService").values()]
+    assert sorted(each["app.kubernetes.io/name"] for each in labels) == ["mlflow", "serving"]
 
 
-def test_the_laptop_serves_from_a_plain_deployment(rendered: dict[str, list[Manifest]]) -> None:
-    assert set(of_kind(rendered["laptop"], "Deployment")) == {"mlflow", "serving"}
-    assert not of_kind(rendered["laptop"], "InferenceService")
+@pytest.mark.parametrize("overlay", STEPS)
+def test_steps_and_train_jobs_of_their_namespace_reach_mlflow(rendered: Rendered, overlay: str) -> None:
+    sources = list(_admitted(of_kind(rendered[overlay], "NetworkPolicy"), "mlflow", 5000))
+    here = {"matchLabels": {"kubernetes.io/metadata.name": STEPS[overlay]}}
+    # Kubeflow Pipelines puts this label on the pods of a workflow (backend/src/v2/compiler/argocompiler/argo.go).
+    step = {"pipelines.kubeflow.org/v2_component": "true"}
+    assert {"namespaceSelector": here, "podSelector": {"matchLabels": step}} in sources
+    (job,) = of_kind(rendered[TRAIN_JOB], "TrainJob").values()
+    labels = train_job_pod(job)["metadata"]["labels"].items()
+    own = [each["podSelector"]["matchLabels"] for each in sources if each.get("namespaceSelector") == here]
+    assert any(selector.items() <= labels for selector in own)
 
 
-def test_the_gpu_cluster_serves_through_kserve_with_protocol_v2(rendered: dict[str, list[Manifest]]) -> None:
+def test_policies_for_several_namespaces_do_not_replace_each_other(rendered: Rendered) -> None:
+    names = [set(of_kind(rendered[overlay], "NetworkPolicy")) for overlay in ("kfp-standalone", "kfp-profile")]
+    assert not names[0] & names[1]
+
+
+def test_mlflow_answers_to_the_names_by_which_it_is_called(services: list[Manifest]) -> None:
+    settings = of_kind(services, "ConfigMap")["mlflow"]["data"]
+    allowed = settings["allowed_hosts"].split(",")
+    assert all(host == host.strip() for host in allowed)
+    assert {"mlflow:5000", "mlflow.genrf.svc:5000", "mlflow.genrf.svc.cluster.local:5000"} <= set(allowed)
+    rules = of_kind(services, "Ingress")["genrf"]["spec"]["rules"]
+    (host,) = (rule["host"] for rule in rules if rule["http"]["paths"][0]["backend"]["service"]["name"] == "mlflow")
+    assert host in allowed
+    assert settings["allowed_origins"] == f"https://{host}"
+
+
+def test_the_route_is_served_by_nobody_until_an_administrator_says_who_authenticates(services: list[Manifest]) -> None:
+    route = of_kind(services, "Ingress")["genrf"]["spec"]
+    assert route["ingressClassName"] == "authenticated"
+    assert not of_kind(services, "IngressClass")
+    assert set(route["tls"][0]["hosts"]) == {rule["host"] for rule in route["rules"]}
+    designs = route["rules"][0]["http"]["paths"]
+    assert [path["path"] for path in designs] == ["/v2"]
+
+
+# How designs are served
+
+
+def _server(manifests: list[Manifest]) -> tuple[Manifest, Manifest, Manifest]:
+    """The pod that serves, its server and the container that fetches the champion."""
+    (pod,) = (pod for pod in pods(manifests).values() if "initContainers" in pod)
+    (server,), (fetch,) = pod["containers"], pod["initContainers"]
+    return pod, server, fetch
+
+
+def test_the_server_takes_what_was_fetched(services: list[Manifest]) -> None:
+    _, server, fetch = _server(services)
+    folder = next(value.removeprefix("--into=") for value in fetch["command"] if value.startswith("--into="))
+    assert f"--bundle={folder}" in server["args"]
+    variables = environment(fetch)
+    for key in ("uri", "username", "password"):
+        reference = variables[f"MLFLOW_TRACKING_{key.upper()}"]["valueFrom"]["secretKeyRef"]
+        assert reference == {"name": TRACKING_SECRET, "key": key, "optional": True}
+
+
+def test_models_run_on_a_gpu_where_one_is_reserved(services: list[Manifest]) -> None:
+    pod, server, _ = _server(services)
+    reserved = "nvidia.com/gpu" in server["resources"]["limits"]
+    assert ("--device=cuda" in server["args"]) == reserved
+    if reserved:
+        assert server["image"] == IMAGE, "the serving image has no CUDA libraries"
+        assert ROLE_LABEL in pod["nodeSelector"]
+        assert pod["tolerations"][0]["key"] == "nvidia.com/gpu"
+
+
+def test_kserve_serves_with_protocol_v2(rendered: Rendered) -> None:
     assert set(of_kind(rendered["gpu"], "Deployment")) == {"mlflow"}
     runtime = of_kind(rendered["gpu"], "ServingRuntime")["genrf"]["spec"]
     predictor = of_kind(rendered["gpu"], "InferenceService")["genrf"]["spec"]["predictor"]
     assert "v2" in runtime["protocolVersions"]
     assert predictor["model"]["protocolVersion"] == "v2"
     assert predictor["model"]["modelFormat"]["name"] in {model["name"] for model in runtime["supportedModelFormats"]}
-    assert runtime["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert ROLE_LABEL in predictor["nodeSelector"]
-    assert predictor["tolerations"][0]["key"] == "nvidia.com/gpu"
 
 
-def test_the_pipeline_finds_its_claim_and_its_configuration(manifests: list[Manifest]) -> None:
-    assert WORK_CLAIM in of_kind(manifests, "PersistentVolumeClaim")
-    assert set(of_kind(manifests, "ConfigMap")[STORAGE_CONFIG]["data"]) == {"remote", "endpoint"}
+def test_the_route_leads_to_a_service(services: list[Manifest]) -> None:
+    known = {
+        name: {port["port"] for port in each["spec"]["ports"]} for name, each in of_kind(services, "Service").items()
+    }
+    # KServe makes one for each predictor (pkg/constants, PredictorServiceName), with port 80 for the first of the container.
+    known |= {f"{name}-predictor": {80} for name in of_kind(services, "InferenceService")}
+    for rule in of_kind(services, "Ingress")["genrf"]["spec"]["rules"]:
+        for path in rule["http"]["paths"]:
+            service = path["backend"]["service"]
+            assert service["port"]["number"] in known[service["name"]]
+
+
+def test_as_many_servers_as_work_needs_within_the_quota(services: list[Manifest]) -> None:
+    """What all servers and MLflow ask for at most fits into the namespace's quota."""
+    hard = of_kind(services, "ResourceQuota")["services"]["spec"]["hard"]
+    scaler = of_kind(services, "HorizontalPodAutoscaler").get("serving")
+    inference = of_kind(services, "InferenceService").get("genrf")
+    most = (
+        scaler["spec"]["maxReplicas"] if scaler else inference["spec"]["predictor"]["maxReplicas"] if inference else 1
+    )
+    _, server, _ = _server(services)
+    mlflow = pods(services)["mlflow"]["containers"][0]
+    used = most * _cores(server["resources"]["requests"]["cpu"]) + _cores(mlflow["resources"]["requests"]["cpu"])
+    assert used <= _cores(hard["requests.cpu"])
+    gpus = most * int(server["resources"]["limits"].get("nvidia.com/gpu", 0))
+    assert gpus == int(hard["requests.nvidia.com/gpu"])
+    limit = most * _gibibytes(server["resources"]["limits"]["memory"]) + _gibibytes(
+        mlflow["resources"]["limits"]["memory"]
+    )
+    assert limit <= _gibibytes(hard["limits.memory"])
+
+
+def _cores(quantity: str) -> float:
+    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+
+
+def _gibibytes(quantity: str) -> float:
+    assert quantity.endswith("Gi")
+    return float(quantity[:-2])
+
+
+# Training on more than one node
+
+
+def test_the_train_job_runs_this_projects_command_on_the_work_volume(rendered: Rendered) -> None:
+    (job,) = of_kind(rendered[TRAIN_JOB], "TrainJob").values()
+    trainer = job["spec"]["trainer"]
+    assert job["spec"]["runtimeRef"]["name"] == "torch-distributed"
+    assert trainer["command"][:3] == ["torchrun", "-m", "training.fitting"]
+    assert trainer["numNodes"] > 1
+    assert str(trainer["numProcPerNode"]) == trainer["resourcesPerNode"]["limits"]["nvidia.com/gpu"]
+    pod = train_job_pod(job)["spec"]
+    assert {"name": "work", "persistentVolumeClaim": {"claimName": WORK_CLAIM}} in pod["volumes"]
+    for argument in trainer["command"]:
+        if argument.startswith(("--prepared=", "--output=")):
+            assert argument.partition("=")[2].startswith(WORK_PATH)

@@ -29,7 +29,7 @@ from training.config.schema import TrainingConfig
 from training.data.tensors import TrainingBatches, ValidationBatches
 from training.fitting.callbacks import MONITOR, KeepRowsOnDevice, LossHistory, MovingAverage, StepProgress
 from training.fitting.compile import CompileNetwork
-from training.fitting.hardware import MatrixProducts, accelerator, arithmetic, lightning_precision, strategy
+from training.fitting.hardware import MatrixProducts, accelerator, arithmetic, lightning_precision, processes, strategy
 from training.fitting.modules import CircuitTraining
 from training.fitting.throughput import Throughput
 from training.fitting.time_limit import TimeLimit
@@ -167,10 +167,12 @@ def _trainer(
             dirpath=checkpoints, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
         ),
     ]
+    on_each, nodes = processes(settings.devices)
     trainer = Trainer(
         accelerator=accelerator(),
-        devices=settings.devices,
-        strategy=strategy(settings.devices, module),
+        devices=on_each,
+        num_nodes=nodes,
+        strategy=strategy(on_each * nodes, module),
         precision=lightning_precision(numbers),
         max_epochs=epochs,
         gradient_clip_val=(settings.gradient_clip or None) if module.automatic_optimization else None,

@@ -18,19 +18,31 @@ def accelerator() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def strategy(devices: int, module: CircuitTraining) -> Any:
+def processes(devices: int) -> tuple[int, int]:
+    """Processes on a node, and nodes: those that torchrun or a TrainJob started, otherwise `devices` on this one."""
+    if not _started_by_torchrun():
+        return devices, 1
+    on_each = int(os.environ["LOCAL_WORLD_SIZE"])
+    return on_each, int(os.environ["WORLD_SIZE"]) // on_each
+
+
+def strategy(processes: int, module: CircuitTraining) -> Any:
     """Lightning's strategy: DDP over several processes.
 
     Every step uses every parameter, except where a module optimizes by hand and trains parts of its model in turn.
     """
-    if devices == 1:
+    if processes == 1:
         return "auto"
     return DDPStrategy(
         # Under torchrun or a TrainJob the processes exist already; otherwise this one starts them.
-        start_method="popen" if "WORLD_SIZE" in os.environ else "spawn",
+        start_method="popen" if _started_by_torchrun() else "spawn",
         find_unused_parameters=not module.automatic_optimization,
         gradient_as_bucket_view=True,
     )
+
+
+def _started_by_torchrun() -> bool:
+    return "LOCAL_WORLD_SIZE" in os.environ
 
 
 def arithmetic(name: str, module: CircuitTraining | type[CircuitTraining]) -> str:
