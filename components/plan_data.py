@@ -14,9 +14,12 @@ def plan_data(config: str, data_hash: str) -> list:  # type: ignore[type-arg]
         data_hash: DVC's hash of the dataset; empty to simulate it in any case.
 
     Returns:
-        One mapping a task, of ``source`` and ``config``.
+        One mapping a task, of ``source``, ``config`` and ``data_hash``.
     """
     from training.config.schema import Config
     from training.data.versions import sources
 
-    return [{"source": source, "config": config} for source in sources(Config.from_json(config), data_hash)]
+    return [
+        {"source": source, "config": config, "data_hash": data_hash}
+        for source in sources(Config.from_json(config), data_hash)
+    ]

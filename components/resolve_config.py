@@ -8,7 +8,7 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[valid-type]
+def resolve_config(recipe: str, overrides: str, data_hash: str) -> NamedTuple(  # type: ignore[valid-type]
     "StepConfigs",
     [
         ("simulate_shard", str),
@@ -21,6 +21,7 @@ def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[v
         ("quantize", str),
         ("promote_model", str),
         ("summarize", str),
+        ("data_hash", str),
     ],
 ):
     """Read ``params.yaml`` in the working folder: the repository, or the image's copy of it.
@@ -30,10 +31,11 @@ def resolve_config(recipe: str, overrides: str) -> NamedTuple(  # type: ignore[v
     Args:
         recipe: name of the recipe, such as ``smoke``.
         overrides: JSON of values to lay over the recipe, keys such as ``data.rounds``.
+        data_hash: DVC's hash of a dataset, ``recorded`` for that of ``data.dvc`` beside the recipe, or empty for none.
     """
     from collections import namedtuple
 
     from training.running.named import resolve
 
-    configs = resolve(recipe, overrides)
+    configs = resolve(recipe, overrides, data_hash)
     return namedtuple("StepConfigs", configs)(**configs)

@@ -1,4 +1,5 @@
-"""The commands of the pipeline: ``genrf pipeline run`` here; ``compile``, ``submit``, ``schedule``, ``status`` for a cluster."""
+"""The commands of the pipeline: ``genrf pipeline run`` here; ``compile``, ``submit``, ``schedule``, ``status`` for a
+cluster; ``compare`` for both."""
 
 from __future__ import annotations
 
@@ -155,6 +156,22 @@ def status(
             for name, state in [*tasks(found := kubeflow.get(run_id)), ("run", str(found.state))]:
                 table.add_row(name, state)
         Console().print(table)
+
+
+@app.command(epilog='Example: genrf pipeline compare "smoke 2026-11-28" "smoke 2026-11-29 data.rounds=3"')
+def compare(
+    first: Annotated[str, typer.Argument(metavar="RUN", help="Name or id of a run in MLflow, or its id in Kubeflow.")],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="The other run.")],
+) -> None:
+    """Show what two pipeline runs were asked differently, and which figures came out."""
+    from rich.console import Console
+
+    with _errors():
+        from training.config.loading import DEFAULT_PATH, load_config
+        from training.release.compare_runs import compare_runs, tables
+
+        for table in tables(compare_runs(load_config(DEFAULT_PATH, "smoke"), first, second)):
+            Console().print(table)
 
 
 def _choose_image(profile: str, image: str | None) -> str:

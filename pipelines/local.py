@@ -68,13 +68,7 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
     console = console or Console(file=sys.stdout)
     start = time.monotonic()
     config = load_config(DEFAULT_PATH, recipe, overrides)
-    from training.data.versions import recorded_hash
-
-    arguments = {
-        "recipe": recipe,
-        "overrides": json.dumps(dict(overrides or {}), sort_keys=True),
-        "data_hash": recorded_hash(config),
-    }
+    arguments = {"recipe": recipe, "overrides": json.dumps(dict(overrides or {}), sort_keys=True)}
     with _only_run():
         code = code_identity()
         identity = _Identity(config, arguments, code)

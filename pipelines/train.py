@@ -31,7 +31,7 @@ def training_pipeline(place: Place) -> Any:
         display_name="GenRF training",
         description="From nothing to a registered bundle of models that design RF circuits.",
     )
-    def train(recipe: str = "smoke", overrides: str = "{}", data_hash: str = "") -> NamedTuple(  # type: ignore[valid-type]
+    def train(recipe: str = "smoke", overrides: str = "{}", data_hash: str = "recorded") -> NamedTuple(  # type: ignore[valid-type]
         "Results",
         [
             ("evaluation", dsl.Metrics),
@@ -44,24 +44,26 @@ def training_pipeline(place: Place) -> Any:
         """Simulate, train, evaluate, export, register.
 
         Args:
-            recipe: name of a recipe in ``params.yaml``.
-            overrides: JSON of values to lay over the recipe.
-            data_hash: DVC's hash of the dataset; where it can be reached it is pulled, else it is simulated.
+            recipe: name of a recipe in ``params.yaml``: ``smoke`` (two cores, minutes), ``nightly`` (a GPU, an hour), ``full``.
+            overrides: JSON of values to lay over the recipe, such as ``{"data.rounds": 3}``.
+            data_hash: DVC's hash of the dataset, which is pulled where it can be reached, else simulated. ``recorded`` is that of
+                ``data.dvc`` in the image, if it is of this recipe; empty simulates in any case.
         """
-        resolved = place(resolve_config(recipe=recipe, overrides=overrides), "light").set_display_name("Read recipe")
+        resolved = place(resolve_config(recipe=recipe, overrides=overrides, data_hash=data_hash), "light")
+        resolved.set_display_name("Read recipe")
         # The recipe is a file beside the code: reading it is cheap, and a cached reading would be an old one.
         resolved.set_caching_options(False)
         configs = resolved.outputs
         made: dict[str, Any] = {}
         for step in STEPS.values():
             if step.many:
-                planned = place(plan_data(config=configs[step.name], data_hash=data_hash), "light")
+                planned = place(plan_data(config=configs[step.name], data_hash=configs["data_hash"]), "light")
                 planned.set_display_name("Plan data")
-                # Each item brings the configuration along: KFP 2.17's local runner puts the item itself in the place of any
+                # Each item brings along what it needs: KFP 2.17's local runner puts the item itself in the place of any
                 # other task's output that a loop uses.
                 with dsl.ParallelFor(planned.output) as item:
                     task = place(
-                        component(step)(config=item.config, source=item.source, data_hash=data_hash), step.role
+                        component(step)(config=item.config, source=item.source, data_hash=item.data_hash), step.role
                     )
             else:
                 # A dsl.Collected is used up by its consumer: each one needs its own.

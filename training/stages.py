@@ -14,8 +14,8 @@ from training.config.loading import DEFAULT_PATH, load_config
 from training.config.schema import Config
 from training.config.steps import ROWS, StepDefinition, maker
 from training.running.named import run_step
-from training.running.step import REPORT, read_report
 from training.running.pipeline_run import PIPELINE_RUN
+from training.running.step import REPORT, read_report
 
 DATA = Path("data")
 """The dataset, which ``data.dvc`` tracks."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from training.config.steps import ROWS, STEPS, StepDefinition, maker, step_configs
+from training.data.versions import recorded
 from training.running.page import FILE
 from training.running.pipeline_run import LAUNCHER
 from training.running.step import LINEAGE, REPORT, WORK, read_report
@@ -150,11 +151,34 @@ def test_a_page_is_one_file_where_kubeflow_looks_for_it(
 def test_the_configuration_is_resolved_for_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
     resolve = function_of("resolve_config")
-    found = resolve(recipe="smoke", overrides=json.dumps({"data.rounds": 7}))
-    assert found._fields == tuple(STEPS)
-    assert found._asdict() == step_configs("smoke", '{"data.rounds": 7}')
+    found = resolve(recipe="smoke", overrides=json.dumps({"data.rounds": 7}), data_hash="recorded")
+    assert found._fields == (*STEPS, "data_hash")
+    assert found._asdict() == step_configs("smoke", '{"data.rounds": 7}') | {"data_hash": ""}
     assert json.loads(found.simulate_shard)["data"]["rounds"] == 7
-    assert set(inspect.signature(resolve).return_annotation.__annotations__) == set(STEPS)
+    assert set(inspect.signature(resolve).return_annotation.__annotations__) == {*STEPS, "data_hash"}
+
+
+def test_the_recorded_dataset_is_the_default_where_it_is_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOWHERE)
+    resolve = function_of("resolve_config")
+    known = recorded(root)
+    assert known is not None
+    assert resolve("smoke", "{}", "recorded").data_hash == known.hash
+    assert resolve("nightly", "{}", "recorded").data_hash == ""
+    assert resolve("smoke", "{}", "").data_hash == ""
+    other = "0123456789abcdef" * 2 + ".dir"
+    assert resolve("nightly", "{}", other).data_hash == other
+
+
+def test_a_hash_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOWHERE)
+    with pytest.raises(SystemExit) as caught:
+        function_of("resolve_config")("smoke", "{}", "latest")
+    assert caught.value.code == 2
+    assert "data_hash: expected the md5 of a data.dvc" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("data_hash", "expected"), [("", ["0", "1", "2"]), ("known.dir", ["pull"])])
@@ -164,7 +188,7 @@ def test_the_data_are_planned_as_a_pull_or_as_shards(
     monkeypatch.setattr("training.data.versions.reachable", lambda known, root: known == "known.dir")
     config = step_configs("smoke", '{"data.shards": 3}', Path(__file__).parents[2] / "params.yaml")["simulate_shard"]
     plan = function_of("plan_data")(config=config, data_hash=data_hash)
-    assert plan == [{"source": source, "config": config} for source in expected]
+    assert plan == [{"source": source, "config": config, "data_hash": data_hash} for source in expected]
     assert set(inspect.signature(function_of("simulate_shard")).parameters) >= set(plan[0])
 
 

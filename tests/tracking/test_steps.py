@@ -112,6 +112,19 @@ def test_without_a_place_for_work_a_step_works_in_its_output(tmp_path: Path, mon
     assert read_report(tmp_path / "out")["step"] == "train"
 
 
+def test_a_volume_that_cannot_be_written_is_told_of_and_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    volume = tmp_path / "file" / "work"
+    monkeypatch.setenv(steps.WORK, str(volume))
+    with step("train", CONFIG, tmp_path / "out") as current:
+        assert current.folder == tmp_path / "out"
+        current.finish({})
+    assert f"warning: {steps.WORK}: {volume} cannot be written by user {os.getuid()}" in capsys.readouterr().err
+    assert read_report(tmp_path / "out")["step"] == "train"
+
+
 def test_work_on_another_disk_is_copied_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replace = os.replace
 

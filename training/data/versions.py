@@ -7,6 +7,7 @@ reached and simulates it again where it cannot.
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from training.config.schema import Config
 from training.data.dvc_repository import FOLDER, RECORD, repository_of, run_dvc
 
 CONFIG_KEY = "config"
+RECORDED = "recorded"
+"""Asks for the version that `data.dvc` records, where it was simulated with the configuration at hand."""
+_HASH = re.compile(r"[0-9a-f]{32}\.dir")
 PULL = "pull"
 """Source of a dataset that is pulled; any other is the number of a shard to simulate."""
 
@@ -47,6 +51,24 @@ def recorded_hash(config: Config, root: Path = Path()) -> str:
     """Hash of the recorded dataset if it was simulated with this configuration, else an empty string."""
     known = recorded(root)
     return known.hash if known is not None and known.config == simulation_digest(config) else ""
+
+
+def chosen_hash(config: Config, asked: str, root: Path = Path()) -> str:
+    """The version that a pipeline run is asked to use; empty for one that is simulated.
+
+    Args:
+        asked: a hash, `RECORDED`, or empty.
+
+    Raises:
+        InvalidInputError: if it is none of these.
+    """
+    if asked == RECORDED:
+        return recorded_hash(config, root)
+    if asked and not _HASH.fullmatch(asked):
+        raise InvalidInputError(
+            f"data_hash: expected the md5 of a data.dvc (32 hexadecimal digits and .dir), {RECORDED}, or nothing, got {asked!r}"
+        )
+    return asked
 
 
 def simulation_digest(config: Config) -> str:

@@ -190,11 +190,26 @@ class _SpentTime:
 
 def _work_folder(name: str, config: str, output: Path, inputs: tuple[str | Path, ...]) -> Path:
     root = os.environ.get(WORK)
-    if not root:
+    if not root or not _can_write(Path(root)):
         return output
     # The run is part of it: two runs at once do not share work, while a retry or a run that is continued does.
     identity = [name, config, os.environ.get(PIPELINE_RUN, ""), *map(str, inputs)]
     return Path(root) / f"{name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
+
+
+def _can_write(root: Path) -> bool:
+    """Whether work can be kept there; Kubeflow gives a volume to no group that its pods are in."""
+    with contextlib.suppress(OSError):
+        root.mkdir(parents=True, exist_ok=True)
+    if os.access(root, os.W_OK | os.X_OK):
+        return True
+    print(
+        f"warning: {WORK}: {root} cannot be written by user {os.getuid()}; "
+        "the step works in its output folder, and would start over if it were retried",
+        file=sys.stderr,
+        flush=True,
+    )
+    return False
 
 
 def _move(folder: Path, output: Path) -> None:
