@@ -152,3 +152,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInputError, match=r"--output: .*file: cannot be written"):
         compile_for("gpu", tmp_path / "file")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_documentation_says_what_a_role_asks_for(profile: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    for name, role in PROFILES[profile].items():
+        node = f"`{ROLE_LABEL}={role.nodes}`, `{role.toleration}`" if role.nodes else "any"
+        row = [profile, name, role.cpu, role.memory, role.gpus or "-", node, f"{role.hours} h"]
+        row += [f"{1 + RETRIES}, {role.longest_s / 3600:.0f} h"]
+        assert "| " + " | ".join(map(str, row)) + " |" in page
