@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.k8s.manifests import OVERLAYS, ROOT, TRAIN_JOB, Manifest
+from tests.k8s.manifests import OVERLAYS, ROOT, SERVICES, TRAIN_JOB, Manifest
 
 
 @pytest.fixture(scope="session")
@@ -47,4 +47,10 @@ def rendered(kubectl: Path) -> dict[str, list[Manifest]]:
 @pytest.fixture(params=(*OVERLAYS, TRAIN_JOB))
 def manifests(request: pytest.FixtureRequest, rendered: dict[str, list[Manifest]]) -> list[Manifest]:
     """The manifests of one overlay after the other."""
+    return rendered[request.param]
+
+
+@pytest.fixture(params=SERVICES)
+def services(request: pytest.FixtureRequest, rendered: dict[str, list[Manifest]]) -> list[Manifest]:
+    """Overlays with MLflow and the design server, one after the other."""
     return rendered[request.param]

@@ -86,7 +86,7 @@ def test_nodes_and_processes_share_one_training(
     report = json.loads(first)
     assert report["steps"] == 12
     assert others == [""] * (nodes - 1), "only the first process reports"
-    assert validation_losses(output) == pytest.approx(validation_losses(one_node), rel=0.02)
+    assert validation_losses(output) == pytest.approx(validation_losses(one_node), rel=1e-3)
     assert sorted(path.name for path in output.iterdir()) == sorted(path.name for path in one_node.iterdir())
     alone, together = (Surrogate.load_checkpoint(folder / "model.pt") for folder in (one_node, output))
     assert alone.state_dict().keys() == together.state_dict().keys()
