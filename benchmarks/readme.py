@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from training.comparison.quality.tasks import NEEDS_BUNDLE
-from training.evaluation.trials import GENERATOR
+from training.evaluation.methods import GENERATOR
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -20,7 +20,8 @@ MANIFEST = "train.kubernetes.yaml"
 """The same as Pipeline and PipelineVersion resources, for ``kubectl apply``."""
 PICTURE = Path(__file__).parents[1] / "docs" / "pipeline.svg"
 """The DAG as the README shows it."""
-NAMESPACE = "genrf"
+NAMESPACE = "kubeflow"
+"""Where Kubeflow Pipelines keeps pipelines in its standalone form; a profile has its own."""
 
 
 def compile_for(profile: str, folder: Path) -> Path:

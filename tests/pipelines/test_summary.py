@@ -36,3 +36,8 @@ def test_a_challenger_that_loses_to_the_released_weights_is_said_to(fairness: st
     assert f"version 2 is challenger: {reason}" in text
     assert ("that comparison" in text) is (fairness is not None)
     assert (fairness or "") in text
+
+
+def test_a_run_that_registers_nothing_is_said_to() -> None:
+    promotion = {"version": 2, "registered": False, "promoted": True, "reason": "is the champion already"}
+    assert "nothing registered, the bundle is that of version 2 already; version 2 is champion" in shown(promotion)

@@ -198,6 +198,28 @@ def test_a_run_that_kubeflow_made_is_used_instead_of_one_of_ours(
     assert parent_of(run).data.params["surrogate.width"] == "48"
 
 
+def test_a_task_of_a_loop_of_kubeflow_is_not_taken_for_reused(
+    config: Config, kubeflow: Kubeflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(pipeline_run.RUN_ID, kubeflow.task)
+    rows = made("simulate_shard-0", config, tmp_path, sections=("data",))
+    with step_run(config, "summarize") as run:
+        report = read_report(rows) | {"lineage": read_lineage(rows)}
+        assert record_reused(run.client, run.runs, [report]) == []
+
+
+def test_an_output_of_another_store_is_reused_without_a_link(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = made("simulate_shard-0", config, tmp_path, sections=("data",))
+    report = read_report(rows) | {"lineage": read_lineage(rows) | {"run_id": "f" * 32}}
+    with step_run(config, "summarize") as run:
+        assert record_reused(run.client, run.runs, [report]) == ["simulate_shard-0"]
+        found = run.client.search_runs([run.runs.experiment], f"tags.`{pipeline_run.PARENT_TAG}` = '{run.parent_id}'")
+    (child,) = (child for child in found if pipeline_run.REUSED_TAG in child.data.tags)
+    assert pipeline_run.REUSED_RUN_TAG not in child.data.tags
+
+
 @pytest.mark.parametrize("run_id", ["0" * 32, "top"], ids=["of-another-store", "not-of-a-task"])
 def test_any_other_run_in_the_environment_is_left_alone(
     config: Config, kubeflow: Kubeflow, monkeypatch: pytest.MonkeyPatch, run_id: str

@@ -19,9 +19,6 @@ from genrf.technology.base import Technology
 from training.data.breeding import fitting_topology, retune, within_rules
 from training.data.rows import Rows, at_own_frequency
 
-RETRIEVAL = "retrieval"
-RANDOM = "random"
-"""Names of the methods."""
 COST_OF_RETUNING = 2.0
 """Standard deviations of metrics that retrieval gives up rather than retune by a factor of e."""
 COST_OF_SUPPLY = 1.0

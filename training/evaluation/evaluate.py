@@ -30,9 +30,10 @@ from training.data.specifications import (
     read_specifications,
     specifications_hash,
 )
-from training.evaluation.baselines import RANDOM, RETRIEVAL, Listed, random_circuits, retrieved_circuits
+from training.evaluation.baselines import Listed, random_circuits, retrieved_circuits
 from training.evaluation.headline import headline
 from training.evaluation.hypervolume import hypervolumes
+from training.evaluation.methods import RANDOM, RETRIEVAL
 from training.evaluation.success import SUCCESS_AT, summarize
 from training.evaluation.topology_quality import topology_quality
 from training.evaluation.trials import SourceTrial, Trial, generator_trials

@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from training.evaluation.baselines import RANDOM, RETRIEVAL
-from training.evaluation.trials import GENERATOR
+from training.evaluation.methods import GENERATOR, RANDOM, RETRIEVAL
 
 LEVEL = "exact"
 """Level of held-out specifications by which generators are compared."""

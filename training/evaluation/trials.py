@@ -20,13 +20,12 @@ from genrf.progress import progress_bar
 from genrf.simulation.pool import Outcome, Simulation
 from training.config.schema import Config, PerClass, per_class
 from training.data.specifications import HeldOutSpecification
+from training.evaluation.methods import GENERATOR
 from training.running.processes import Processes
 
 if TYPE_CHECKING:
     from genrf.generation.design import Design
     from genrf.generation.models import TopologySource
-
-GENERATOR = "generator"
 
 
 @dataclass

@@ -14,7 +14,7 @@ from genrf import classes
 from genrf.circuit.tokens import MAX_DEVICES
 from genrf.files import write_json, written_whole
 from genrf.generation.released import CARD
-from training.evaluation.trials import GENERATOR
+from training.evaluation.methods import GENERATOR
 
 FILE = "README.md"
 _SUCCESS = re.compile(r"success_at_(\d+)")

@@ -23,7 +23,7 @@ from genrf.generation.backend import SIZING_DENOISER, SURROGATE, TOPOLOGY_GENERA
 from genrf.generation.bundle import Bundle, write_manifest
 from genrf.generation.precedents import file_name
 from genrf.generation.released import released_folder
-from training.evaluation.trials import GENERATOR
+from training.evaluation.methods import GENERATOR
 from training.export.quantize import CONVERTED, MODELS
 from training.models.onnx_files import strip
 from training.release.model_card import write_card

@@ -25,7 +25,7 @@ from genrf.files import write_json
 from genrf.generation.bundle import MANIFEST
 from training.config.schema import Config
 from training.evaluation.headline import LEVEL, average, criteria
-from training.evaluation.trials import GENERATOR
+from training.evaluation.methods import GENERATOR
 from training.release import first_champion
 from training.release.first_champion import RELEASED_TAG
 from training.running.machine import commit

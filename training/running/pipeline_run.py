@@ -115,24 +115,27 @@ def record_reused(client: MlflowClient, runs: Runs, steps: Sequence[Mapping[str,
     from mlflow.entities import Metric, RunTag
 
     own = client.search_runs([runs.experiment], f"tags.`{PARENT_TAG}` = '{runs.parent}'")
-    ran = {run.data.tags.get(STEP_TAG) for run in own if REUSED_TAG not in run.data.tags}
-    known = {run.data.tags.get(STEP_TAG): run.info.run_id for run in own if REUSED_TAG in run.data.tags}
-    reused = [report for report in steps if report["step"] not in ran]
-    for report in reused:
+    known = {run.data.tags.get(STEP_TAG) for run in own if REUSED_TAG in run.data.tags}
+    reused = []
+    for report in steps:
         name, lineage = report["step"], report["lineage"]
+        maker = _found(client, lineage["run_id"])
+        if maker is not None and _top(client, maker).info.run_id == runs.parent:
+            continue
+        reused.append(name)
         if name in known:
             continue
-        maker = lineage["run_id"]
-        note = f"Reused: [the run that made it](#/experiments/{runs.experiment}/runs/{maker})." if maker else "Reused."
-        tags = {PARENT_TAG: runs.parent, STEP_TAG: name, REUSED_TAG: "true", NOTE_TAG: note, **_origin()}
-        tags |= {REUSED_RUN_TAG: maker} if maker else {}
+        tags = {PARENT_TAG: runs.parent, STEP_TAG: name, REUSED_TAG: "true", NOTE_TAG: "Reused.", **_origin()}
+        if maker is not None:
+            link = f"#/experiments/{maker.info.experiment_id}/runs/{maker.info.run_id}"
+            tags |= {REUSED_RUN_TAG: maker.info.run_id, NOTE_TAG: f"Reused: [the run that made it]({link})."}
         run = client.create_run(runs.experiment, run_name=f"{name} (reused)", tags=tags)
         now = run.info.start_time
         metrics = [Metric(key, value, now, 0) for key, value in numbers(report["result"]).items()]
         client.log_batch(run.info.run_id, metrics=metrics, tags=[RunTag(COMMIT_TAG, report["commit"])])
         log_parameters(client, run.info.run_id, lineage["parameters"])
         client.set_terminated(run.info.run_id, "FINISHED")
-    return [report["step"] for report in reused]
+    return reused
 
 
 def numbers(result: Mapping[str, Any]) -> dict[str, float]:
@@ -159,24 +162,34 @@ def log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, A
 
 
 def _made_by_kubeflow(client: MlflowClient) -> Runs | None:
+    child = _found(client, os.environ.get(RUN_ID)) if on_cluster() else None
+    if child is None:
+        return None
+    top = _top(client, child)
+    if top is child:
+        return None
+    return Runs(child.info.experiment_id, top.info.run_id, child.info.run_id, ours=False)
+
+
+def _found(client: MlflowClient, run_id: str | None) -> Run | None:
+    """A run, or None where there is none of that id in this store."""
     from mlflow.exceptions import MlflowException
 
-    run_id = os.environ.get(RUN_ID)
-    if not run_id or not on_cluster():
+    if not run_id:
         return None
     try:
-        child = client.get_run(run_id)
+        return client.get_run(run_id)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None  # of another store
+            return None
         raise
-    top: Run = child
-    # The tasks of a loop are below a run of the loop.
-    while above := top.data.tags.get(PARENT_TAG):
-        top = client.get_run(above)
-    if top.info.run_id == run_id:
-        return None
-    return Runs(child.info.experiment_id, top.info.run_id, run_id, ours=False)
+
+
+def _top(client: MlflowClient, run: Run) -> Run:
+    """The run that a run is nested in, however deep: Kubeflow puts a run of the loop between."""
+    while above := run.data.tags.get(PARENT_TAG):
+        run = client.get_run(above)
+    return run
 
 
 def _parent(client: MlflowClient, experiment: str, config: Config) -> str:

@@ -16,8 +16,7 @@ from training.comparison.quality.tasks import (
     WITHOUT_PRECEDENTS,
 )
 from training.data.specifications import LEVELS
-from training.evaluation.baselines import RANDOM, RETRIEVAL
-from training.evaluation.trials import GENERATOR
+from training.evaluation.methods import GENERATOR, RANDOM, RETRIEVAL
 
 STYLES: dict[str, tuple[str, str, float]] = {
     RANDOM: ("#8a8a8a", ":", 1.4),

@@ -15,8 +15,8 @@ from training.comparison.quality.journal import Entry
 from training.comparison.quality.tasks import Group, Task
 from training.data.rows import Rows
 from training.evaluation.hypervolume import TrainingFront
+from training.evaluation.methods import GENERATOR
 from training.evaluation.success import SUCCESS_AT, curve, first_met, held_against, resampled, success, totals
-from training.evaluation.trials import GENERATOR
 
 Decided = dict[Group, list[Entry]]
 

@@ -13,8 +13,7 @@ from training.comparison.botorch_search import METHOD as BOTORCH
 from training.comparison.cma_search import METHOD as CMA_ES
 from training.comparison.searches import VERSION as SEARCH_VERSION
 from training.data.specifications import HeldOutSpecification
-from training.evaluation.baselines import RANDOM, RETRIEVAL
-from training.evaluation.trials import GENERATOR
+from training.evaluation.methods import GENERATOR, RANDOM, RETRIEVAL
 
 TRAINING_TOPOLOGIES = "training topologies"
 """The generator with topologies drawn from the training data instead of by the GAN."""

@@ -40,14 +40,13 @@ from training.comparison.searches import FromScratch
 from training.config.schema import Config
 from training.data.rows import Rows
 from training.evaluation.baselines import (
-    RANDOM,
-    RETRIEVAL,
     Listed,
     drawn_topologies,
     random_circuits,
     retrieved_circuits,
 )
-from training.evaluation.trials import GENERATOR, CircuitSource, SourceTrial, bundle_designer, generator_trial
+from training.evaluation.methods import GENERATOR, RANDOM, RETRIEVAL
+from training.evaluation.trials import CircuitSource, SourceTrial, bundle_designer, generator_trial
 
 SAVED_EVERY_S = 60.0
 """A search that takes long is written down this often, so that a kill costs little."""
