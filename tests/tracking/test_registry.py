@@ -280,6 +280,7 @@ def test_the_first_champion_leads_back_to_its_card(registry: Registry, weights: 
     assert version.tags["released"] == weights
     assert version.tags[tracking.DATASET_TAG] == "da7a"
     assert (version.tags[pipeline_run.COMMIT_TAG], version.tags["recipe"]) == ("beef", "full")
+    assert version.description.startswith("The weights that come with the package, of recipe `full`")
     store = store_uri(registry.config)
     uri = f"models:/{registry.config.tracking.registered_model}@champion"
     mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "models"), registry_uri=store, tracking_uri=store)

@@ -52,7 +52,8 @@ def register(client: MlflowClient, run: StepRun, name: str) -> ModelVersion | No
         "recipe": card["recipe"],
         SPLIT_TAG: json.dumps(card["data"]["split"]),
     }
-    return client.create_model_version(name, source, run.run_id, tags=tags)
+    note = f"The weights that come with the package, of recipe `{card['recipe']}`; their card is the artifact `{tags['card']}`."
+    return client.create_model_version(name, source, run.run_id, tags=tags, description=note)
 
 
 def package_folder(tags: Mapping[str, str]) -> Path | None:
