@@ -22,11 +22,12 @@ install $place --constraint "locks/$lock.lock" --requirement requirements.txt
 /opt/venv/bin/python locks/locks.py installed "$lock"
 
 cd /opt/venv/lib/python3*/site-packages
-# Tests of the packages, and what is for compiling against PyTorch: there is no compiler here.
+# Tests of the packages, which nothing here runs.
 find . -type d -name tests -prune -exec rm -rf {} +
-rm -rf torch/test torch/include torch/bin/test* torch/bin/*Test torch/bin/protoc*
+rm -rf torch/test torch/bin/test* torch/bin/*Test torch/bin/protoc*
 if [ "$name" != cuda ]; then
-    # ONNX Runtime computes on CPUs without its parts for GPUs.
+    # Nothing is compiled against PyTorch, and ONNX Runtime computes on CPUs without its parts for GPUs.
+    rm -rf torch/include
     rm -f onnxruntime/capi/libonnxruntime_providers_cuda.so onnxruntime/capi/libonnxruntime_providers_tensorrt.so
 fi
 rm -rf /tmp/build

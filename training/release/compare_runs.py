@@ -72,17 +72,17 @@ def tables(comparison: Comparison) -> Iterator[RenderableType]:
     figures = Table(title="What came out", title_justify="left")
     for heading in ("figure", *names, "B - A"):
         figures.add_column(heading, justify="left" if heading == "figure" else "right")
-    for name, (one, other) in comparison.figures.items():
-        if one is None or other is None:
-            figures.add_row(name, _text(one), _text(other), "")
+    for name, (before, after) in comparison.figures.items():
+        if before is None or after is None:
+            figures.add_row(name, _text(before), _text(after), "")
             continue
         sign = -1 if any(word in name for word in LOWER_IS_BETTER) else 1
-        better = sign * (other - one)
+        better = sign * (after - before)
         texts = [
             f"[bold]{_text(value)}[/]" if wins else _text(value)
-            for value, wins in ((one, better < 0), (other, better > 0))
+            for value, wins in ((before, better < 0), (after, better > 0))
         ]
-        figures.add_row(name, *texts, f"{other - one:+.4g}" if other != one else "")
+        figures.add_row(name, *texts, f"{after - before:+.4g}" if after != before else "")
     yield figures
 
 
