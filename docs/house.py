@@ -32,13 +32,14 @@ STOREYS = (("pipelines",), ("components",), ("training", "serving"), ("genrf",))
 FRAMED = ("training", "genrf")
 """Packages whose own packages are drawn."""
 ROOMS = {
-    "training": {"commands": ("__main__",)},
+    "training": {"commands": ("__main__", "stages")},
     "genrf": {
         "commands": (
             "__main__",
             "cli",
             "cli_chain",
             "cli_measure",
+            "cli_objects",
             "cli_options",
             "cli_yield",
             "generate",

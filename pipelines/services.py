@@ -23,6 +23,7 @@ from genrf.files import write_json
 HOST = "127.0.0.1"
 SECONDS_TO_START = 120.0
 SECONDS_TO_STOP = 30.0
+SECONDS_TO_DIE = 5.0
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Kept, since Python warns of processes that outlive what it knows of them, as servers are meant to."""
 
@@ -50,7 +51,12 @@ class Service:
     @property
     def running(self) -> bool:
         """Whether the process that was started still is there; another one that was given its number does not count."""
-        return self._process() is not None
+        pid, started = self._recorded()
+        try:
+            process = psutil.Process(pid)
+            return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
     @property
     def healthy(self) -> bool:
@@ -96,7 +102,7 @@ class Service:
             except OSError as error:
                 raise MissingToolError(f"{self.name}: {self.command[0]}: {error.strerror}; run make setup") from error
         _STARTED.append(process)
-        write_json(self._record, {"pid": process.pid, "started": psutil.Process(process.pid).create_time()})
+        write_json(self.record, {"pid": process.pid, "started": psutil.Process(process.pid).create_time()})
         try:
             self._wait(process)
         except BaseException:
@@ -105,32 +111,34 @@ class Service:
         return True
 
     def stop(self) -> bool:
-        """Stop the server and its children; returns whether it ran. A record of a process that is gone is removed."""
-        process = self._process()
-        if process is not None:
-            _end_group(process)
-        self._record.unlink(missing_ok=True)
-        return process is not None
-
-    def kill(self) -> None:
-        """End the server at once, as a power cut would."""
-        process = self._process()
-        if process is not None:
-            _signal(process.pid, signal.SIGKILL)
-            _collect(process, 10.0)
+        """Stop the server and all of its group; returns whether anything of it ran. A record of what is gone is removed."""
+        group = self._group()
+        if group is not None:
+            _end(group)
+        self.record.unlink(missing_ok=True)
+        return group is not None
 
     @property
-    def _record(self) -> Path:
+    def record(self) -> Path:
+        """Which process it is."""
         return self.folder / f"{self.name}.process.json"
 
-    def _process(self) -> psutil.Process | None:
+    def _recorded(self) -> tuple[int, float]:
+        """Number of the process and when it was started, in s since 1970; numbers of no process if nothing is recorded."""
         try:
-            known = json.loads(self._record.read_text(encoding="utf-8"))
-            process = psutil.Process(int(known["pid"]))
-            same = abs(process.create_time() - float(known["started"])) < 1.0
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except (OSError, ValueError, TypeError, KeyError, psutil.NoSuchProcess):
-            return None
+            known = json.loads(self.record.read_text(encoding="utf-8"))
+            return int(known["pid"]), float(known["started"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return 0, 0.0
+
+    def _group(self) -> int | None:
+        """The group of the server's processes, if any of them is there; a group has the number of its first process."""
+        pid, started = self._recorded()
+        if self.running:
+            return pid
+        # Its children may have outlived it. Linux gives a number to nothing else while a group has it.
+        orphaned = pid > 1 and started > psutil.boot_time() and not psutil.pid_exists(pid)
+        return pid if orphaned and any(members_of(pid)) else None
 
     def _wait(self, process: subprocess.Popen[bytes] | None = None) -> None:
         end = time.monotonic() + SECONDS_TO_START
@@ -160,29 +168,21 @@ def _free(port: int) -> bool:
     return True
 
 
-def _end_group(process: psutil.Process) -> None:
-    """End a process and all of its group, politely first."""
-    group = process.pid
-    _signal(group, signal.SIGTERM)
-    end = time.monotonic() + SECONDS_TO_STOP
-    while time.monotonic() < end and any(_members(group)):
-        _collect(process, 0.1)
-    _signal(group, signal.SIGKILL)
-    _collect(process, 5.0)
+def _end(group: int) -> None:
+    """End all processes of a group, politely first."""
+    for number, seconds in ((signal.SIGTERM, SECONDS_TO_STOP), (signal.SIGKILL, SECONDS_TO_DIE)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, number)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and any(members_of(group)):
+            time.sleep(0.1)
+    for process in _STARTED:
+        # Removes it from the table of processes, if this process had started it.
+        process.poll()
 
 
-def _signal(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, number)
-
-
-def _collect(process: psutil.Process, seconds: float) -> None:
-    """Wait for the end of a process, which removes it from the table if it is a child of this one."""
-    with contextlib.suppress(psutil.TimeoutExpired):
-        process.wait(seconds)
-
-
-def _members(group: int) -> Iterator[psutil.Process]:
+def members_of(group: int) -> Iterator[psutil.Process]:
+    """Processes of a group, but for those that are dead and only not collected yet."""
     for process in psutil.process_iter():
         with contextlib.suppress(ProcessLookupError, psutil.Error):
             if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:

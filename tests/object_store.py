@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from genrf.objects.failures import ACCESS_KEY, ENDPOINT, SECRET_KEY
 from genrf.objects.location import Location
 from genrf.objects.store import ObjectStore, open_store
 from pipelines.platform import Platform
+from pipelines.services import Service
 
 BUCKET = "tests"
 
@@ -40,8 +45,16 @@ class ObjectServer:
         self.platform.object_store.start()
 
     def lose(self) -> None:
-        """Lose it without warning."""
-        self.platform.object_store.kill()
+        """Lose it without warning, if it is there."""
+        if self.platform.object_store.running:
+            kill(self.platform.object_store)
+
+
+def kill(service: Service) -> None:
+    """End a server at once, as a power cut would."""
+    process = psutil.Process(json.loads(service.record.read_text())["pid"])
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(20)
 
 
 def object_server(folder: Path) -> ObjectServer:

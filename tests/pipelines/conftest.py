@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,15 +195,22 @@ class Copy:
         return content
 
     @contextlib.contextmanager
-    def parameters(self) -> Iterator[dict[str, Any]]:
-        """The copy's configuration, to change."""
-        content = yaml.safe_load((self.folder / "params.yaml").read_text())
-        yield content
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(content))
-
-    def restore_parameters(self) -> None:
-        """Undo `parameters`."""
-        write_params(self.folder)
+    def parameters(self, change: Mapping[str, Any]) -> Iterator[None]:
+        """The copy's configuration with values laid over it, for a while."""
+        path = self.folder / "params.yaml"
+        before = path.read_text()
+        content = yaml.safe_load(before)
+        for key, value in change.items():
+            *sections, name = key.split(".")
+            place = content
+            for section in sections:
+                place = place[section]
+            place[name] = value
+        path.write_text(yaml.safe_dump(content))
+        try:
+            yield
+        finally:
+            path.write_text(before)
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Change the copy's code in one place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -19,8 +20,8 @@ from genrf.objects.location import Location
 from genrf.objects.store import open_store
 from pipelines import services
 from pipelines.platform import BUCKETS, Platform
-from pipelines.services import Service
-from tests.object_store import free_port
+from pipelines.services import Service, members_of
+from tests.object_store import free_port, kill
 
 SLEEPER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 SERVER = """
@@ -44,8 +45,7 @@ def service(folder: Path, code: str, port: int) -> Service:
 
 
 def members(group: int) -> list[int]:
-    """Processes of a group that are not dead."""
-    return [process.pid for process in services._members(group)]
+    return [process.pid for process in members_of(group)]
 
 
 @pytest.mark.slow
@@ -61,6 +61,21 @@ def test_a_server_is_stopped_with_all_its_processes(tmp_path: Path, monkeypatch:
     assert members(group) == []
     assert not own.stop()
     assert not own.healthy
+
+
+@pytest.mark.slow
+def test_children_that_outlived_their_server_are_stopped_as_well(tmp_path: Path) -> None:
+    port = free_port()
+    own = service(tmp_path, SERVER.format(child="import time; time.sleep(600)", port=port), port)
+    own.start()
+    group = json.loads((tmp_path / "test.process.json").read_text())["pid"]
+    os.kill(group, signal.SIGKILL)
+    while own.running:
+        pass
+    os.waitpid(group, 0)
+    assert len(members(group)) == 1
+    assert own.stop()
+    assert members(group) == []
 
 
 @pytest.mark.slow
@@ -147,11 +162,11 @@ def test_the_secret_is_for_its_owner_only(platform: Platform) -> None:
         if path.is_file() and secret.encode() in path.read_bytes():
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     assert secret in platform.environment.read_text()
-    running = [
-        process.cmdline() for process in psutil.process_iter() if str(platform.port) in " ".join(process.cmdline())
-    ]
+    commands = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
+    ports = (f"port={platform.port} ", f"port={platform.port + 1} ")
+    running = [each for each in commands if any(port in each for port in ports)]
     assert len(running) >= 2
-    assert not any(secret in " ".join(arguments) for arguments in running)
+    assert not any(secret in each for each in running)
 
 
 @pytest.mark.slow
@@ -190,7 +205,7 @@ def test_all_buckets_take_objects(platform: Platform) -> None:
 def test_a_server_that_died_is_started_again_with_what_it_stored(platform: Platform) -> None:
     store = open_store(variables=platform.variables())
     store.write(Location("bundles", "kept"), b"content")
-    platform.object_store.kill()
+    kill(platform.object_store)
     status = command("status", folder=platform.folder)
     assert status.returncode == 1
     assert "s3: stopped" in status.stdout

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from genrf.generation.bundle import Bundle
 from pipelines.stages import FILE, write_stages
@@ -59,63 +57,11 @@ def test_a_stage_that_is_forced_is_made_anew_and_the_same(copy: Copy) -> None:
 
 
 @pytest.mark.slow
-def test_a_stage_depends_on_its_own_sections_only(copy: Copy) -> None:
-    for section, changed in (("surrogate", {"train_surrogate"}), ("data", {"simulate_data"}), ("tracking", set())):
-        with copy.parameters() as content:
-            of_recipe, of_all = content["recipes"][RECIPE].get(section, {}), content[section]
-            of_recipe |= {"max_steps": 21} if section == "surrogate" else {"chunk": 99} if section == "data" else {}
-            of_all |= {"experiment": "another"} if section == "tracking" else {}
-        assert copy.changed() == changed, section
-        copy.restore_parameters()
-
-
-@pytest.mark.slow
-def test_the_number_of_workers_makes_no_other_data(copy: Copy) -> None:
-    with copy.parameters() as content:
-        content["data"]["workers"] = 2
-    assert copy.changed() == set()
-    copy.restore_parameters()
-
-
-@pytest.mark.slow
-def test_what_the_stages_made_is_locked(copy: Copy) -> None:
-    locked = yaml.safe_load((copy.folder / "dvc.lock").read_text())["stages"]
-    assert list(locked) == STAGES
-    assert set(locked["train_surrogate"]["params"]["params.yaml"]) == {
-        "seed", "technology", "classes", "surrogate", f"recipes.{RECIPE}.classes", f"recipes.{RECIPE}.surrogate",
-    }  # fmt: skip
-
-
-@pytest.mark.slow
 def test_the_stage_simulates_the_same_rows_again(copy: Copy) -> None:
     rows, data = copy.folder / "artifacts" / "rows", copy.folder / "data"
     assert {path.relative_to(rows): path.read_bytes() for path in rows.rglob("*.parquet")} == {
         path.relative_to(data): path.read_bytes() for path in data.rglob("*.parquet")
     }
-
-
-def test_git_keeps_the_metrics_and_not_the_outputs() -> None:
-    paths = [
-        "artifacts/metrics/train_surrogate.json",
-        "dvc.lock",
-        "artifacts/rows/lna/a.parquet",
-        "artifacts/bundle/a.onnx",
-    ]
-    done = subprocess.run(
-        ["git", "check-ignore", "--no-index", *paths], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.split() == paths[2:]
-
-
-def test_metrics_leave_out_times_and_what_the_machine_is() -> None:
-    report = {
-        "steps": 20,
-        "train_seconds": 3.1,
-        "rows_per_second": 4.0,
-        "gpu_peak_gigabytes": 1.0,
-        "lna": {"ms": 1, "fp32_ms": 2, "rows": 3},
-    }
-    assert lasting(report) == {"steps": 20, "lna": {"ms": 1, "rows": 3}}
 
 
 @pytest.mark.slow
