@@ -10,6 +10,7 @@ WORKERS ?= 2
 IMAGES ?= cpu gpu serving
 REGISTRY ?=
 PROFILE ?= gpu
+STEPS_IMAGE = $(if $(filter gpu,$(PROFILE)),gpu,cpu)
 # An index or a folder of wheels that has PyTorch's CPU build, which is less than half the size of what the public index gives.
 TORCH_CPU ?=
 export TORCH_CPU
@@ -113,10 +114,10 @@ images: $(STAMP) ## Build the container images (IMAGES="cpu gpu serving", DOCKER
 
 push: setup ## Push the images and compile the pipeline with their digest into build/ (REGISTRY=host/name, PROFILE=gpu)
 	@[ -n "$(REGISTRY)" ] || { echo "push: name the registry: make push REGISTRY=registry.example.org/rf" >&2; exit 2; }
-	@mkdir -p build && sh docker/images.sh push $(REGISTRY) $(IMAGES) | tee build/images.txt
-	@image=$$(sed -n 's/^$(if $(filter gpu,$(PROFILE)),gpu,cpu) //p' build/images.txt) && [ -n "$$image" ] \
-		|| { echo "push: profile $(PROFILE) runs in image $(if $(filter gpu,$(PROFILE)),gpu,cpu), which is not among IMAGES" >&2; exit 2; } \
-		&& $(BIN)/python -m pipelines compile --profile $(PROFILE) --image "$$image" --output build
+	@[ -n "$(filter $(STEPS_IMAGE),$(IMAGES))" ] \
+		|| { echo "push: profile $(PROFILE) runs in image $(STEPS_IMAGE), which is not among IMAGES=$(IMAGES)" >&2; exit 2; }
+	@mkdir -p build && sh docker/images.sh push $(REGISTRY) $(IMAGES) > build/images.txt && cat build/images.txt
+	@$(BIN)/python -m pipelines compile --profile $(PROFILE) --image "$$(sed -n 's/^$(STEPS_IMAGE) //p' build/images.txt)" --output build
 
 test-containers: setup ## Run the whole pipeline, a search and the server in the CPU image, as a cluster would
 	$(BIN)/python -m pytest tests/containers

@@ -26,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 IMAGE = "GENRF_IMAGE"
 """Environment variable from which the components take their image."""
@@ -171,7 +172,7 @@ def compare(
         from training.release.compare_runs import compare_runs, tables
 
         for table in tables(compare_runs(load_config(DEFAULT_PATH, "smoke"), first, second)):
-            Console().print(table)
+            Console().print(table, highlight=False)
 
 
 def _choose_image(profile: str, image: str | None) -> str:

@@ -45,6 +45,7 @@ from training.release.summary import SUMMARY, tables
 from training.running.machine import code_identity
 from training.running.pipeline_run import LAUNCHER, PIPELINE_RUN
 from training.running.step import WORK
+from training.running.store import store_uri, without_password
 
 RUNS = Path("runs")
 
@@ -79,7 +80,11 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
         identity.done()
     reused = f", {len(terminal.cached)} steps reused" if terminal.cached else ""
     done = f"Done in {time.monotonic() - start:.0f} s{reused}."
-    console.print(f"{done} Summary: {RUNS / 'latest' / SUMMARY}. Look at the run: make ui", highlight=False)
+    console.print(f"{done} Summary: {RUNS / 'latest' / SUMMARY}", highlight=False)
+    if recorded := summary.get("mlflow"):
+        uri = store_uri(config)
+        where = "make ui shows it" if uri == config.tracking.tracking_uri else f"at {without_password(uri)}"
+        console.print(f"In MLflow: {recorded['name']} ({recorded['run_id']}), {where}", highlight=False)
     for table in tables(summary):
         console.print(table)
     return summary

@@ -1,16 +1,7 @@
 """A platform on this machine: a real S3 server (SeaweedFS) and an MLflow server that keeps its artifacts there.
 
-    python -m pipelines.platform start     # make platform
-    python -m pipelines.platform status
-    python -m pipelines.platform stop      # make platform-stop
-
-``runs/platform/environment`` names both to a shell; ``make run PLATFORM=1`` runs the pipeline on them.
-
-====================  ==========================================================
-``runs/platform/``    what both have stored, ``*.log``, and ``*.json`` of what runs
-``keys.json``         the access key and its secret, made once
-``environment``       variables for a shell, with the secret: only its owner reads it
-====================  ==========================================================
+What both have stored, their logs and what runs are in ``runs/platform/``. Its file ``environment`` names both to a shell, with
+the secret: only its owner reads it, as ``keys.json``, where the access key and its secret are, made once.
 """
 
 from __future__ import annotations
@@ -44,9 +35,20 @@ FIRST_PORT = 9400
 _GRPC = 10_000
 """SeaweedFS's servers talk to each other on ports that much above their own."""
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="An S3 server (SeaweedFS) and an MLflow server on it, on this machine; make run PLATFORM=1 runs the pipeline on them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 Folder = Annotated[Path, typer.Option(help="Folder of everything that it keeps.")]
-Port = Annotated[int, typer.Option(min=1024, max=50_000, help="First of five ports; S3 has it, MLflow the next.")]
+Port = Annotated[
+    int,
+    typer.Option(
+        min=1024, max=50_000, help="First of five ports, and of five more 10,000 above; S3 has it, MLflow the next."
+    ),
+]
 
 
 @dataclass(frozen=True)

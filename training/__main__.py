@@ -25,7 +25,13 @@ from training.data.split import Topologies
 from training.running.step import REPORT
 from training.stages import ARTIFACTS, DATA, SIMULATE_DATA
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
 Overrides = Annotated[str, typer.Option(help='JSON of values laid over the recipe, such as {"data.rounds": 2}.')]
 

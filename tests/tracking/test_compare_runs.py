@@ -12,7 +12,7 @@ from rich.console import Console
 from genrf.errors import InvalidInputError
 from training.config.loading import load_config
 from training.config.schema import Config
-from training.release.compare_runs import compare_runs, tables
+from training.release.compare_runs import compare_runs, tables, verdict
 from training.running.pipeline_run import COMMIT_TAG, PARENT_TAG, RUN_TAG, log_parameters
 from training.running.store import open_store
 
@@ -54,19 +54,41 @@ def test_a_run_is_found_by_id_by_kubeflows_id_and_by_name(config: Config, runs: 
     assert compare_runs(config, runs[0], "kfp-b") == compare_runs(config, "smoke a", "smoke b")
 
 
-def test_the_better_figure_is_bold_whether_more_or_less_is_better(config: Config, runs: tuple[str, str]) -> None:
+def test_it_is_said_which_is_better_and_by_what(config: Config, runs: tuple[str, str]) -> None:
+    assert verdict(compare_runs(config, *runs)) == "B is better than A: success_at_64, 0.75 against 0.5"
+    assert verdict(compare_runs(config, *runs[::-1])) == "A is better than B: success_at_64, 0.75 against 0.5"
+    assert verdict(compare_runs(config, runs[0], runs[0])) == "Neither is better: the same success"
+
+
+def test_runs_that_were_judged_differently_are_not_ranked(config: Config, runs: tuple[str, str]) -> None:
+    client, _ = open_store(config)
+    log_parameters(client, runs[0], {"evaluation.calls": "16"})
+    log_parameters(client, runs[1], {"evaluation.calls": "8"})
+    assert verdict(compare_runs(config, *runs)) == "Not comparable: judged differently, evaluation.calls"
+
+
+def test_a_terminal_shows_names_differences_figures_and_verdict(config: Config, runs: tuple[str, str]) -> None:
     shown = io.StringIO()
-    console = Console(width=100, color_system="standard", force_terminal=True, file=shown)
     for table in tables(compare_runs(config, *runs)):
-        console.print(table)
-    assert "\x1b[1m0.75" in shown.getvalue()
-    assert "\x1b[1m0.2" in shown.getvalue()
-    assert "\x1b[1m0.5" not in shown.getvalue()
-    assert "+0.25" in shown.getvalue()
+        Console(width=100, file=shown).print(table)
+    for text in ("A: smoke a", "B: smoke b", "data.rounds", "+0.25", "B is better"):
+        assert text in shown.getvalue()
+
+
+def test_nothing_is_made_where_there_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InvalidInputError, match=r"mlflow.db: no MLflow runs are here; name another store with MLFLOW_TRA"
+    ):
+        compare_runs(load_config(ROOT / "params.yaml", "smoke"), "a", "b")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_run_is_told_with_those_that_are_there(config: Config, runs: tuple[str, str]) -> None:
-    with pytest.raises(InvalidInputError, match=f"nobody: no such pipeline run in MLflow; the latest are {runs[1]}"):
+    with pytest.raises(
+        InvalidInputError, match=f"nobody: no such pipeline run in MLflow at sqlite.*; the latest are {runs[1]}"
+    ):
         compare_runs(config, "nobody", runs[0])
 
 

@@ -42,10 +42,10 @@ def parent_of(run: Any) -> Run:
 
 
 def test_a_name_says_recipe_day_and_what_was_overridden() -> None:
-    assert run_name("smoke", START_MS, {}) == "smoke 2026-11-29"
-    assert run_name("smoke", START_MS, {"data.rounds": "3"}) == "smoke 2026-11-29 data.rounds=3"
+    assert run_name("smoke", START_MS, {}) == "smoke 2026-11-29 00:00"
+    assert run_name("smoke", START_MS, {"data.rounds": "3"}) == "smoke 2026-11-29 00:00 data.rounds=3"
     many = {f"data.x{number}": "1" for number in range(5)}
-    assert run_name("full", START_MS, many) == "full 2026-11-29 data.x0=1 data.x1=1 data.x2=1 and 2 more"
+    assert run_name("full", START_MS, many) == "full 2026-11-29 00:00 data.x0=1 data.x1=1 data.x2=1 and 2 more"
 
 
 def test_the_name_grows_with_what_the_steps_know(config: Config) -> None:

@@ -65,6 +65,7 @@ def summarize(
     summary: dict[str, Any] = {
         "recipe": config.recipe,
         "overrides": overrides(config.recipe, {name: str(value) for name, value in config.flat().items()}),
+        "mlflow": {"run_id": run.parent_id, "name": run.client.get_run(run.parent_id).info.run_name} if run else None,
         "reused": record_reused(run.client, run.runs, every) if run is not None else [],
         "seed": config.seed,
         "commit": commit(),

@@ -83,11 +83,11 @@ def name_parent(client: MlflowClient, parent: str, config: Config) -> None:
 
 
 def run_name(recipe: str, start_ms: int, changed: Mapping[str, str]) -> str:
-    """Such as ``smoke 2026-11-29 data.rounds=3``."""
-    day = datetime.fromtimestamp(start_ms / 1000, UTC).date().isoformat()
+    """Such as ``smoke 2026-11-29 14:44 data.rounds=3``, in UTC."""
+    start = f"{datetime.fromtimestamp(start_ms / 1000, UTC):%Y-%m-%d %H:%M}"
     words = [f"{key}={value}" for key, value in sorted(changed.items())]
     more = [f"and {len(words) - _NAMED} more"] if len(words) > _NAMED else []
-    return " ".join([recipe, day, *words[:_NAMED], *more])
+    return " ".join([recipe, start, *words[:_NAMED], *more])
 
 
 def overrides(recipe: str, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -136,6 +136,11 @@ def record_reused(client: MlflowClient, runs: Runs, steps: Sequence[Mapping[str,
         log_parameters(client, run.info.run_id, lineage["parameters"])
         client.set_terminated(run.info.run_id, "FINISHED")
     return reused
+
+
+def step_stands_alone() -> bool:
+    """Whether nobody started this process as part of a pipeline, whose last step would end the parent."""
+    return LAUNCHER not in os.environ and not on_cluster()
 
 
 def numbers(result: Mapping[str, Any]) -> dict[str, float]:

@@ -116,7 +116,7 @@ def told_in_a_line(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException) as error:
-        told = _reason(error, _without_password(uri))
+        told = _reason(error, without_password(uri))
         if not told:
             raise
         raise TrackingError(told) from error
@@ -154,7 +154,8 @@ def _reason(error: Exception, uri: str) -> str:
     return ""
 
 
-def _without_password(uri: str) -> str:
+def without_password(uri: str) -> str:
+    """A store's address as it may be shown."""
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else uri
 

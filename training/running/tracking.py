@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.running.pipeline_run import NOTE_TAG, Runs, name_parent, numbers
+from training.running.pipeline_run import NOTE_TAG, Runs, name_parent, numbers, step_stands_alone
 from training.running.pipeline_run import log_parameters as _log_parameters
 from training.running.pipeline_run import runs_of as _runs_of
 from training.running.pipeline_run import set_tags as _set_tags
@@ -209,6 +209,8 @@ def _recorded(
         _active = None
         if status == "FINISHED":
             client.set_terminated(run.run_id, status)
+            if step_stands_alone():
+                client.set_terminated(run.parent_id, status)
         else:
             _end_early(run, status, step)
         if run.mirror is not None:
