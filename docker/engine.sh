@@ -54,7 +54,10 @@ case ${1:-start} in
         base
         ;;
     stop)
-        [ ! -f "$STATE/pid" ] || { kill "$(cat "$STATE/pid")" 2> /dev/null || true; rm -f "$STATE/pid"; }
+        # The number may be another process's by now.
+        pid=$(cat "$STATE/pid" 2> /dev/null || true)
+        [ -z "$pid" ] || [ "$(cat "/proc/$pid/comm" 2> /dev/null)" != dockerd ] || kill "$pid"
+        rm -f "$STATE/pid"
         ;;
     *)
         sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p;}' "$0"

@@ -61,7 +61,7 @@ build() {
 push() {
     remote="$registry/$(name "$1")"
     "$docker" image inspect "$(name "$1")" > /dev/null 2>&1 || fail "$(name "$1") is not built; make images"
-    "$docker" tag "$(name "$1")" "$remote"
+    "$docker" tag "$(name "$1")" "$remote" || fail "$remote is no name of an image; is the registry right?"
     "$docker" push --quiet "$remote" > /dev/null || fail "$remote could not be pushed; is the registry right, and are you logged in?"
     digest=$("$docker" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$remote" | grep "^${remote%:*}@" | tail -n 1)
     echo "$1 $digest"
@@ -77,6 +77,7 @@ case $command in
         ;;
     push)
         registry=${1:?name the registry}
+        registry=${registry%/}
         shift
         for target in ${*:-cpu gpu serving}; do push "$target"; done
         ;;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,7 @@ def check(
     made = store.check(location, create=create)
     typer.echo(f"s3://{location.bucket}: {'made' if made else 'there'}, at {store.endpoint}")
     if location.key:
+        location = _followed(store, location)
         contents = folders.contents_of(store, location)
         missing = folders.missing_from(store, location, contents)
         if missing:
@@ -95,10 +97,13 @@ def link(
     as_json: Json = False,
 ) -> None:
     """Print a link for each file of a folder, with which anyone can fetch it without credentials until it expires."""
+    from genrf.errors import InvalidInputError
     from genrf.objects import folders
     from genrf.objects.location import Location
     from genrf.objects.store import open_store
 
+    if not math.isfinite(hours):
+        raise InvalidInputError(f"--hours: expected a number above 0 and at most 168, got {hours}")
     store = open_store()
     links = folders.links(store, _followed(store, Location.parse(address)), round(hours * 3600))
     if as_json:

@@ -31,6 +31,8 @@ app = typer.Typer(
 IMAGE = "GENRF_IMAGE"
 """Environment variable from which the components take their image."""
 SCHEDULE = "genrf-nightly"
+LOST_SIGHT = 6
+"""Exit code: how a run that was followed ends is not known."""
 
 Recipe = Annotated[str, typer.Option(help="Recipe in params.yaml.")]
 Assignments = Annotated[
@@ -112,6 +114,7 @@ def schedule(
 ) -> None:
     """Run the pipeline at fixed times on Kubeflow; the same schedule twice is one, and a changed one replaces it."""
     with _errors():
+        _choose_image(profile, image)
         from pipelines.kubeflow import Kubeflow, checked_cron
 
         if remove:
@@ -138,6 +141,7 @@ def status(
 ) -> None:
     """Show the latest runs on Kubeflow, or the steps of one."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     with _errors():
@@ -152,10 +156,11 @@ def status(
             table.add_column(heading, no_wrap=heading != "name")
         if run_id is None:
             for each in kubeflow.runs(10):
-                table.add_row(each.run_id, str(each.state), f"{each.created_at:%Y-%m-%d %H:%M}", each.display_name)
+                started = f"{each.created_at:%Y-%m-%d %H:%M}"
+                table.add_row(each.run_id, str(each.state), started, escape(each.display_name))
         else:
             for name, state in [*tasks(found := kubeflow.get(run_id)), ("run", str(found.state))]:
-                table.add_row(name, state)
+                table.add_row(escape(name), state)
         Console().print(table)
 
 
@@ -206,10 +211,15 @@ def _title(recipe: str, overrides: Mapping[str, Any]) -> str:
 
 
 def _follow(kubeflow: Kubeflow, run_id: str) -> None:
-    for name, state in kubeflow.follow(run_id):
-        typer.echo(f"{name}: {state.lower()}")
-        if name == "run" and state != "SUCCEEDED":
-            raise typer.Exit(1)
+    try:
+        for name, state in kubeflow.follow(run_id):
+            typer.echo(f"{name}: {state.lower()}")
+            if name == "run" and state != "SUCCEEDED":
+                raise typer.Exit(1)
+    except KeyboardInterrupt:
+        _fail(f"interrupted; the run goes on: genrf pipeline status {run_id} --wait", 130)
+    except GenRFError as error:
+        _fail(f"{error}; the run may go on: genrf pipeline status {run_id} --wait", LOST_SIGHT)
 
 
 @contextlib.contextmanager
@@ -220,9 +230,11 @@ def _errors() -> Iterator[None]:
     except GenRFError as error:
         _fail(str(error), error.exit_code)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _fail(f"{error.filename or 'runs'}: the disk is full; free some space and run again, it continues here", 1)
+        if error.filename is None:
             raise
-        _fail(f"{error.filename or 'runs'}: the disk is full; free some space and run again, it continues here", 1)
+        _fail(f"{error.filename}: {error.strerror}", 1)
     except KeyboardInterrupt:
         _fail("interrupted; run again to continue", 130)
 

@@ -40,7 +40,7 @@ def compile_for(profile: str, folder: Path) -> Path:
 
 
 def compile_pipeline(folder: Path = FOLDER, profile: str = DEFAULT_PROFILE) -> list[Path]:
-    """Write both files, the picture of the DAG and the DVC stages, and return their paths.
+    """Write both files and the picture of the DAG, for the repository the DVC stages as well, and return their paths.
 
     Raises:
         InvalidInputError: as `compile_for`.
@@ -59,5 +59,6 @@ def compile_pipeline(folder: Path = FOLDER, profile: str = DEFAULT_PROFILE) -> l
         ),
     )
     draw(specification, picture)
-    stages = write_stages((ROOT if folder == FOLDER else folder) / FILE)
-    return [specification, manifest, picture, stages]
+    # The stages are the repository's own.
+    stages = [write_stages(ROOT / FILE)] if folder == FOLDER else []
+    return [specification, manifest, picture, *stages]

@@ -40,6 +40,8 @@ CRON_FIELDS = 6
 """Seconds come first in Kubeflow's cron expressions."""
 _CONTENT = re.compile(r"content sha256:([0-9a-f]{64})")
 _POLL_S = 10.0
+_LOST = 6
+"""Times in a row that the API may not answer while a run is followed."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,10 @@ class Kubeflow:
         name = version_name(profile, image)
         with tempfile.TemporaryDirectory() as folder, _api(self.host), contextlib.redirect_stdout(io.StringIO()):
             path = compile_for(profile, Path(folder))
+            _check_image(path, image)
             content = content_hash(path)
             description = f"{NAME} of commit {commit()}, profile {profile}, image {image}, content sha256:{content}"
-            pipeline_id = self._client.get_pipeline_id(NAME)
+            pipeline_id = self._pipeline_id()
             if pipeline_id is None:
                 pipeline_id = self._client.upload_pipeline(
                     str(path), NAME, description=_description(path), namespace=self.namespace
@@ -162,8 +165,18 @@ class Kubeflow:
     def follow(self, run_id: str, poll_s: float = _POLL_S) -> Iterator[tuple[str, str]]:
         """Changes of state of a run's tasks until it ends, last that of the run itself under the name ``run``."""
         shown: dict[str, str] = {}
+        lost = 0
         while True:
-            run = self.get(run_id)
+            try:
+                run = self.get(run_id)
+            except GenRFError:
+                # An API server that restarts is no failed run.
+                lost += 1
+                if lost > _LOST:
+                    raise
+                time.sleep(poll_s)
+                continue
+            lost = 0
             for name, state in tasks(run):
                 if shown.get(name) != state:
                     shown[name] = state
@@ -176,6 +189,11 @@ class Kubeflow:
     def url(self, run_id: str) -> str:
         """Where the user interface shows a run."""
         return f"{(self.host or '').rstrip('/')}/#/runs/details/{run_id}"
+
+    def _pipeline_id(self) -> str | None:
+        """The pipeline's id in this namespace; the client's own search by name knows of no namespaces."""
+        known = _pages(self._client.list_pipelines, "pipelines", namespace=self.namespace)
+        return next((str(each.pipeline_id) for each in known if each.display_name == NAME), None)
 
     def _experiment(self) -> str:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -196,10 +214,11 @@ class Kubeflow:
 
 
 def version_name(profile: str, image: str) -> str:
-    """Commit, image and profile: what decides a version's content."""
+    """Commit, image (its digest or tag, and a hash of its whole name) and profile: what decides a version's content."""
     _, at, digest = image.partition("@sha256:")
     which = digest[:12] if at else re.sub(r"[^A-Za-z0-9._-]", "-", image.rpartition("/")[2].rpartition(":")[2])
-    return f"{commit()[:12]}{'-dirty' if commit().endswith('-dirty') else ''}-{which}-{profile}"
+    name = hashlib.sha256(image.encode()).hexdigest()[:6]
+    return f"{commit()[:12]}{'-dirty' if commit().endswith('-dirty') else ''}-{which}-{name}-{profile}"
 
 
 def content_hash(path: Path) -> str:
@@ -234,6 +253,22 @@ def tasks(run: V2beta1Run) -> list[tuple[str, str]]:
     return [(task.display_name, str(task.state)) for task in sorted(own, key=lambda task: task.start_time)]
 
 
+def _check_image(path: Path, image: str) -> None:
+    """See that the steps run in the image after which the version is named; the components take theirs when they are imported."""
+    specification = next(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    executors = specification["deploymentSpec"]["executors"].values()
+    others = {executor["container"]["image"] for executor in executors} - {image}
+    if others:
+        raise RuntimeError(f"the pipeline was compiled for {', '.join(sorted(others))} in place of {image}")
+
+
+def _token() -> str | None:
+    token = os.environ.get(TOKEN, "").strip()
+    if not token.isascii() or any(character.isspace() for character in token):
+        raise InvalidInputError(f"{TOKEN}: expected a token of one line of ASCII characters; it is not shown here")
+    return token or None
+
+
 def _client(host: str | None) -> kfp.Client:
     import kfp
 
@@ -243,7 +278,7 @@ def _client(host: str | None) -> kfp.Client:
         def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
             return self._healthz_api.healthz_service_get_healthz()
 
-    return Client(host=host, existing_token=os.environ.get(TOKEN))
+    return Client(host=host, existing_token=_token())
 
 
 def _same(known: V2beta1RecurringRun, version: Version, cron: str, parameters: Mapping[str, Any]) -> bool:

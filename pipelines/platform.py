@@ -157,7 +157,9 @@ class Platform:
             keys = json.loads(path.read_text(encoding="utf-8"))
             return {name: str(keys[name]) for name in ("access_key", "secret_key")}
         except (ValueError, TypeError, KeyError) as error:
-            raise InvalidInputError(f"{path}: holds no keys; remove it, and new ones are made") from error
+            raise InvalidInputError(
+                f"{path}: holds no keys; make platform-stop, remove it, and start again: new ones are made"
+            ) from error
 
     def prepare(self) -> None:
         """Make what the S3 server needs before it starts: its folder, and the file of who may use it."""
@@ -192,7 +194,7 @@ class Platform:
     def stop(self) -> list[str]:
         """Stop what runs, the last started first; returns the names of what was stopped."""
         self.environment.unlink(missing_ok=True)
-        return [service.name for service in reversed(self.services) if service.stop()]
+        return [trace.name for trace in reversed(_traces(self.folder)) if trace.stop()]
 
 
 def write_private(path: Path, text: str) -> None:
@@ -222,7 +224,7 @@ def status(folder: Folder = ROOT) -> None:
     """Say what runs; ends with exit code 1 unless both servers answer."""
     with _one_line_errors():
         platform = Platform(folder, _port_of(folder, FIRST_PORT))
-        services = platform.services if (folder / "keys.json").exists() else ()
+        services = platform.services if any(trace.running for trace in _traces(folder)) else ()
         well = bool(services)
         for service in services:
             state = "healthy" if service.running and service.healthy else "no answer" if service.running else "stopped"
@@ -237,7 +239,7 @@ def status(folder: Folder = ROOT) -> None:
 def stop(folder: Folder = ROOT) -> None:
     """Stop both servers with all their processes; what they stored stays."""
     with _one_line_errors(), _alone(folder):
-        stopped = Platform(folder, _port_of(folder, FIRST_PORT)).stop() if (folder / "keys.json").exists() else []
+        stopped = Platform(folder, FIRST_PORT).stop()
         typer.echo(f"stopped: {', '.join(stopped) or 'nothing, neither ran'}")
 
 
@@ -253,8 +255,12 @@ def _port_of(folder: Path, wanted: int) -> int:
         known = int((folder / "port").read_text())
     except (OSError, ValueError):
         return wanted
-    runs = (folder / "keys.json").exists() and any(service.running for service in Platform(folder, known).services)
-    return known if runs else wanted
+    return known if any(trace.running for trace in _traces(folder)) else wanted
+
+
+def _traces(folder: Path) -> list[Service]:
+    """Both servers as far as their records go, which is enough to see and to stop what runs, whatever became of the keys."""
+    return [Service(name=name, command=(), folder=folder, ports=(), health="") for name in ("s3", "mlflow")]
 
 
 def _program(name: str) -> str:

@@ -72,7 +72,7 @@ def main() -> int:
         help="folder of the models, or GENRF_BUNDLE; with neither the released weights",
     )
     parser.add_argument("--model_name", default="genrf", help="name under which clients address the model")
-    parser.add_argument("--simulators", type=int, default=cores(), help="simulator processes")
+    parser.add_argument("--simulators", type=int, default=None, help="simulator processes; by default one a core")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models run")
     parser.add_argument("--most_waiting", type=int, default=16, help="requests that may wait before more are refused")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds after which a request is given up")
@@ -81,10 +81,11 @@ def main() -> int:
     if arguments.workers != 1:
         parser.error("--workers: one server process holds one designer; run more replicas instead")
     try:
+        simulators = arguments.simulators or cores()
         folder, which = choose_bundle(arguments.bundle)
         model = DesignModel(
             arguments.model_name,
-            lambda: open_designer(folder, workers=arguments.simulators, device=arguments.device),
+            lambda: open_designer(folder, workers=simulators, device=arguments.device),
             most_waiting=arguments.most_waiting,
             patience_s=arguments.patience,
         )

@@ -87,6 +87,8 @@ def _champion(model: str) -> ModelVersion:
     address = os.environ.get(URI)
     if not address:
         raise NoChampionError(f"{URI} names no registry")
+    if "://" not in address:
+        raise InvalidInputError(f"{URI}: expected an address such as http://mlflow:5000, got {address!r}")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 

@@ -42,13 +42,16 @@ RESULTS = Path("benchmarks") / "results"
 def data(
     recipe: Recipe = DEFAULT_RECIPE,
     accept: Annotated[bool, typer.Option(help="Record a hash that differs without failing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace rows in data/ that are not recorded.")] = False,
 ) -> None:
     """Simulate the dataset into data/ and say whether its hash is the recorded one."""
-    from training.data.versions import add, recorded, simulation_digest
+    from training.data.versions import add, recorded, require_recorded, simulation_digest
 
     try:
         config = load_config(DEFAULT_PATH, recipe)
         before = recorded()
+        if not force:
+            require_recorded(DATA)
         rows = stages_here.simulate_data(config)
         placed = rows.with_name("rows-placed")
         shutil.rmtree(placed, ignore_errors=True)
@@ -71,7 +74,9 @@ def data(
 
 
 @app.command(epilog="Example: GENRF_DVC_REMOTE=s3://datasets/genrf python -m training pull")
-def pull() -> None:
+def pull(
+    force: Annotated[bool, typer.Option("--force", help="Replace rows in data/ that are not recorded.")] = False,
+) -> None:
     """Put the dataset that data.dvc records into data/, from DVC's cache or remote; or say how to simulate it again."""
     from training.data import versions
 
@@ -81,6 +86,8 @@ def pull() -> None:
             raise InvalidInputError(
                 "data.dvc: not there, so no dataset is recorded; make data simulates and records one"
             )
+        if not force:
+            versions.require_recorded(DATA)
         fetched = ARTIFACTS / "data-pulled"
         shutil.rmtree(fetched, ignore_errors=True)
         try:
@@ -263,6 +270,10 @@ def _print(function: Callable[[], dict[str, Any]]) -> None:
         typer.echo(json.dumps(function(), sort_keys=True))
     except GenRFError as error:
         _fail(str(error), error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}", 1)
 
 
 def _run(step: StepDefinition, recipe: str, options: dict[str, Path | None]) -> None:

@@ -59,6 +59,10 @@ def push(store: ObjectStore, folder: Path, location: Location, progress: Progres
         ObjectStoreError: for anything that S3 refuses.
     """
     contents = _contents(folder)
+    if store.read(location) is not None:
+        raise ConflictError(
+            f"{location}: is a pointer or another object; push to a new address and let the pointer move there"
+        )
     # Some servers make a bucket by writing to it: a misspelt one must be noticed.
     there = {stored.location.key: stored.bytes for stored in store.list(location)}
     try:
@@ -178,7 +182,15 @@ def whole(store: ObjectStore, location: Location) -> dict[str, StoredFile]:
 def _contents(folder: Path, *, may_be_empty: bool = False) -> dict[str, StoredFile]:
     if not folder.is_dir():
         raise InvalidInputError(f"{folder}: no such folder")
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    paths = list(folder.rglob("*"))
+    for path in paths:
+        if path.is_symlink() and path.is_dir():
+            raise InvalidInputError(
+                f"{path}: is a link to a folder, which is not followed; push {path.resolve()} itself"
+            )
+        if path.relative_to(folder).as_posix() == CONTENTS:
+            raise InvalidInputError(f"{path}: has the name of the list of contents in S3; rename it")
+    names = sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
     if not names and not may_be_empty:
         raise InvalidInputError(f"{folder}: has no files")
     return {name: StoredFile(sha256(folder / name), (folder / name).stat().st_size) for name in names}

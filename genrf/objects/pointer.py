@@ -42,6 +42,10 @@ def move(store: ObjectStore, pointer: Location, target: Location, seen: Pointed 
         etag = store.write(pointer, f"{target}\n".encode(), replacing=seen.etag if seen else None)
     except ConflictError as error:
         now = read(store, pointer)
+        if now is None and seen is None:
+            raise ConflictError(
+                f"{pointer}: is the address of a folder; choose another name for the pointer"
+            ) from error
         where = f"points to {now.target} by now" if now else "is gone by now"
         raise ConflictError(
             f"{pointer}: {where}, another writer was first; nothing was changed, look and try again"

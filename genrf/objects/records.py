@@ -118,13 +118,14 @@ def _time(record: Mapping[str, Any], what: str) -> datetime:
     given = record.get(TIME)
     try:
         time = datetime.fromisoformat(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        time = time.astimezone(UTC) if time.tzinfo is not None else None
+    except (TypeError, ValueError, OverflowError):
         time = None
-    if time is None or time.tzinfo is None:
+    if time is None:
         raise InvalidInputError(
             f"{what}: {TIME}: expected ISO 8601 with its offset, such as 2026-01-31T12:00:00Z, got {given!r}"
         )
-    return time.astimezone(UTC)
+    return time
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -121,9 +121,9 @@ def test_a_hash_that_is_nowhere_is_one_line(repository: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def training(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def training(command: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "training", command],
+        [sys.executable, "-m", "training", command, *options],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -149,6 +149,14 @@ def test_a_fresh_clone_pulls_the_recorded_dataset_or_is_told_how_to_make_it(repo
     shutil.copytree(repository / ".dvc" / "storage", clone / ".dvc" / "storage")
     pulled = training("pull", clone)
     assert pulled.returncode == 0, pulled.stderr
+    assert files(clone / "data") == files(repository / "data")
+    # Rows that were added since, and are not recorded, are not lost.
+    (clone / "data" / "grown.parquet").write_bytes(b"hours of simulation")
+    refused = training("pull", clone)
+    assert refused.returncode == 2
+    assert "data: has rows that data.dvc does not record; record them with dvc add data" in refused.stderr
+    assert (clone / "data" / "grown.parquet").is_file()
+    assert training("pull", clone, "--force").returncode == 0
     assert files(clone / "data") == files(repository / "data")
 
 

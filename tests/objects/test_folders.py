@@ -19,6 +19,7 @@ from genrf.errors import InvalidInputError
 from genrf.objects.failures import ConflictError, NotThereError, ObjectStoreError
 from genrf.objects.folders import CONTENTS, contents_of, links, missing_from, pull, push, whole
 from genrf.objects.location import Location
+from genrf.objects.pointer import move
 from genrf.objects.store import ObjectStore
 from tests.object_store import ObjectServer, object_server
 from tests.objects.conftest import files, written
@@ -40,6 +41,33 @@ def test_what_is_there_does_not_travel_again(
     assert push(store, bundle, address).sent == 0
     pull(store, address, tmp_path / "back")
     assert pull(store, address, tmp_path / "back").sent == 0
+
+
+def test_a_link_to_a_folder_is_refused_rather_than_left_out(
+    store: ObjectStore, address: Location, bundle: Path, tmp_path: Path
+) -> None:
+    latest = tmp_path / "latest"
+    latest.mkdir()
+    (latest / "summary.json").write_text("{}")
+    (latest / "bundle").symlink_to(bundle, target_is_directory=True)
+    with pytest.raises(InvalidInputError, match=f"latest/bundle: is a link to a folder.*push {bundle} itself"):
+        push(store, latest, address)
+    assert list(store.list(address)) == []
+
+
+def test_a_file_with_the_name_of_the_list_of_contents_is_refused(
+    store: ObjectStore, address: Location, bundle: Path
+) -> None:
+    (bundle / CONTENTS).write_text("{}")
+    with pytest.raises(InvalidInputError, match="has the name of the list of contents"):
+        push(store, bundle, address)
+
+
+def test_a_pointer_is_no_address_to_push_to(store: ObjectStore, address: Location, bundle: Path) -> None:
+    push(store, bundle, address / "first")
+    move(store, address / "latest", address / "first", None)
+    with pytest.raises(ConflictError, match="is a pointer or another object"):
+        push(store, bundle, address / "latest")
 
 
 def test_an_address_holds_one_content_for_ever(

@@ -54,6 +54,7 @@ def test_a_poisoned_line_costs_itself_and_is_reported(store: ObjectStore, addres
         b"[]",
         b'{"met": true}',
         b'{"time": "yesterday"}',
+        b'{"time": "0001-01-01T00:00:00+14:00"}',
         b'{"time": "2026-01-31T12:00:00Z", "x": NaN}',
     ]
     lines += [b"[" * 100_000, b'{"time": "2026-01-31T12:00:01Z", "met": false}']
@@ -61,7 +62,7 @@ def test_a_poisoned_line_costs_itself_and_is_reported(store: ObjectStore, addres
     records.append(store, address, [record(5)])
     poisoned, after = records.read(store, address)
     assert [each["met"] for each in poisoned.records] == [True, False]
-    assert [each.line for each in poisoned.poisoned] == list(range(2, 9))
+    assert [each.line for each in poisoned.poisoned] == list(range(2, 10))
     assert "line 2: not JSON" in str(poisoned.poisoned[0])
     assert after.records == [record(5)]
 

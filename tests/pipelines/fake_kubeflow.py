@@ -105,6 +105,12 @@ class FakeKubeflow:
         assert documents[0]["pipelineInfo"]["name"]
         entry = {"display_name": query["name"], "description": query.get("description", "")}
         if path.endswith("upload"):
+            entry |= {"namespace": query.get("namespace", "")}
+            if any(
+                (each["display_name"], each["namespace"]) == (query["name"], entry["namespace"])
+                for each in self.pipelines.values()
+            ):
+                raise ValueError(f"the name {query['name']} already exists")
             pipeline = self._keep(self.pipelines, "pipeline_id", entry)
             # As the real server does, the upload of a pipeline makes a first version of the same name.
             query = {"pipelineid": pipeline["pipeline_id"], "name": query["name"]}
@@ -125,6 +131,8 @@ class FakeKubeflow:
 
 def _passes(entry: Content, query: dict[str, str]) -> bool:
     if "experiment_id" in query and entry.get("experiment_id") != query["experiment_id"]:
+        return False
+    if "pipeline_id" in entry and entry.get("namespace", "") != query.get("namespace", ""):
         return False
     predicates = json.loads(query.get("filter", "{}")).get("predicates", [])
     return all(entry[each["key"]] == each["stringValue"] for each in predicates)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from pipelines.cli import app
 from pipelines.kubeflow import ENDPOINT, TOKEN, Kubeflow, checked_cron, version_name
 from tests.pipelines.fake_kubeflow import FakeKubeflow, fake_kubeflow
 
+ROOT = Path(__file__).parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "registry.example.org/rf/genrf/pipeline-python@sha256:" + "ab" * 32
 
@@ -44,12 +49,18 @@ def only(content: dict[str, Any]) -> Any:
     return value
 
 
+def short(image: str) -> str:
+    return hashlib.sha256(image.encode()).hexdigest()[:6]
+
+
 def test_a_version_is_named_after_commit_image_and_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENRF_COMMIT", COMMIT)
-    assert version_name("gpu", DIGEST) == "0123456789ab-abababababab-gpu"
-    assert version_name("cpu", "genrf/pipeline-python:0.1.0-cpu") == "0123456789ab-0.1.0-cpu-cpu"
+    assert version_name("gpu", DIGEST) == f"0123456789ab-abababababab-{short(DIGEST)}-gpu"
+    tagged = "genrf/pipeline-python:0.1.0-cpu"
+    assert version_name("cpu", tagged) == f"0123456789ab-0.1.0-cpu-{short(tagged)}-cpu"
+    assert version_name("cpu", f"elsewhere/{tagged}") != version_name("cpu", tagged)
     monkeypatch.setenv("GENRF_COMMIT", f"{COMMIT}-dirty")
-    assert version_name("gpu", DIGEST) == "0123456789ab-dirty-abababababab-gpu"
+    assert version_name("gpu", DIGEST) == f"0123456789ab-dirty-abababababab-{short(DIGEST)}-gpu"
 
 
 def test_a_pipeline_is_uploaded_once_and_run_as_often_as_asked(server: FakeKubeflow) -> None:
@@ -75,6 +86,24 @@ def test_what_is_uploaded_is_what_is_compiled(server: FakeKubeflow) -> None:
     executor = specification["deploymentSpec"]["executors"]["exec-train-surrogate"]["container"]
     assert executor["image"] == IMAGE
     assert "kubernetes" in platform["platforms"]
+
+
+@pytest.mark.parametrize("command", [("submit",), ("schedule", "--cron", "0 0 2 * * *")])
+def test_every_step_runs_in_the_image_that_was_asked_for(server: FakeKubeflow, command: tuple[str, ...]) -> None:
+    arguments = [sys.executable, "-m", "pipelines", *command, "--profile", "cpu", "--image", DIGEST]
+    done = subprocess.run(arguments, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    specification, _ = only(server.specifications)
+    executors = specification["deploymentSpec"]["executors"].values()
+    assert {executor["container"]["image"] for executor in executors} == {DIGEST}
+
+
+def test_a_pipeline_of_a_namespace_is_found_there_and_not_uploaded_again(server: FakeKubeflow) -> None:
+    for _ in range(2):
+        genrf_pipeline("submit", "--namespace", "team")
+    assert only(server.pipelines)["namespace"] == "team"
+    genrf_pipeline("submit")
+    assert len(server.pipelines) == 2
 
 
 def test_a_version_of_other_content_is_not_overwritten(server: FakeKubeflow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +201,34 @@ def test_an_api_that_wants_a_token_says_which_variable(server: FakeKubeflow, mon
     said = genrf_pipeline("submit", code=1)
     assert "refused with status 401" in said
     assert "wrong" not in said
+
+
+@pytest.mark.parametrize("token", ["two lines\nof it", "schlüssel"])
+def test_a_token_that_is_none_is_refused_and_not_shown(
+    server: FakeKubeflow, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv(TOKEN, token)
+    said = genrf_pipeline("status", code=2)
+    assert f"{TOKEN}: expected a token of one line" in said
+    assert token not in said
+    monkeypatch.setenv(TOKEN, "right\n")
+    server.token = "right"
+    genrf_pipeline("status")
+
+
+def test_a_name_with_brackets_is_only_a_name(server: FakeKubeflow) -> None:
+    genrf_pipeline("submit")
+    only(server.runs)["display_name"] = "a [/b] c"
+    assert "a [/b] c" in genrf_pipeline("status")
+
+
+def test_a_run_that_is_lost_sight_of_has_not_failed(server: FakeKubeflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    genrf_pipeline("submit")
+    run = only(server.runs)
+    server.fail[f"GET /runs/{run['run_id']}"] = 503
+    monkeypatch.setattr(kubeflow.time, "sleep", lambda _: None)
+    said = genrf_pipeline("status", run["run_id"], "--wait", code=6)
+    assert f"the run may go on: genrf pipeline status {run['run_id']} --wait" in said
 
 
 def test_an_api_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

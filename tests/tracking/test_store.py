@@ -69,7 +69,7 @@ def test_a_pod_without_the_secret_is_refused_by_the_first_step(
     config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        resolve("smoke", "{}")
+        resolve("smoke", "{}", "")
     assert stopped.value.code == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: MLFLOW_TRACKING_URI is not set")
@@ -79,7 +79,7 @@ def test_a_pod_without_the_secret_is_refused_by_the_first_step(
 
 @pytest.mark.usefixtures("pod")
 def test_a_pod_may_record_nothing_if_asked_to(config: Config) -> None:
-    assert set(resolve("smoke", '{"tracking.tracking_uri": "off"}'))
+    assert set(resolve("smoke", '{"tracking.tracking_uri": "off"}', ""))
 
 
 def test_the_secret_is_the_one_that_the_pods_are_given() -> None:
@@ -108,7 +108,21 @@ def test_a_server_that_does_not_answer_is_told_by_the_first_step(
         port = free.getsockname()[1]
     monkeypatch.setenv(store.TRACKING_URI, f"http://127.0.0.1:{port}")
     with pytest.raises(SystemExit):
-        resolve("smoke", "{}")
+        resolve("smoke", "{}", "")
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(f"error: MLflow at http://127.0.0.1:{port} does not answer")
     assert f"key uri of the secret {TRACKING_SECRET}" in line
+
+
+@pytest.mark.parametrize("address", ["mlflow.genrf.svc:5000", "127.0.0.1:9", "foo://somewhere", "sqlite:relative.db"])
+def test_an_address_that_mlflow_could_not_read_is_told_of(
+    config: Config, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv(store.TRACKING_URI, address)
+    with pytest.raises(TrackingError, match=f"{store.TRACKING_URI}: expected http://HOST:PORT.*got '{address}'"):
+        store_uri(config)
+
+
+def test_a_name_that_the_server_does_not_go_by_is_no_matter_of_passwords() -> None:
+    error = RuntimeError("API request failed with error code 403 != 200. Response body: 'Invalid Host header'")
+    assert "is not to be called by this name" in store._reason(error, "http://127.0.0.1:5000")

@@ -84,7 +84,7 @@ def _convert(where: str, annotation: Any, value: Any) -> Any:
         else:
             if number == number and abs(number) != float("inf"):
                 return number
-    elif annotation is int and isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+    elif annotation is int and isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
         return int(value)
     elif annotation in (str, bool) and isinstance(value, annotation):
         return value

@@ -18,7 +18,7 @@ from pathlib import Path
 import configobj
 import yaml
 
-from genrf.errors import GenRFError, MissingToolError
+from genrf.errors import GenRFError, InvalidInputError, MissingToolError
 from genrf.objects.location import SCHEME, Location
 from genrf.objects.store import credentials, open_store
 from training.running.step import WORK
@@ -183,11 +183,16 @@ def _remote(root: Path) -> dict[str, str]:
 def _default_remote(config: Path) -> dict[str, str]:
     if not config.is_file():
         return {}
-    content = configobj.ConfigObj(str(config))
-    local = config.with_name("config.local")
-    if local.is_file():
-        content.merge(configobj.ConfigObj(str(local)))
+    try:
+        content = configobj.ConfigObj(str(config))
+        local = config.with_name("config.local")
+        if local.is_file():
+            content.merge(configobj.ConfigObj(str(local)))
+    except configobj.ConfigObjError as error:
+        raise InvalidInputError(f"{config}: cannot be read ({error}); correct it") from error
     remote = dict(content.get(f'remote "{content.get("core", {}).get("remote", "")}"', {}))
+    if remote and "url" not in remote:
+        raise InvalidInputError(f"{config}: the default remote has no url; name one with {REMOTE}")
     if remote and "://" not in remote["url"]:
         # DVC takes a relative URL from the folder that holds the configuration.
         remote["url"] = str((config.parent / remote["url"]).resolve())

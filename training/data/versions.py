@@ -43,8 +43,13 @@ def recorded(root: Path = Path()) -> RecordedData | None:
     path = root / RECORD
     if not path.is_file():
         return None
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return RecordedData(content["outs"][0]["md5"], str((content.get("meta") or {}).get(CONFIG_KEY, "")))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return RecordedData(content["outs"][0]["md5"], str((content.get("meta") or {}).get(CONFIG_KEY, "")))
+    except (yaml.YAMLError, TypeError, LookupError, AttributeError) as error:
+        raise InvalidInputError(
+            f"{path}: names no dataset ({error!r}); restore it from git, or make data records one"
+        ) from error
 
 
 def recorded_hash(config: Config, root: Path = Path()) -> str:
@@ -132,6 +137,20 @@ def pull(data_hash: str, output: Path, root: Path = Path()) -> None:
         except GenRFError as error:
             raise GenRFError(f"dataset {data_hash}: {error}") from error
         shutil.copytree(repository.folder / FOLDER, output, copy_function=shutil.move, dirs_exist_ok=True)
+
+
+def require_recorded(folder: Path, root: Path = Path()) -> None:
+    """See that replacing a folder of rows loses none that `data.dvc` does not record.
+
+    Raises:
+        InvalidInputError: if it has some.
+    """
+    if not (root / folder).is_dir() or not any((root / folder).iterdir()):
+        return
+    if not (root / RECORD).is_file() or "modified" in run_dvc(["status", "--json", RECORD], root):
+        raise InvalidInputError(
+            f"{folder}: has rows that {RECORD} does not record; record them with dvc add {folder}, or replace them with --force"
+        )
 
 
 def push(root: Path = Path()) -> RecordedData:

@@ -13,7 +13,7 @@ from genrf.errors import InvalidInputError
 from training.config.schema import Config
 from training.evaluation.headline import criteria
 from training.running.pipeline_run import COMMIT_TAG, PARENT_TAG, RUN_TAG
-from training.running.store import TRACKING_URI, open_store, store_uri, told_in_a_line, without_password
+from training.running.store import NOWHERE, TRACKING_URI, open_store, store_uri, told_in_a_line, without_password
 from training.running.tracking import DATASET_TAG
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def compare_runs(config: Config, first: str, second: str) -> Comparison:
         TrackingError: if the store does not answer or refuses.
     """
     uri = store_uri(config)
+    if uri == NOWHERE:
+        raise InvalidInputError(f"{TRACKING_URI}: is {NOWHERE}, so no runs are recorded; name the store that has them")
     path = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not path.exists():
         raise InvalidInputError(f"{path}: no MLflow runs are here; name another store with {TRACKING_URI}")

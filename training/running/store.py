@@ -25,6 +25,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+_SCHEMES = ("http://", "https://", "sqlite:///", "postgresql://", "postgresql+", "mysql+", "mssql+", "databricks")
 NOWHERE = "off"
 """Value of the store's address with which nothing is recorded."""
 POD = "KFP_POD_NAME"
@@ -55,6 +56,11 @@ def store_uri(config: Config) -> str:
         TrackingError: in a pod whose secret is missing.
     """
     uri = os.environ.get(TRACKING_URI) or config.tracking.tracking_uri
+    if uri != NOWHERE and not uri.startswith(_SCHEMES):
+        raise TrackingError(
+            f"{TRACKING_URI}: expected http://HOST:PORT, https://..., sqlite:///FILE, postgresql://... or {NOWHERE}, "
+            f"got {without_password(uri)!r}"
+        )
     if on_cluster() and uri.startswith("sqlite:"):
         raise TrackingError(
             f"{TRACKING_URI} is not set, and a file in this pod would be lost: create the secret {SECRET} with the key uri "
@@ -140,6 +146,11 @@ def _reason(error: Exception, uri: str) -> str:
     else:
         status = None
     text = str(error)
+    if "Invalid Host header" in text or "Invalid Host header" in str(getattr(response, "text", "")):
+        return (
+            f"MLflow at {uri} is not to be called by this name (Invalid Host header): call it by another, or add the name to "
+            "its --allowed-hosts, on a cluster allowed_hosts of the config map mlflow"
+        )
     if status in (401, 403):
         return (
             f"MLflow at {uri} refuses the credentials ({status}): MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, on a "
