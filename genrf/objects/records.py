@@ -117,8 +117,8 @@ def _record(line: bytes) -> dict[str, Any]:
 def _time(record: Mapping[str, Any], what: str) -> datetime:
     given = record.get(TIME)
     try:
-        time = datetime.fromisoformat(given)  # type: ignore[arg-type]
-        time = time.astimezone(UTC) if time.tzinfo is not None else None
+        parsed = datetime.fromisoformat(given)  # type: ignore[arg-type]
+        time = parsed.astimezone(UTC) if parsed.tzinfo is not None else None
     except (TypeError, ValueError, OverflowError):
         time = None
     if time is None:
