@@ -35,7 +35,7 @@ def resolve_config(recipe: str, overrides: str, data_hash: str) -> NamedTuple(  
     """
     from collections import namedtuple
 
-    from training.running.named import resolve
+    from training.data.resolving import resolve
 
     configs = resolve(recipe, overrides, data_hash)
     return namedtuple("StepConfigs", configs)(**configs)

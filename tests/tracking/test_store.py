@@ -13,8 +13,8 @@ import pytest
 from pipelines.placement import TRACKING_SECRET
 from training.config.loading import load_config
 from training.config.schema import Config
+from training.data.resolving import resolve
 from training.running import store
-from training.running.named import resolve
 from training.running.store import TrackingError, require_store, store_uri
 
 ROOT = Path(__file__).parents[2]

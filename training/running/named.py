@@ -7,12 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from training.config.loading import DEFAULT_PATH, load_config, read_overrides
-from training.config.schema import Config
-from training.config.steps import STEPS, step_configs
+from training.config.steps import STEPS
 from training.running.page import FILE
-from training.running.step import Step, failing_in_one_line, step
-from training.running.store import require_store
+from training.running.step import Step, step
 
 
 class Artifact(Protocol):
@@ -59,28 +56,6 @@ def run_step(
             definition.write_report(current.result, current.folder)
             current.run.log_artifact(current.folder / FILE)
     return current
-
-
-def resolve(recipe: str, overrides: str, data_hash: str) -> dict[str, str]:
-    """What a pipeline run is made of; a store that cannot be used is told of now, before hours of work.
-
-    Args:
-        recipe: name of the recipe.
-        overrides: JSON of values that are laid over the recipe's.
-        data_hash: version of the dataset, see `training.data.versions.chosen_hash`.
-
-    Returns:
-        The configuration of every step by its name, and the dataset's hash as ``data_hash``.
-    """
-    from training.data.versions import chosen_hash
-
-    with failing_in_one_line(DEFAULT_PATH):
-        configs = step_configs(recipe, overrides)
-        require_store(Config.from_json(next(iter(configs.values()))))
-        return {
-            **configs,
-            "data_hash": chosen_hash(load_config(DEFAULT_PATH, recipe, read_overrides(overrides)), data_hash),
-        }
 
 
 def run_component(
