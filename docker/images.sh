@@ -48,7 +48,6 @@ fetch_torch() {
 build() {
     name "$1" > /dev/null
     [ "$1" != cpu ] || fetch_torch
-    mkdir -p docker/wheels
     start=$(date +%s)
     DOCKER_BUILDKIT=1 "$docker" build --file docker/Dockerfile --target "$1" --tag "$(name "$1")" --network host \
         --build-arg COMMIT="$(git describe --always --dirty --abbrev=40 --match= 2> /dev/null || echo unknown)" \

@@ -48,7 +48,17 @@ ROOMS = {
         ),
         "classes": ("circuit_class",),
         "specification": ("spec", "conditioning", "fields"),
-        "metrics, tables": ("metrics", "conditions", "cores", "errors", "files", "pareto", "progress", "tables"),
+        "metrics, tables": (
+            "metrics",
+            "conditions",
+            "cores",
+            "errors",
+            "files",
+            "page_style",
+            "pareto",
+            "progress",
+            "tables",
+        ),
     },
 }
 WIDTH, HEIGHT = 1.75, 0.42

@@ -114,7 +114,6 @@ def schedule(
 ) -> None:
     """Run the pipeline at fixed times on Kubeflow; the same schedule twice is one, and a changed one replaces it."""
     with _errors():
-        _choose_image(profile, image)
         from pipelines.kubeflow import Kubeflow, checked_cron
 
         if remove:

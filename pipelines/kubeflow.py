@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from genrf.errors import GenRFError, InvalidInputError
-from pipelines.compile import compile_for
-from pipelines.train import NAME
 from training.running.machine import commit
 
 if TYPE_CHECKING:
@@ -79,13 +77,17 @@ class Kubeflow:
         Raises:
             InvalidInputError: if its name is taken by other content, as of code that was not committed.
         """
+        # The components take the image that is named when they are imported.
+        from pipelines.compile import compile_for
+        from pipelines.train import NAME
+
         name = version_name(profile, image)
         with tempfile.TemporaryDirectory() as folder, _api(self.host), contextlib.redirect_stdout(io.StringIO()):
             path = compile_for(profile, Path(folder))
             _check_image(path, image)
             content = content_hash(path)
             description = f"{NAME} of commit {commit()}, profile {profile}, image {image}, content sha256:{content}"
-            pipeline_id = self._pipeline_id()
+            pipeline_id = self._pipeline_id(NAME)
             if pipeline_id is None:
                 pipeline_id = self._client.upload_pipeline(
                     str(path), NAME, description=_description(path), namespace=self.namespace
@@ -190,10 +192,10 @@ class Kubeflow:
         """Where the user interface shows a run."""
         return f"{(self.host or '').rstrip('/')}/#/runs/details/{run_id}"
 
-    def _pipeline_id(self) -> str | None:
-        """The pipeline's id in this namespace; the client's own search by name knows of no namespaces."""
+    def _pipeline_id(self, name: str) -> str | None:
+        """A pipeline's id in this namespace; the client's own search by name knows of no namespaces."""
         known = _pages(self._client.list_pipelines, "pipelines", namespace=self.namespace)
-        return next((str(each.pipeline_id) for each in known if each.display_name == NAME), None)
+        return next((str(each.pipeline_id) for each in known if each.display_name == name), None)
 
     def _experiment(self) -> str:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -218,7 +220,8 @@ def version_name(profile: str, image: str) -> str:
     _, at, digest = image.partition("@sha256:")
     which = digest[:12] if at else re.sub(r"[^A-Za-z0-9._-]", "-", image.rpartition("/")[2].rpartition(":")[2])
     name = hashlib.sha256(image.encode()).hexdigest()[:6]
-    return f"{commit()[:12]}{'-dirty' if commit().endswith('-dirty') else ''}-{which}-{name}-{profile}"
+    code = commit()
+    return f"{code[:12]}{'-dirty' if code.endswith('-dirty') else ''}-{which}-{name}-{profile}"
 
 
 def content_hash(path: Path) -> str:

@@ -42,6 +42,7 @@ from pipelines.terminal import Terminal
 from training.config.loading import DEFAULT_PATH, load_config
 from training.config.schema import Config
 from training.release.summary import SUMMARY, tables
+from training.running.environment import variables
 from training.running.machine import code_identity
 from training.running.pipeline_run import LAUNCHER, PIPELINE_RUN
 from training.running.step import WORK
@@ -210,16 +211,8 @@ def _environment(code: str, identity: str) -> Iterator[None]:
     }
     if "components.image" in sys.modules:
         raise RuntimeError("components were imported before the launcher could name their image")
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
+    with variables(values):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ full of zeros, and hashing takes a second for a gigabyte.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,8 @@ from typing import Any
 
 from kfp.dsl import Artifact
 from kfp.local.cache import _ARTIFACT_MARKER, LocalCache
+
+from genrf.files import sha256
 
 OUTPUTS = "outputs"
 FILES = "files"
@@ -88,8 +89,8 @@ class CheckedCache(LocalCache):
 def hashes(path: Path) -> dict[str, str]:
     """SHA-256 of a file, under the empty name, or of all files below a folder by their relative paths."""
     if path.is_file():
-        return {"": _sha256(path)}
-    return {item.relative_to(path).as_posix(): _sha256(item) for item in sorted(path.rglob("*")) if item.is_file()}
+        return {"": sha256(path)}
+    return {item.relative_to(path).as_posix(): sha256(item) for item in sorted(path.rglob("*")) if item.is_file()}
 
 
 def difference(path: Path, known: Mapping[str, str]) -> str:
@@ -97,18 +98,13 @@ def difference(path: Path, known: Mapping[str, str]) -> str:
     for name, digest in known.items():
         shown = f"{path.name}/{name}".rstrip("/")
         try:
-            if _sha256(path / name) != digest:
+            if sha256(path / name) != digest:
                 return f"{shown} is not as it was written"
         except OSError:
             return f"{shown} is gone"
     found = {item.relative_to(path).as_posix() for item in path.rglob("*") if item.is_file()}
     added = sorted(found - known.keys())
     return f"{path.name}/{added[0]} was added" if added else ""
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _artifacts(value: Any) -> Iterator[Artifact]:

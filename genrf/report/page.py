@@ -12,6 +12,7 @@ from genrf import classes
 from genrf.circuit.devices import KINDS
 from genrf.fields import quantity_text
 from genrf.files import written_whole
+from genrf.page_style import HEAD
 from genrf.report.refinement import front_text, refinement_text
 from genrf.report.table import NOT_MEASURED, bound_text, constraints_on, metric_columns, missed_text
 from genrf.report.values import metric_text, value_text
@@ -19,19 +20,9 @@ from genrf.report.values import metric_text, value_text
 if TYPE_CHECKING:
     from genrf.generation.design import Design, DesignResult
 
-_TEMPLATE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{{ title }}</title>
-<style>
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em; color: #222; }
-h1 { font-size: 1.5em; }
-h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd; }
-table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .3em .8em; border-bottom: 1px solid #e4e4e4; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-tr.specification td { color: #1f5fa8; border-bottom: 2px solid #999; }
+_TEMPLATE = (
+    HEAD
+    + """tr.specification td { color: #1f5fa8; border-bottom: 2px solid #999; }
 .met { color: #1d7a3e; }
 .missed { color: #b3261e; }
 .quiet { color: #777; }
@@ -84,6 +75,7 @@ img { max-width: 100%; }
 </body>
 </html>
 """
+)
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,15 @@ These tests are asked for by name (`make test-containers`) and need an image (`m
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 from docker.models.containers import Container
 
 import docker
 from genrf import __version__
+from tests.mlflow_server import MLflowServer, free_port
 
 IMAGE = os.environ.get("GENRF_IMAGE", f"genrf/pipeline-python:{__version__}-cpu")
 USER = 10001
@@ -63,12 +58,6 @@ def writable(tmp_path: Path) -> Path:
     return folder
 
 
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
 def run(engine: docker.DockerClient, command: list[str], **arguments: object) -> str:
     """Run a command in the image; what it printed.
 
@@ -95,24 +84,8 @@ def server(engine: docker.DockerClient) -> Iterator[tuple[Container, str]]:
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A tracking server on the host; its address."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--workers=1", "--host=127.0.0.1", f"--port={port}"]
-    command += [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts"]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    address = f"http://127.0.0.1:{port}"
-    with (
-        (folder / "log").open("w") as log,
-        subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process,
-    ):
-        try:
-            for _ in range(600):
-                try:
-                    requests.get(f"{address}/health", timeout=1).raise_for_status()
-                    break
-                except requests.RequestException:
-                    assert process.poll() is None, (folder / "log").read_text()
-                    time.sleep(0.1)
-            yield address
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
+    server = MLflowServer(tmp_path_factory.mktemp("mlflow"), {})
+    try:
+        yield server.uri
+    finally:
+        server.stop()

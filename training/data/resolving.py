@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from training.config.loading import DEFAULT_PATH, load_config, read_overrides
-from training.config.schema import Config
 from training.config.steps import step_configs
 from training.data.versions import chosen_hash
 from training.running.step import failing_in_one_line
@@ -22,7 +21,6 @@ def resolve(recipe: str, overrides: str, data_hash: str) -> dict[str, str]:
         The configuration of every step by its name, and the dataset's hash as ``data_hash``.
     """
     with failing_in_one_line(DEFAULT_PATH):
-        configs = step_configs(recipe, overrides)
-        require_store(Config.from_json(next(iter(configs.values()))))
         config = load_config(DEFAULT_PATH, recipe, read_overrides(overrides))
-        return {**configs, "data_hash": chosen_hash(config, data_hash)}
+        require_store(config)
+        return {**step_configs(recipe, overrides), "data_hash": chosen_hash(config, data_hash)}

@@ -13,22 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genrf.files import written_whole
+from genrf.page_style import HEAD
 
 FILE = "report.html"
 """Name of a step's report in its output folder."""
-_TEMPLATE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{{ title }}</title>
-<style>
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em; color: #222; }
-h1 { font-size: 1.5em; }
-h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd; }
-table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .3em .8em; border-bottom: 1px solid #e4e4e4; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; }
+_TEMPLATE = (
+    HEAD
+    + """img { max-width: 100%; }
 </style>
 </head>
 <body>
@@ -48,6 +39,7 @@ img { max-width: 100%; }
 </body>
 </html>
 """
+)
 
 
 @dataclass(frozen=True, kw_only=True)

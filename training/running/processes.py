@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import pickle
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,8 @@ from functools import partial
 from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Generic, TypeVar
+
+from training.running.environment import variables
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -129,16 +130,8 @@ class Processes(Generic[Task, Result]):
     def _start(self) -> _Process[Task]:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._open_worker), daemon=True)
-        before = {name: os.environ.get(name) for name in ONE_THREAD}
-        os.environ.update(ONE_THREAD)
-        try:
+        with variables(ONE_THREAD):
             process.start()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
         theirs.close()
         return _Process(process=process, connection=ours)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from genrf.errors import GenRFError
 from training.config.schema import Config
+from training.running.environment import variables
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -93,7 +94,7 @@ def open_store(config: Config) -> tuple[MlflowClient, str]:
     from mlflow.exceptions import MlflowException
 
     uri = store_uri(config)
-    with locked(uri), _retrying_briefly(), told_in_a_line(uri):
+    with locked(uri), variables(_AT_ONCE), told_in_a_line(uri):
         client = MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(config.tracking.experiment)
         if found is not None:
@@ -169,17 +170,3 @@ def without_password(uri: str) -> str:
     """A store's address as it may be shown."""
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else uri
-
-
-@contextlib.contextmanager
-def _retrying_briefly() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _AT_ONCE}
-    os.environ.update(_AT_ONCE)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
