@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from genrf.circuit.topology import Circuit, Device
@@ -10,6 +12,17 @@ from genrf.technology.variation import Variation
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Transistor:
+    """The equal transistors that make a device, as numbers."""
+
+    transistors: int
+    parameters: Mapping[str, float]
+    """VBIC's, of one of them, and ``rsub`` and ``csub``, its substrate's resistance in Ohm and capacitance in F."""
+    overlaps_f: tuple[float, float]
+    """Fixed capacitances of one of them between base and emitter and between base and collector, in F."""
 
 
 class Technology(Protocol):
@@ -43,6 +56,41 @@ class Technology(Protocol):
         variation: Variation | None = None,
     ) -> list[str]:
         """SPICE lines that instantiate every device of the circuit with its parasitics, named by its designator."""
+        ...
+
+    transistor_kinds: frozenset[str]
+    """Device kinds that are made of transistors."""
+
+    def check(self, circuit: Circuit, corner: str) -> None:
+        """Refuse what `instances` refuses.
+
+        Raises:
+            InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net.
+        """
+        ...
+
+    def elements(
+        self,
+        kind: str,
+        values: NDArray[np.float64],
+        corner: str,
+        temperature_c: float,
+        process: tuple[tuple[str, float], ...],
+        factors: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Devices of one kind as numbers, of designed values (n,), each with its mismatch's factor.
+
+        Returns:
+            Of resistors resistance in Ohm, (n, 1); of inductors inductance in H, series and parallel resistance in Ohm, and
+            capacitance in F to ground at each end, (n, 4); of capacitors capacitance in F, series resistance in Ohm and
+            capacitance in F to ground at each end, (n, 3), the last where no end is ground.
+        """
+        ...
+
+    def transistor(
+        self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
+    ) -> Transistor:
+        """The transistors that make a device of `transistor_kinds`."""
         ...
 
     def models(

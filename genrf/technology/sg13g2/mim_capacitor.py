@@ -10,10 +10,12 @@ that end and costs nothing.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from genrf.errors import MissingToolError
 from genrf.technology.sg13g2 import model_cards
@@ -49,16 +51,25 @@ def mim_capacitor(nominal_f: float, corner: str, temperature_c: float) -> MimCap
         corner: ``typ``, ``bcs`` or ``wcs``.
         temperature_c: in degrees Celsius.
     """
+    capacitance, series, bottom = mim_capacitors(np.array([nominal_f]), corner, temperature_c)
+    return MimCapacitor(float(capacitance[0]), float(series[0]), float(bottom[0]))
+
+
+def mim_capacitors(
+    nominal_f: NDArray[np.float64], corner: str, temperature_c: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The same of many: capacitance, series resistance and bottom plate's capacitance, each (n,)."""
     density, parasitic, drift = _process(corner, temperature_c)
-    plate_m = math.sqrt(nominal_f / _TYPICAL_DENSITY_F_PER_UM2) * 1e-6
-    units = math.ceil(plate_m**2 / LARGEST_PLATE_M**2)
-    side_m = plate_m / math.sqrt(units)
-    inside_m = max(side_m, SMALLEST_PLATE_M)
-    shape = {"l": inside_m, "w": inside_m, "wfeed": min(inside_m - _FEED_MARGIN_M, LARGEST_FEED_M), "sf": 1e-6}
-    series = sum(model_cards.evaluate(_expression(name), shape) for name in ("rmim_val", "rskin_val"))
-    shape = {"l": side_m, "w": side_m, "wfeed": min(side_m, LARGEST_FEED_M), "sf": 1e-6}
-    bottom = model_cards.evaluate(_expression("cox_val"), shape)
-    return MimCapacitor(nominal_f * density * drift, series / units, units * bottom * parasitic)
+    plate_m = np.sqrt(nominal_f / _TYPICAL_DENSITY_F_PER_UM2) * 1e-6
+    units = np.ceil(plate_m**2 / LARGEST_PLATE_M**2)
+    side_m = plate_m / np.sqrt(units)
+    inside_m = np.maximum(side_m, SMALLEST_PLATE_M)
+    feed_m = np.minimum(inside_m - _FEED_MARGIN_M, LARGEST_FEED_M)
+    shape = {"l": inside_m, "w": inside_m, "wfeed": feed_m, "sf": 1e-6}
+    series = sum(model_cards.evaluate_all(_expression(name), shape) for name in ("rmim_val", "rskin_val"))
+    shape = {"l": side_m, "w": side_m, "wfeed": np.minimum(side_m, LARGEST_FEED_M), "sf": 1e-6}
+    bottom = model_cards.evaluate_all(_expression("cox_val"), shape)
+    return nominal_f * (density * drift), series / units, units * bottom * parasitic
 
 
 @cache

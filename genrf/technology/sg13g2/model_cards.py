@@ -15,6 +15,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import CodeType, MappingProxyType
+from typing import Any
 
 from genrf.errors import MissingToolError
 
@@ -160,8 +161,17 @@ def evaluate(expression: str, names: Mapping[str, float]) -> float:
     Raises:
         ValueError: for anything else, calls and attributes included: a model file is data, not a program.
     """
+    return float(evaluate_all(expression, names))
+
+
+def evaluate_all(expression: str, names: Mapping[str, Any]) -> Any:
+    """The same with an array under some of the names, element by element.
+
+    Raises:
+        ValueError: as `evaluate`.
+    """
     try:
-        return float(eval(_compiled(expression), {"__builtins__": {}}, names))
+        return eval(_compiled(expression), {"__builtins__": {}}, names)
     except NameError as error:
         raise ValueError(f"cannot evaluate SPICE expression {expression!r}: {error}") from error
 

@@ -95,7 +95,7 @@ def _environment(
 
 
 @cache
-def _parasitics(emitters: int) -> tuple[float, float, float]:
+def parasitics(emitters: int) -> tuple[float, float, float]:
     """Substrate resistance and capacitance and the thermal node's leak; they depend on neither corner nor
     temperature."""
     environment = _environment(emitters, "typ", 27.0)
@@ -140,7 +140,7 @@ def lines(name: str, nets: tuple[str, ...], value: float, area: float) -> list[s
         area: factor on the emitters' area.
     """
     transistors, emitters = split_emitters(value)
-    rsub, csub, rt = _parasitics(emitters)
+    rsub, csub, rt = parasitics(emitters)
     collector, base, emitter = nets
     multiplier = f" m={transistors}" if transistors > 1 else ""
     if area != 1.0:

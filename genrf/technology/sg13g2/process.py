@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING
 from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device
 from genrf.errors import InvalidInputError, MissingToolError
-from genrf.technology.sg13g2 import model_cards, npn13g2
+from genrf.technology.base import Transistor
+from genrf.technology.sg13g2 import elements, model_cards, npn13g2
 from genrf.technology.sg13g2 import statistics as sg13g2_statistics
 from genrf.technology.sg13g2.inductor import SpiralInductor, largest_inductance
 from genrf.technology.sg13g2.mim_capacitor import SMALLEST_F, mim_capacitor, plate_area_um2
@@ -67,6 +68,7 @@ class SG13G2:
 
     name = "sg13g2"
     corners: tuple[str, ...] = ("typ", "bcs", "wcs")
+    transistor_kinds = frozenset(JUNCTIONS)
 
     @property
     def version(self) -> str:
@@ -106,6 +108,36 @@ class SG13G2:
             return value
         return float(f"{value:.4g}")
 
+    def check(self, circuit: Circuit, corner: str) -> None:
+        """See `genrf.technology.base.Technology.check`."""
+        self._check_corner(corner)
+        topology = circuit.topology
+        for designator, device, value in zip(topology.designators, topology.devices, circuit.values, strict=True):
+            _check(designator, device, value)
+
+    def elements(
+        self,
+        kind: str,
+        values: NDArray[np.float64],
+        corner: str,
+        temperature_c: float,
+        process: tuple[tuple[str, float], ...],
+        factors: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """See `genrf.technology.base.Technology.elements`."""
+        if kind == "inductor":
+            return elements.inductors(values)
+        if kind == "capacitor":
+            return elements.capacitors(values, corner, temperature_c, process, factors)
+        factor = _resistor_factor(corner, temperature_c) * dict(process).get("rsh_rppd", 1.0)
+        return (values * factors * factor)[:, None]
+
+    def transistor(
+        self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
+    ) -> Transistor:
+        """See `genrf.technology.base.Technology.transistor`."""
+        return elements.transistor(value, corner, temperature_c, process)
+
     def instances(
         self,
         circuit: Circuit,
@@ -121,7 +153,7 @@ class SG13G2:
         Raises:
             InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net.
         """
-        self._check_corner(corner)
+        self.check(circuit, corner)
         lines: list[str] = []
         shunt: dict[str, float] = {}
         process = dict((variation or NOMINAL).process)
@@ -130,7 +162,6 @@ class SG13G2:
             circuit.topology.designators, circuit.topology.devices, circuit.values, factors, strict=True
         ):
             name = designator.lower()
-            _check(designator, device, value)
             if device.kind in JUNCTIONS:
                 lines += npn13g2.lines(self.transistor_name(name, device.kind), _terminals(device), value, own)
             elif device.kind == "resistor":
