@@ -19,11 +19,14 @@ from genrf.simulation.scattering import all_decibels
 
 POINTS = 9
 """Of a sweep within a step, its ends included."""
-_DEEPEST = 5
-_LARGEST_FALL_DB = 1.0
+DEEPEST = 5
+"""Levels that a step is looked into."""
+LARGEST_FALL_DB = 1.0
 """Fall across a step in which the edge is interpolated."""
-_HALVINGS = 24
-_LARGEST_TURN = math.radians(45.0)
+HALVINGS = 24
+"""Of the interpolated step."""
+LARGEST_TURN = math.radians(45.0)
+"""Turn of the transmission across a step, in rad, above which a notch may lie within."""
 
 Sweep = Callable[[float, float], tuple[NDArray[np.float64], NDArray[np.complex128]]]
 """Frequencies from one to another, in Hz, ascending, and the transmission at each."""
@@ -95,9 +98,9 @@ def _edge(
     for index in range(len(gain) - 1):
         below = gain[index + 1] < level
         fall = float(gain[index] - gain[index + 1])
-        if below and ((depth > 0 and fall <= _LARGEST_FALL_DB) or depth == _DEEPEST):
+        if below and ((depth > 0 and fall <= LARGEST_FALL_DB) or depth == DEEPEST):
             return _crossing(np.log(frequency_hz), gain, index, level)
-        if below or (turn[index] > _LARGEST_TURN and depth < _DEEPEST):
+        if below or (turn[index] > LARGEST_TURN and depth < DEEPEST):
             ends = frequency_hz[index], frequency_hz[index + 1]
             fine, values = sweep(float(min(ends)), float(max(ends)))
             order = slice(None) if ends[0] < ends[1] else slice(None, None, -1)
@@ -119,7 +122,7 @@ def _crossing(log_hz: NDArray[np.float64], gain: NDArray[np.float64], index: int
             own * math.prod((at - x[j]) / (x[k] - x[j]) for j in range(len(x)) if j != k) for k, own in enumerate(y)
         )
 
-    for _ in range(_HALVINGS):
+    for _ in range(HALVINGS):
         middle = 0.5 * (inside + outside)
         inside, outside = (middle, outside) if above(middle) >= 0.0 else (inside, middle)
     return math.exp(0.5 * (inside + outside))

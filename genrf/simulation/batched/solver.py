@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.cores import cores
+from genrf.simulation.batched import band_edges
 from genrf.simulation.batched import operating_point as dc
 from genrf.simulation.batched import scattering as ac
 from genrf.simulation.batched import transistor, vbic
@@ -20,6 +21,8 @@ _WIDTH = 16
 """Frequencies at once: enough for the processor's vector units, few enough for its cache."""
 _SHARE = 64
 """Circuits that a thread takes at a time."""
+_DROP_DB = 3.0
+NO_BAND = np.zeros(0, np.int64)
 
 linearised = compiled(transistor.linearised)
 
@@ -35,6 +38,8 @@ class Results(NamedTuple):
     """S11, S12, S21, S22, (B, F, 4)."""
     noise: NDArray[np.float64]
     """Density of the circuit's own noise referred to the source's voltage at the first frequencies, in V^2/Hz, (B, N)."""
+    edges_hz: NDArray[np.float64]
+    """Lower and upper edge of the band that is 3 dB below its centre at most, (B, 2); 0 where it goes on beyond the grid."""
     power_w: NDArray[np.float64]
     """Drawn from the sources, (B,)."""
     collector_a: NDArray[np.float64]
@@ -91,7 +96,7 @@ def linearise(circuits, cards, c, defects, v, inner, volts, linear, results):
 @compiled
 def sweep(circuits, c, frequencies, noise_points, defects, linear, inner, scratch, noise_scratch, results):
     """S-parameters at every frequency, and noise at the first ones."""
-    real, imag, nonzero, omegas, y_real, y_imag, t_real, t_imag = scratch
+    real, imag, nonzero, omegas, y_real, y_imag, t_real, t_imag, _ = scratch
     z_real, z_imag, o_real, o_imag, parts = noise_scratch
     n, points, width = circuits.unknowns[c], frequencies.shape[1], omegas.shape[0]
     start = 0
@@ -119,7 +124,7 @@ def sweep(circuits, c, frequencies, noise_points, defects, linear, inner, scratc
 
 
 @compiled
-def solve_range(circuits, cards, frequencies, noise_points, defects, results, first, last):
+def solve_range(circuits, cards, frequencies, noise_points, grid, centre, drop_db, defects, results, first, last):
     """Simulate circuits from first to last, alone in a thread."""
     most = 0
     for c in range(first, last):
@@ -150,6 +155,13 @@ def solve_range(circuits, cards, frequencies, noise_points, defects, results, fi
         np.empty(width),
         np.empty((9, width)),
         np.empty((9, width)),
+        np.empty(4, np.complex128),
+    )
+    wide = max(grid.shape[0], band_edges.POINTS)
+    search = (
+        np.empty((band_edges.LEVELS, wide)),
+        np.empty((band_edges.LEVELS, wide), np.complex128),
+        np.empty(band_edges.LEVELS, np.int64),
     )
     noise = (np.empty(nodes), np.empty(nodes), np.empty(3), np.empty(3), np.empty(4))
     for c in range(first, last):
@@ -158,6 +170,10 @@ def solve_range(circuits, cards, frequencies, noise_points, defects, results, fi
         if results.end[c] == dc.CONVERGED:
             linearise(circuits, cards, c, defects, v, inner, volts, linear, results)
             sweep(circuits, c, frequencies, noise_points, defects, linear, inner, small, noise, results)
+            if grid.shape[0]:
+                band_edges.band_edges(
+                    circuits, c, linear, frequencies[c], results.s[c], grid, centre, drop_db, small, search, results.edges_hz[c]
+                )
 
 
 def small_signal(
@@ -166,6 +182,8 @@ def small_signal(
     frequencies: NDArray[np.float64],
     *,
     noise_points: int = 0,
+    grid: NDArray[np.int64] = NO_BAND,
+    centre: int = 0,
     defects: bool = False,
     workers: int | None = None,
 ) -> Results:
@@ -176,6 +194,8 @@ def small_signal(
         cards: as packed with them.
         frequencies: in Hz, (B, F).
         noise_points: of how many of the first frequencies the noise is wanted.
+        grid: frequencies in ascending order by their places, (G,), where a band is looked for; none if none is.
+        centre: the band's place in the grid.
         defects: whether ngspice's errors are copied, for a comparison with it.
         workers: threads; by default one a core.
     """
@@ -184,7 +204,7 @@ def small_signal(
     shares = [(first, min(first + _SHARE, batch)) for first in range(0, batch, _SHARE)]
 
     def solve(share: tuple[int, int]) -> None:
-        solve_range(circuits, cards, frequencies, noise_points, 1.0 if defects else 0.0, results, *share)
+        solve_range(circuits, cards, frequencies, noise_points, grid, centre, _DROP_DB, 1.0 if defects else 0.0, results, *share)
 
     workers = min(workers or cores(), len(shares))
     if workers <= 1:
@@ -205,6 +225,7 @@ def empty_results(circuits: Circuits, points: int, noise_points: int) -> Results
         steps=np.zeros(batch, np.int32),
         s=np.zeros((batch, points, 4), np.complex128),
         noise=np.zeros((batch, noise_points)),
+        edges_hz=np.zeros((batch, 2)),
         power_w=np.zeros(batch),
         collector_a=np.zeros((batch, transistors)),
         vce_v=np.zeros((batch, transistors)),
