@@ -98,6 +98,22 @@ class NetlistTechnology:
         """None: the user's lines hold their own."""
         return []
 
+    def vbic_cards(
+        self,
+        circuit: Circuit,
+        corner: str,
+        temperature_c: float,
+        variation: Variation | None = None,
+        *,
+        excess_phase: bool = False,
+    ) -> dict[str, Mapping[str, float]]:
+        """Refused: the user's cards are ngspice's to read.
+
+        Raises:
+            InvalidInputError: always.
+        """
+        raise InvalidInputError("netlist: only ngspice reads it; sign-off in another simulator needs a design of genrf")
+
     def thermal_resistances(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
     ) -> dict[str, float]:

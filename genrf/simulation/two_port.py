@@ -192,6 +192,11 @@ def _sweep(spacing: str, points: int, span: tuple[float, float], centre_hz: floa
     return f"sp {spacing} {points} {low:.12g} {high:.12g}"
 
 
+def frequencies(centre_hz: float) -> NDArray[np.float64]:
+    """Distinct frequencies of both sweeps, in Hz, ascending, (25,)."""
+    return np.array(_joined(centre_hz)[0])
+
+
 @lru_cache(maxsize=1024)
 def _frequencies(centre_hz: float) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies of the band sweep and of the wide sweep, in Hz."""

@@ -99,6 +99,22 @@ class Technology(Protocol):
         """SPICE lines of just the model cards that the circuit's instances refer to, parameters evaluated."""
         ...
 
+    def vbic_cards(
+        self,
+        circuit: Circuit,
+        corner: str,
+        temperature_c: float,
+        variation: Variation | None = None,
+        *,
+        excess_phase: bool = False,
+    ) -> dict[str, Mapping[str, float]]:
+        """Parameters of VBIC 1.3 for each of `models`, by name, for simulators that scale a card to the temperature.
+
+        Args:
+            excess_phase: whether the delay of the collector current is modelled.
+        """
+        ...
+
     def thermal_resistances(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
     ) -> dict[str, float]:

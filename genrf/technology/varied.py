@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from genrf.circuit.topology import Circuit, Device
@@ -57,6 +58,20 @@ class VariedTechnology:
     ) -> list[str]:
         """See `Technology.models`; this copy's variation, unless another is given."""
         return self._technology.models(circuit, corner, temperature_c, variation or self._variation)
+
+    def vbic_cards(
+        self,
+        circuit: Circuit,
+        corner: str,
+        temperature_c: float,
+        variation: Variation | None = None,
+        *,
+        excess_phase: bool = False,
+    ) -> dict[str, Mapping[str, float]]:
+        """See `Technology.vbic_cards`; this copy's variation, unless another is given."""
+        return self._technology.vbic_cards(
+            circuit, corner, temperature_c, variation or self._variation, excess_phase=excess_phase
+        )
 
     def thermal_resistances(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None

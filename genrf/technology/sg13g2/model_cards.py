@@ -135,9 +135,15 @@ class Subcircuit:
         Args:
             replaced: expressions to be used instead of the subcircuit's.
         """
+        values = self.model_values(environment, replaced)
+        return f".model {name} {self.model_type} " + " ".join(f"{key}={value:.9g}" for key, value in values.items())
+
+    def model_values(
+        self, environment: Mapping[str, float], replaced: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, float]:
+        """The same parameters by name."""
         parameters = self.model_parameters | dict(replaced)
-        numbers = " ".join(f"{key}={evaluate(text, environment):.9g}" for key, text in parameters.items())
-        return f".model {name} {self.model_type} {numbers}"
+        return {key: evaluate(text, environment) for key, text in parameters.items()}
 
 
 def _assignments(text: str) -> dict[str, str]:

@@ -8,7 +8,9 @@ capacitors between its external terminals, where VBIC has them too: all analyses
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache, lru_cache
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,11 @@ def split_emitters(value: float) -> tuple[int, int]:
 @cache
 def _subcircuit() -> model_cards.Subcircuit:
     return model_cards.Subcircuit(HBT_FILE, HBT_SUBCIRCUIT)
+
+
+def model_name(emitters: int) -> str:
+    """Name of the card for one number of emitters."""
+    return f"npn_x{emitters}"
 
 
 @cache
@@ -63,7 +70,35 @@ def card(emitters: int, corner: str, temperature_c: float, process: tuple[tuple[
         process: factors on the corner's parameters; those of other devices are ignored.
     """
     environment = _environment(emitters, corner, temperature_c, process)
-    return _subcircuit().model_card(f"npn_x{emitters}", environment, replaced=dict.fromkeys(OVERLAPS, "0"))
+    return _subcircuit().model_card(model_name(emitters), environment, replaced=dict.fromkeys(OVERLAPS, "0"))
+
+
+_NOT_OF_VBIC = ("level", "vbe_max", "vbc_max", "vce_max")
+"""Parameters of the card that tell SPICE programs which model it is, and where it ends."""
+
+
+@lru_cache(maxsize=4096)
+def vbic_parameters(
+    emitters: int,
+    corner: str,
+    temperature_c: float,
+    process: tuple[tuple[str, float], ...] = (),
+    *,
+    excess_phase: bool = False,
+) -> Mapping[str, float]:
+    """What `card` says, by the names of VBIC 1.3 and at the card's own ``tnom``; without `OVERLAPS`.
+
+    For simulators that scale a card to the temperature themselves. ``tf`` is the exception: the PDK's own expression has
+    the temperature in it, beside what VBIC does.
+
+    Args:
+        process: factors on the corner's parameters; those of other devices are ignored.
+        excess_phase: whether ``td`` is 0.28 ps. The PDK's cards for ngspice and VACASK have it behind ``sw_nqs``, which is
+            0 there; its card for Xyce has it always.
+    """
+    environment = _environment(emitters, corner, temperature_c, process, sw_nqs=float(excess_phase))
+    values = _subcircuit().model_values(environment, replaced=dict.fromkeys(OVERLAPS, "0"))
+    return MappingProxyType({name: value for name, value in values.items() if name not in _NOT_OF_VBIC})
 
 
 @lru_cache(maxsize=4096)
@@ -87,11 +122,11 @@ def thermal_resistance(
 
 
 def _environment(
-    emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...] = ()
+    emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...] = (), **switches: float
 ) -> dict[str, float]:
     values = dict(model_cards.corner_parameters("cornerHBT.lib", f"hbt_{corner}"))
     values |= {name: values[name] * factor for name, factor in process if name in values}
-    return _subcircuit().environment(values, temperature_c, nx=float(emitters))
+    return _subcircuit().environment(values, temperature_c, nx=float(emitters), **switches)
 
 
 @cache
@@ -146,7 +181,7 @@ def lines(name: str, nets: tuple[str, ...], value: float, area: float) -> list[s
     if area != 1.0:
         multiplier += f" area={area:.7g}"
     return [
-        f"{name} {collector} {base} {emitter} {name}_s {name}_t npn_x{emitters}{multiplier}",
+        f"{name} {collector} {base} {emitter} {name}_s {name}_t {model_name(emitters)}{multiplier}",
         f"rsub_{name} {name}_s 0 {rsub / transistors:.7g}",
         f"csub_{name} {name}_s 0 {csub * transistors:.7g}",
         f"rt_{name} {name}_t 0 {rt:.7g}",

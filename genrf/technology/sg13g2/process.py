@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -202,13 +203,27 @@ class SG13G2:
     ) -> list[str]:
         """One ``.model`` line for each number of emitters in the circuit, every parameter evaluated."""
         self._check_corner(corner)
-        emitters = {
-            npn13g2.split_emitters(value)[1]
-            for device, value in zip(circuit.topology.devices, circuit.values, strict=True)
-            if device.kind in JUNCTIONS
-        }
         process = (variation or NOMINAL).process
-        return [npn13g2.card(nx, corner, temperature_c, process) for nx in sorted(emitters)]
+        return [npn13g2.card(nx, corner, temperature_c, process) for nx in _emitters(circuit)]
+
+    def vbic_cards(
+        self,
+        circuit: Circuit,
+        corner: str,
+        temperature_c: float,
+        variation: Variation | None = None,
+        *,
+        excess_phase: bool = False,
+    ) -> dict[str, Mapping[str, float]]:
+        """See `genrf.technology.base.Technology.vbic_cards`."""
+        self._check_corner(corner)
+        process = (variation or NOMINAL).process
+        return {
+            npn13g2.model_name(nx): npn13g2.vbic_parameters(
+                nx, corner, temperature_c, process, excess_phase=excess_phase
+            )
+            for nx in _emitters(circuit)
+        }
 
     def thermal_resistances(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
@@ -289,6 +304,17 @@ class SG13G2:
             raise InvalidInputError(
                 f"corner: {self.name} has no corner {corner!r}; choose from {', '.join(self.corners)}"
             )
+
+
+def _emitters(circuit: Circuit) -> list[int]:
+    """Numbers of emitters of the circuit's transistors, ascending."""
+    return sorted(
+        {
+            npn13g2.split_emitters(value)[1]
+            for device, value in zip(circuit.topology.devices, circuit.values, strict=True)
+            if device.kind in JUNCTIONS
+        }
+    )
 
 
 def _rounded_down(value: float) -> float:
