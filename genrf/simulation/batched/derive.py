@@ -158,9 +158,9 @@ def _operating(tape: Tape) -> tuple[dict[str, Number], dict[str, Dual], dict[str
     return card, found, stored, nodes
 
 
-def _nodal(tape: Tape) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any], dict[str, Dual], dict[str, Number]]:
+def _nodal(tape: Tape) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any], dict[str, Dual], dict[str, Number], dict[str, Number]]:
     """Nodal conductances, capacitances, and conductances that follow with the excess phase."""
-    card, found, stored, _ = _operating(tape)
+    card, found, stored, nodes = _operating(tape)
     conductance: dict[tuple[str, str], Any] = {}
     transport: dict[tuple[str, str], Any] = {}
     capacitance: dict[tuple[str, str], Any] = {}
@@ -174,7 +174,7 @@ def _nodal(tape: Tape) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any], 
     for name, dual in stored.items():
         for voltage, slope in dual.slopes.items():
             _stamp(capacitance, vbic.CHARGES[name], voltage, slope)
-    return conductance, capacitance, transport, found, card
+    return conductance, capacitance, transport, found, card, nodes
 
 
 def _patterns() -> tuple[list[tuple[str, str]], list[tuple[str, str]], list[tuple[str, str]]]:
@@ -184,17 +184,21 @@ def _patterns() -> tuple[list[tuple[str, str]], list[tuple[str, str]], list[tupl
 
 def _linearised(index: Mapping[str, int]) -> list[str]:
     tape = Tape()
-    conductance, capacitance, transport, found, card = _nodal(tape)
+    conductance, capacitance, transport, found, card, nodes = _nodal(tape)
     outputs: dict[str, Number] = {}
     for kind, matrix in (("G", conductance), ("C", capacitance), ("T", transport)):
         outputs |= {f"{kind}{a}_{b}": value for (a, b), value in matrix.items()}
     outputs |= {f"R{name}": found[f"i{name}"].slopes[name] for name in THERMAL_NOISE}
+    # The epilayer's noise is that of its current over its voltage, as in VBIC 1.3; ngspice has that of the slope.
+    defects = tape.input("defects")
+    ratio = abs(found["irci"].value / (vbic.at("rci", nodes) + 1e-10))
+    outputs["Rrci"] = ratio * (1.0 - defects) + outputs["Rrci"] * defects
     outputs |= {f"I{name}": abs(found[name].value) for name in SHOT_NOISE}
     outputs["ic"] = found["itzf"].value - found["itzr"].value - found["ibc"].value
     outputs |= {f"flow_{node}": found[f"i{name}"].value for node, name in OUTER_RESISTORS.items()}
     outputs |= {name: card[name] for name in ("td", "kfn", "afn", "rsub", "csub")}
     return [
-        "def linearised(card, ambient_k, charge_k, gmin, volts, out):",
+        "def linearised(card, ambient_k, charge_k, gmin, defects, volts, out):",
         '    """Small-signal elements, noise sources and currents of one transistor at its operating point."""',
         *tape.write({f"out[{index[name]}]": value for name, value in outputs.items()}, 4),
     ]

@@ -27,7 +27,6 @@ _PATIENCE = 30
 """Iterations after which heat counts in any case."""
 _MOST = 70
 _MOST_STEPPED = 15
-_VT = 0.025865
 _IS = vbic.PARAMETERS.index("is")
 _HOTTEST_K, _COLDEST_K, _HEAT_STEP_K = 600.0, -50.0, 20.0
 
@@ -64,13 +63,13 @@ def solve_real(a, b, n):
 
 
 @compiled
-def limited_junction(wanted, last, critical):
+def limited_junction(wanted, last, critical, vt):
     """A junction's voltage that an exponential can follow from its last value."""
-    if wanted > critical and abs(wanted - last) > 2.0 * _VT:
+    if wanted > critical and abs(wanted - last) > 2.0 * vt:
         if last > 0.0:
-            change = 1.0 + (wanted - last) / _VT
-            return last + _VT * math.log(change) if change > 0.0 else critical
-        return _VT * math.log(wanted / _VT)
+            change = 1.0 + (wanted - last) / vt
+            return last + vt * math.log(change) if change > 0.0 else critical
+        return vt * math.log(wanted / vt)
     return max(wanted, -30.0)
 
 
@@ -153,6 +152,7 @@ def iterate(circuits, cards, c, v, inner, scratch, gmin, most, patience, hot):
     limited, critical, linear, a, b, volts, y, residual, steps, wanted = scratch
     n = circuits.unknowns[c]
     transistors = circuits.counts[c, 3]
+    vt = circuits.ambient_k[c] * vbic.BOLTZMANN_OVER_CHARGE
     for step in range(most):
         for i in range(n):
             for j in range(n):
@@ -200,7 +200,7 @@ def iterate(circuits, cards, c, v, inner, scratch, gmin, most, patience, hot):
             gather(circuits, c, q, v, inner, volts)
             junction_voltages(volts, wanted)
             for t in range(5):
-                limited[q, t] = limited_junction(wanted[t], limited[q, t], critical[q])
+                limited[q, t] = limited_junction(wanted[t], limited[q, t], critical[q], vt)
             change = min(max(wanted[5] - limited[q, 5], -_HEAT_STEP_K), _HEAT_STEP_K)
             limited[q, 5] = min(max(limited[q, 5] + change, _COLDEST_K), _HOTTEST_K)
             for t in range(6):
@@ -220,13 +220,14 @@ def begin(circuits, cards, c, v, inner, scratch):
     """The state before the first step: nets at 0 V, base-emitter junctions where they begin to conduct."""
     limited, critical = scratch[0], scratch[1]
     n = circuits.unknowns[c]
+    vt = circuits.ambient_k[c] * vbic.BOLTZMANN_OVER_CHARGE
     for i in range(n):
         v[i] = 0.0
     for i in range(circuits.held.shape[1]):
         v[n + i] = circuits.held[c, i]
     for q in range(circuits.counts[c, 3]):
         many = circuits.multiplicities[c, q]
-        critical[q] = _VT * math.log(_VT / (math.sqrt(2.0) * cards[circuits.cards[c, q], _IS] * many))
+        critical[q] = vt * math.log(vt / (math.sqrt(2.0) * cards[circuits.cards[c, q], _IS] * many))
         for t in range(9):
             inner[q, t] = 0.0
         for t in range(6):
@@ -240,7 +241,7 @@ def operating_point(circuits, cards, c, v, inner, scratch):
     linear_conductances(circuits, c, scratch[2])
     begin(circuits, cards, c, v, inner, scratch)
     end, steps = iterate(circuits, cards, c, v, inner, scratch, GMIN_S, _MOST, _PATIENCE, False)
-    if end != NOT_CONVERGED:
+    if end == CONVERGED:
         return end, steps
     begin(circuits, cards, c, v, inner, scratch)
     for power in range(2, 13):

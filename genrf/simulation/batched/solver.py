@@ -21,7 +21,7 @@ _WIDTH = 16
 """Frequencies at once: enough for the processor's vector units, few enough for its cache."""
 _SHARE = 64
 """Circuits that a thread takes at a time."""
-_DROP_DB = 3.0
+DROP_DB = 3.0
 NO_BAND = np.zeros(0, np.int64)
 
 linearised = compiled(transistor.linearised)
@@ -87,7 +87,7 @@ def linearise(circuits, cards, c, defects, v, inner, volts, linear, results):
         ambient = circuits.ambient_k[c]
         charge_k = ambient if defects > 0.0 else ambient + inner[q, 8]
         many = circuits.multiplicities[c, q]
-        linearised(cards[circuits.cards[c, q]], ambient, charge_k, dc.GMIN_S / many, volts, linear[q])
+        linearised(cards[circuits.cards[c, q]], ambient, charge_k, dc.GMIN_S / many, defects, volts, linear[q])
         results.collector_a[c, q] = linear[q, transistor.IC] * many
         results.vce_v[c, q] = volts[0] - volts[2]
     results.power_w[c] = source_power(circuits, c, v, linear)
@@ -121,6 +121,40 @@ def sweep(circuits, c, frequencies, noise_points, defects, linear, inner, scratc
                     circuits, c, linear, inner, w[k], defects, z_real, z_imag, o_real, o_imag, parts
                 )
         start += many
+
+
+@compiled
+def solve_one(
+    circuits,
+    cards,
+    frequencies,
+    noise_points,
+    grid,
+    centre,
+    drop_db,
+    defects,
+    results,
+    c,
+    volts,
+    newton,
+    linear,
+    small,
+    search,
+    noise,
+):
+    """Simulate circuit c, with room for scratch."""
+    v, inner = results.nodes_v[c], results.inner_v[c]
+    end, steps = dc.operating_point(circuits, cards, c, v, inner, newton)
+    results.end[c] = end
+    results.steps[c] = steps
+    if end != dc.CONVERGED:
+        return
+    linearise(circuits, cards, c, defects, v, inner, volts, linear, results)
+    sweep(circuits, c, frequencies, noise_points, defects, linear, inner, small, noise, results)
+    if grid.shape[0] > 0:
+        band_edges.band_edges(
+            circuits, c, linear, frequencies[c], results.s[c], grid, centre, drop_db, small, search, results.edges_hz[c]
+        )
 
 
 @compiled
@@ -165,15 +199,25 @@ def solve_range(circuits, cards, frequencies, noise_points, grid, centre, drop_d
     )
     noise = (np.empty(nodes), np.empty(nodes), np.empty(3), np.empty(3), np.empty(4))
     for c in range(first, last):
-        v, inner = results.nodes_v[c], results.inner_v[c]
-        results.end[c], results.steps[c] = dc.operating_point(circuits, cards, c, v, inner, newton)
-        if results.end[c] == dc.CONVERGED:
-            linearise(circuits, cards, c, defects, v, inner, volts, linear, results)
-            sweep(circuits, c, frequencies, noise_points, defects, linear, inner, small, noise, results)
-            if grid.shape[0]:
-                band_edges.band_edges(
-                    circuits, c, linear, frequencies[c], results.s[c], grid, centre, drop_db, small, search, results.edges_hz[c]
-                )
+        solve_one(
+            circuits,
+            cards,
+            frequencies,
+            noise_points,
+            grid,
+            centre,
+            drop_db,
+            defects,
+            results,
+            c,
+            volts,
+            newton,
+            linear,
+            small,
+            search,
+            noise,
+        )
+
 
 
 def small_signal(
@@ -204,7 +248,7 @@ def small_signal(
     shares = [(first, min(first + _SHARE, batch)) for first in range(0, batch, _SHARE)]
 
     def solve(share: tuple[int, int]) -> None:
-        solve_range(circuits, cards, frequencies, noise_points, grid, centre, _DROP_DB, 1.0 if defects else 0.0, results, *share)
+        solve_range(circuits, cards, frequencies, noise_points, grid, centre, DROP_DB, 1.0 if defects else 0.0, results, *share)
 
     workers = min(workers or cores(), len(shares))
     if workers <= 1:

@@ -1987,7 +1987,7 @@ def reduced(card, ambient_k, gmin, leak, volts, limited, hot, y, residual, inner
     inner[35] = v1741
 
 
-def linearised(card, ambient_k, charge_k, gmin, volts, out):
+def linearised(card, ambient_k, charge_k, gmin, defects, volts, out):
     """Small-signal elements, noise sources and currents of one transistor at its operating point."""
     v0 = card[0]
     v1 = card[1]
@@ -2600,6 +2600,7 @@ def linearised(card, ambient_k, charge_k, gmin, volts, out):
     v955 = v947 * v951
     v957 = v873 * v949
     v958 = v874 * v949
+    v959 = v876 * v949
     v961 = v876 * v953
     v962 = v876 * v954
     v963 = v876 * v955
@@ -2651,6 +2652,10 @@ def linearised(card, ambient_k, charge_k, gmin, volts, out):
     v1132 = v77 * v94
     v1133 = v644 + v1132
     v1134 = v77 + v646
+    v1135 = v92 + v97
+    v1136 = v93 + v1135
+    v1137 = v77 * v1136
+    v1138 = v959 + v1137
     v1139 = v77 + v965
     v1140 = v77 + v966
     v1141 = v77 + v967
@@ -3117,11 +3122,19 @@ def linearised(card, ambient_k, charge_k, gmin, volts, out):
     v1667 = -v1537
     v1668 = -v1591
     v1669 = v1537 + v1591
-    v1670 = abs(v496)
-    v1671 = abs(v1126)
-    v1672 = abs(v1133)
-    v1673 = abs(v730)
-    v1674 = v783 - v1130
+    v1670 = defects
+    v1671 = v97 + 1e-10
+    v1672 = v1138 / v1671
+    v1673 = abs(v1672)
+    v1674 = 1.0 - v1670
+    v1675 = v1673 * v1674
+    v1676 = v1139 * v1670
+    v1677 = v1675 + v1676
+    v1678 = abs(v496)
+    v1679 = abs(v1126)
+    v1680 = abs(v1133)
+    v1681 = abs(v730)
+    v1682 = v783 - v1130
     out[0] = v982
     out[1] = v1593
     out[2] = v1593
@@ -3187,17 +3200,17 @@ def linearised(card, ambient_k, charge_k, gmin, volts, out):
     out[62] = v1623
     out[63] = v788
     out[64] = v982
-    out[65] = v1139
+    out[65] = v1677
     out[66] = v988
     out[67] = v1003
     out[68] = v1016
     out[69] = v1018
     out[70] = v1029
-    out[71] = v1670
-    out[72] = v1671
-    out[73] = v1672
-    out[74] = v1673
-    out[75] = v1674
+    out[71] = v1678
+    out[72] = v1679
+    out[73] = v1680
+    out[74] = v1681
+    out[75] = v1682
     out[76] = v981
     out[77] = v987
     out[78] = v1015
