@@ -6,16 +6,15 @@ topology next to each other therefore run fastest.
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
 from typing import Any
 
 import numpy as np
+from numba import boolean, complex128, cuda, float64, int64
 from numpy.typing import NDArray
 
 from genrf.errors import MissingToolError
-from genrf.simulation.batched import band_edges, solver, transistor
-from genrf.simulation.batched import operating_point as dc
+from genrf.simulation.batched import band_edges, solver, transistor, vbic
 from genrf.simulation.batched.circuits import Circuits
 from genrf.simulation.batched.solver import NO_BAND, Results, empty_results
 
@@ -41,7 +40,7 @@ def small_signal(
     Raises:
         MissingToolError: if there is no GPU, or its packages are not installed.
     """
-    cuda = _cuda()
+    _check()
     batch, points = frequencies.shape
     results = empty_results(circuits, points, noise_points)
     kernel = _kernel(
@@ -66,16 +65,12 @@ def small_signal(
     return results
 
 
-@cache
-def _cuda() -> Any:
-    remedy = "install numba-cuda and a CUDA toolkit (the extra `gpu`), or leave out --device cuda"
-    try:
-        from numba import cuda
-    except ImportError as error:
-        raise MissingToolError(f"batched simulation on a GPU: {error}; {remedy}") from error
+def _check() -> None:
     if not cuda.is_available():
-        raise MissingToolError(f"batched simulation on a GPU: no CUDA device was found; {remedy}")
-    return cuda
+        raise MissingToolError(
+            "batched simulation on a GPU: no CUDA device, or no CUDA toolkit, was found; install the extra `gpu`, or leave out"
+            " --device cuda"
+        )
 
 
 def _size(wanted: int) -> int:
@@ -85,16 +80,12 @@ def _size(wanted: int) -> int:
 @cache
 def _kernel(unknowns: int, nodes: int, transistors: int, points: int) -> Any:
     """The kernel for circuits up to a size: scratch of a thread must have a constant one."""
-    from numba import complex128, cuda, float64, int64
-    from numba import types as kinds
-
-    many = (transistors, len(("bei", "bci", "bcx", "bep", "bcp", "t")))
+    many = (transistors, len(vbic.LIMITED))
     inner = (transistors, 36)
     elements = (transistors, transistor.LINEARISED)
     square, cube = (unknowns, unknowns), (unknowns, unknowns, 1)
     search = (band_edges.LEVELS, points)
     levels = band_edges.LEVELS
-    boolean = kinds.boolean
 
     def kernel(circuits, cards, frequencies, noise_points, grid, centre, drop_db, defects, results):  # type: ignore[no-untyped-def]
         c = cuda.grid(1)
@@ -156,6 +147,4 @@ def _kernel(unknowns: int, nodes: int, transistors: int, points: int) -> Any:
             noise,
         )
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return cuda.jit(fastmath=False)(kernel)
+    return cuda.jit(kernel)
