@@ -269,10 +269,8 @@ def _noise(index: Mapping[str, int]) -> list[str]:
     thermal: Number = 0.0
     for name, nodes in THERMAL_NOISE.items():
         share = hop(nodes)
-        if name == "rbp":
-            # ngspice has this noise across the emitter's resistance.
-            share = share * (1.0 - defects) + hop(THERMAL_NOISE["re"]) * defects
-        elif name == "rs":
+        if name in ("rbp", "rs"):
+            # ngspice puts the noise of rbp across the emitter's resistance, where it is taken out, and has none of rs.
             share = share * (1.0 - defects)
         thermal = thermal + share * value(f"R{name}")
     shot: Number = 0.0
