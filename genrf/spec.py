@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from genrf import classes, technology
 from genrf.conditions import Conditions, Constraint
 from genrf.errors import InvalidInputError
@@ -181,6 +184,18 @@ def relative_slack(metric: Metric, constraint: Constraint, value: float) -> floa
     slack = difference if constraint.sense == ">=" else -difference
     # The logarithm rounds: a bound that is met or missed by the last digit must not change sides.
     return max(slack, 0.0) if constraint.slack(value) >= 0.0 else min(slack, -math.ulp(0.0))
+
+
+def label_constraints(spec: DesignSpec) -> list[Constraint]:
+    """The constraints of a specification that label metrics decide."""
+    labels = classes.get(spec.circuit_class).label_metrics
+    return [constraint for constraint in spec.constraints if constraint.metric in labels]
+
+
+def slack_of_all(metric: Metric, constraint: Constraint, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`relative_slack` of values of any shape, but for its last digits."""
+    slack = (metric.normalise_all(values) - metric.normalise(constraint.bound)) / RELATIVE_TO[metric.scale]
+    return slack if constraint.sense == ">=" else -slack
 
 
 _FIELDS = {

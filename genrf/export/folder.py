@@ -176,6 +176,7 @@ def result_content(result: DesignResult) -> dict[str, Any]:
     return {
         "specification": result.spec.to_dict(),
         "simulated": result.simulated,
+        "explored": result.explored,
         "failed": result.failed,
         "first_met": result.first_met,
         "objectives": list(result.objectives),

@@ -58,6 +58,8 @@ class DesignResult:
     """How many calls it took to meet the specification; none if it was not met."""
     seconds: dict[str, float]
     """Wall time by stage."""
+    explored: int = 0
+    """Circuits simulated on the way to those, in descents; they are no calls."""
     failed_circuits: tuple[FailedCircuit, ...] = ()
     """The circuits that gave no metrics, in order."""
     objectives: tuple[str, ...] = ()

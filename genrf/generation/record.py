@@ -34,6 +34,8 @@ class Record:
         self.failed_circuits: list[FailedCircuit] = list(earlier.failed_circuits) if earlier else []
         self.simulated = earlier.simulated if earlier else 0
         self.first_met = earlier.first_met if earlier else None
+        self.explored = earlier.explored if earlier else 0
+        """Circuits simulated on the way to those that the judge was called on."""
         self._seconds = dict(earlier.seconds) if earlier else {}
 
     def simulate(
@@ -113,6 +115,7 @@ class Record:
             simulated=self.simulated,
             failed=dict(Counter(cause for _, cause in self.failed_circuits)),
             first_met=self.first_met,
+            explored=self.explored,
             seconds=self._seconds,
             failed_circuits=tuple(self.failed_circuits),
             objectives=tuple(objectives),
