@@ -39,9 +39,9 @@ def show_result(result: DesignResult, count: int, folder: Path) -> None:
     met = sum(design.met for design in result.designs)
     failed = sum(result.failed.values())
     output = console()
+    explored = f" after {result.explored:,} explored" if result.explored else ""
     title = f"{result.spec.name}: best of {result.simulated} simulated{explored}"
     output.print(design_table(result.designs[:count], result.spec, title=title))
-    explored = f" after {result.explored:,} explored" if result.explored else ""
     first = f", the first after {result.first_met}" if result.first_met is not None else ""
     causes = ", ".join(f"{number} {cause}" for cause, number in sorted(result.failed.items()))
     output.print(
