@@ -78,13 +78,14 @@ class Descent:
         worst = self._margins(circuits).min(axis=1, initial=np.inf)
         return list(zip(np.where(np.isnan(worst), -np.inf, worst).tolist(), circuits, strict=True))
 
-    def run(self, starts: Sequence[Circuit], *, target: float, iterations: int) -> Descended:
+    def run(self, starts: Sequence[Circuit], *, target: float, iterations: int, enough: int | None = None) -> Descended:
         """Descend from circuits, those that do not simulate left out.
 
         Args:
             starts: any topologies.
             target: slack wanted of every constraint; the class's requirements are only to be held.
             iterations: at most; a circuit that has what is wanted goes no further.
+            enough: circuits that have it, with which the others stop too.
         """
         self._simulated = 0
         if not starts:
@@ -98,7 +99,7 @@ class Descent:
         states = [state for state in states if np.isfinite(state.cost)]
         for _ in range(iterations):
             active = [state for state in states if state.cost > 0.0 and state.damping < _MOST_DAMPING]
-            if not active:
+            if not active or (enough is not None and len(states) - len(active) >= enough):
                 break
             self._differentiate(active)
             trials = [trial for state in active for trial in state.trials()]

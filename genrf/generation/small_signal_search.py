@@ -126,8 +126,10 @@ class SmallSignalSearch:
             starts = self._starts(rated)
             best = max((margin for margin, _ in rated), default=-np.inf)
             # A precedent that meets the specification as it is needs no descent before it is shown.
-            iterations = self._settings.descents if best < aim else 0
-            descended = descent.run(starts, target=aim, iterations=iterations)
+            met = self._record.first_met is not None
+            most = self._settings.descents_when_met if met else self._settings.descents
+            iterations = most if best < aim else 0
+            descended = descent.run(starts, target=aim, iterations=iterations, enough=self._settings.enough)
         self._record.explored += len(rated) + descended.simulated
         found = [(margin, circuit, source) for margin, circuit in rated if np.isfinite(margin)]
         found += [
