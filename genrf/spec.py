@@ -164,7 +164,11 @@ class DesignSpec:
         return {
             "class": self.circuit_class,
             "name": self.name,
-            **{key: getattr(self.conditions, name) for key, (name, _) in _FIELDS.items()},
+            **{
+                key: value
+                for key, (name, _) in _FIELDS.items()
+                if (value := getattr(self.conditions, name)) is not None
+            },
             "constraints": constraints,
         }
 
@@ -190,6 +194,7 @@ _FIELDS = {
     "load_impedance": ("load_ohm", "Ohm"),
     "temperature": ("temperature_c", "C"),
     "corner": ("corner", ""),
+    "tone_spacing": ("tone_spacing_hz", "Hz"),
 }
 """Key in the file -> field of `Conditions` and its unit."""
 

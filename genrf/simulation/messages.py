@@ -84,6 +84,7 @@ def _pack_simulation(simulation: Simulation) -> tuple[Any, ...]:
             conditions.load_ohm,
             conditions.temperature_c,
             conditions.corner,
+            conditions.tone_spacing_hz,
         ),
         simulation.signoff,
         None if variation is None else (variation.process, variation.mismatch),
@@ -97,7 +98,7 @@ def _topology(circuit_class: str, devices: tuple[tuple[str, tuple[str, ...]], ..
 
 @lru_cache(maxsize=1024)
 def _conditions(values: tuple[Any, ...]) -> Conditions:
-    frequency_hz, supply_v, source_ohm, load_ohm, temperature_c, corner = values
+    frequency_hz, supply_v, source_ohm, load_ohm, temperature_c, corner, spacing_hz = values
     return Conditions(
         frequency_hz=frequency_hz,
         supply_v=supply_v,
@@ -105,4 +106,5 @@ def _conditions(values: tuple[Any, ...]) -> Conditions:
         load_ohm=load_ohm,
         temperature_c=temperature_c,
         corner=corner,
+        tone_spacing_hz=spacing_hz,
     )
