@@ -46,9 +46,7 @@ class Conditions:
             if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
                 raise InvalidInputError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
         spacing, most = self.tone_spacing_hz, LARGEST_TONE_SPACING * self.frequency_hz
-        if spacing is not None and not (
-            isinstance(spacing, (int, float)) and LEAST_TONE_SPACING_HZ <= spacing <= most
-        ):
+        if spacing is not None and not (isinstance(spacing, (int, float)) and LEAST_TONE_SPACING_HZ <= spacing <= most):
             raise InvalidInputError(
                 f"tone_spacing_hz: expected a number from {LEAST_TONE_SPACING_HZ:g} to {most:g},"
                 f" a fifth of the frequency, got {spacing!r}"

@@ -10,7 +10,9 @@ from pathlib import Path
 from genrf import technology
 from genrf.errors import InvalidInputError
 from genrf.export.design_file import read_design
+from genrf.signoff import require_second_simulator, second_opinions
 from genrf.simulation.pool import Outcome, Simulation, run_in_processes
+from genrf.simulation.vacask.locate import installed
 from genrf.spec import DesignSpec
 
 
@@ -32,6 +34,8 @@ class Resimulated:
     spec: DesignSpec
     """Specification that it is held against, under this simulation's conditions."""
     outcome: Outcome
+    second: Outcome | None = None
+    """What VACASK says of it; none unless signed off where it is installed."""
 
     @property
     def met(self) -> bool:
@@ -52,6 +56,7 @@ def resimulate(
 
     Raises:
         InvalidInputError: for unreadable files, unknown corners, or a specification of another class.
+        MissingToolError: if a specification bounds what only VACASK measures, which is not installed.
     """
     read = [(path, *read_design(path)) for path in design_files]
     if spec_file is not None:
@@ -69,6 +74,7 @@ def resimulate(
                 f"{path}: a design of class {design.circuit.topology.circuit_class},"
                 f" which a specification of class {spec.circuit_class} cannot judge"
             )
+        require_second_simulator(spec)
         own = spec.conditions
         for corner, temperature, supply in product(
             sweep.corners or [own.corner],
@@ -79,5 +85,12 @@ def resimulate(
             simulation = Simulation(design.circuit, conditions, signoff or spec.needs_signoff)
             jobs.append((path, replace(spec, conditions=conditions), simulation))
             processes.append(process.name)
-    outcomes = run_in_processes([simulation for _, _, simulation in jobs], processes)
-    return [Resimulated(path, spec, outcome) for (path, spec, _), outcome in zip(jobs, outcomes, strict=True)]
+    simulations = [simulation for _, _, simulation in jobs]
+    outcomes = run_in_processes(simulations, processes)
+    second: list[Outcome | None] = [None] * len(jobs)
+    if signoff and installed():
+        second = second_opinions(simulations, processes)
+    return [
+        Resimulated(path, spec, outcome, other)
+        for (path, spec, _), outcome, other in zip(jobs, outcomes, second, strict=True)
+    ]

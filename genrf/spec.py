@@ -53,6 +53,12 @@ class DesignSpec:
         return any(vocabulary[constraint.metric].signoff for constraint in self.constraints)
 
     @property
+    def second_metrics(self) -> tuple[str, ...]:
+        """The metrics among those bounded that only the second simulator measures."""
+        vocabulary = classes.get(self.circuit_class).metrics
+        return tuple(dict.fromkeys(c.metric for c in self.constraints if vocabulary[c.metric].second))
+
+    @property
     def screen(self) -> DesignSpec:
         """What must be met before sign-off is worth its time: the same, with estimates where sign-off has them.
 
@@ -81,14 +87,18 @@ class DesignSpec:
     def margins(self, metrics: Mapping[str, float]) -> dict[Constraint, float]:
         """Slack of each constraint relative to the size of its metric's useful range (see `relative_slack`).
 
-        A constraint on what was not signed off, because it was missed before, has the slack of its estimate.
+        A constraint on what was not signed off, because it was missed before, has the slack of its estimate; one on what
+        could not be measured has none at all, minus infinity.
         """
         vocabulary = classes.get(self.circuit_class).metrics
         slacks = {}
         for constraint in self.constraints:
             metric = vocabulary[constraint.metric]
-            value = metrics[metric.name] if metric.name in metrics else metrics[str(metric.estimate)]
-            slacks[constraint] = relative_slack(metric, constraint, value)
+            known = metric.name if metric.name in metrics else metric.estimate
+            if known is None:
+                slacks[constraint] = -math.inf
+            else:
+                slacks[constraint] = relative_slack(metric, constraint, metrics[known])
         return slacks
 
     def worst_margin(self, metrics: Mapping[str, float]) -> float:

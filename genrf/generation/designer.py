@@ -21,6 +21,7 @@ from genrf.generation.record import Progress
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings
+from genrf.signoff import require_second_simulator
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 
@@ -131,7 +132,9 @@ class Designer:
 
         Raises:
             InvalidInputError: if the models do not know the specification's class.
+            MissingToolError: if it bounds what only the second simulator measures, which is not installed.
         """
+        require_second_simulator(spec)
         seed = self._seed if seed is None else seed
         return self._search(spec, np.random.default_rng((seed, 11))).run(
             self._pool,

@@ -10,6 +10,7 @@ from typing import Any
 
 from genrf.circuit.topology import Circuit
 from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
+from genrf.simulation.engine import Failure
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 
@@ -55,7 +56,8 @@ class Record:
         """
         outcomes = []
         with self.timed("spice"):
-            for circuit, source, outcome in zip(circuits, sources, self._measured(pool, circuits), strict=True):
+            for circuit, source, measured in zip(circuits, sources, self._measured(pool, circuits), strict=True):
+                outcome = self._complete(measured)
                 self.simulated += 1
                 outcomes.append(outcome)
                 if outcome.metrics is None:
@@ -77,6 +79,16 @@ class Record:
                 if progress is not None:
                     progress(self.simulated, allowed)
         return outcomes
+
+    def _complete(self, outcome: Outcome) -> Outcome:
+        """The outcome, or a failure if the second simulator could not measure what the specification bounds."""
+        if outcome.metrics is None:
+            return outcome
+        missing = [name for name in self.spec.second_metrics if name not in outcome.metrics]
+        if not missing:
+            return outcome
+        said = next((note for note in outcome.notes if missing[0] in note), missing[0])
+        return Outcome(None, Failure("not_measurable", said))
 
     def _measured(self, pool: SimulatorPool, circuits: Sequence[Circuit]) -> Iterator[Outcome]:
         """Outcomes in order. Where estimates tell beforehand, only the best of what may meet the specification is signed off,

@@ -10,7 +10,7 @@ from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.testbench import Measurement, SimulationFailure
 from genrf.simulation.vacask.harmonic_balance import amplifier_lines, driven
-from genrf.simulation.vacask.intermodulation import intercept
+from genrf.simulation.vacask.intermodulation import intercept, ngspice_spacing_hz
 from genrf.simulation.vacask.small_signal import small_signal, two_port_metrics
 from genrf.technology.base import Technology
 
@@ -39,6 +39,8 @@ def measure(circuit: Circuit, conditions: Conditions, technology: Technology) ->
         found = intercept(conditions, lines)
         values["iip3_dbm"] = found.worse_dbm
         notes.append(found.note)
+        if conditions.tone_spacing_hz is not None:
+            notes.append(f"iip3_dbm: ngspice's tones are {ngspice_spacing_hz(conditions) / 1e6:.4g} MHz apart")
         guess = found.worse_dbm - _INTERCEPT_TO_P1DB_DB
     except SimulationFailure as failure:
         notes.append(f"iip3_dbm: not given by VACASK, {failure}")

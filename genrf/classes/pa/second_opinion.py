@@ -38,7 +38,9 @@ def measure(circuit: Circuit, conditions: Conditions, technology: Technology) ->
     else:
         try:
             again = _figures(driven(circuit, conditions, lines, guess, 2 * _ORDER, drop_db=_DROP_DB))
-            moved = ", ".join(f"{name} {again[name] - values[name]:+.3g}" for name in ("op1db_dbm", "psat_dbm", "pae_percent"))
+            moved = ", ".join(
+                f"{name} {again[name] - values[name]:+.3g}" for name in ("op1db_dbm", "psat_dbm", "pae_percent")
+            )
             notes.append(f"psat_dbm: twice the harmonics change {moved}")
             values |= again
         except SimulationFailure:

@@ -80,9 +80,7 @@ def conversion(
     for ramp in ((1.0,), _RAMP):
         control = ["control", "abort always", options(conditions, **TOLERANCES)]
         for index, part in enumerate(ramp):
-            control += [
-                f'alter instance("{name}") ampl={number(part * volt)}' for name, volt in oscillators.items()
-            ]
+            control += [f'alter instance("{name}") ampl={number(part * volt)}' for name, volt in oscillators.items()]
             start = ' nodeset="last"' if index else ""
             control.append(f'analysis lo hb freq=[{number(lo_hz)}] nharm={order} store="last"{start}')
         control += [f'analysis {name} hbnoise {noise} inspur=[{k}] nodeset="last"' for name, k in _SIDEBANDS.items()]

@@ -61,10 +61,8 @@ class Intercept:
         )
 
 
-def default_spacing_hz(conditions: Conditions) -> float:
-    """The specification's spacing of the tones, or that of ngspice's sign-off, f0 / 20.5."""
-    if conditions.tone_spacing_hz is not None:
-        return conditions.tone_spacing_hz
+def ngspice_spacing_hz(conditions: Conditions) -> float:
+    """Spacing of the tones of ngspice's sign-off, f0 / 20.5, which has to make whole cycles in a period."""
     low, high = ToneSpacing(conditions.frequency_hz).tones_hz
     return high - low
 
@@ -80,7 +78,7 @@ def intercept(conditions: Conditions, lines: Sequence[str], *, timeout_s: float 
     Raises:
         SimulationFailure: ``no_convergence`` if nothing confirms the result, ``not_measurable`` if there is no product.
     """
-    spacing = default_spacing_hz(conditions)
+    spacing = conditions.tone_spacing_hz or ngspice_spacing_hz(conditions)
     level = _START_DBM
     for _ in range(_LOOKS):
         lower, upper, product_dbc = _two_tones(conditions, lines, spacing, level, 4, 3, timeout_s)
