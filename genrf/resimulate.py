@@ -10,7 +10,7 @@ from pathlib import Path
 from genrf import technology
 from genrf.errors import InvalidInputError
 from genrf.export.design_file import read_design
-from genrf.signoff import require_second_simulator, second_opinions
+from genrf.signoff import joined, require_second_simulator, second_opinions
 from genrf.simulation.pool import Outcome, Simulation, run_in_processes
 from genrf.simulation.vacask.locate import installed
 from genrf.spec import DesignSpec
@@ -62,6 +62,8 @@ def resimulate(
     if spec_file is not None:
         other = DesignSpec.from_yaml(spec_file)
         read = [(path, design, other) for path, design, _ in read]
+    # Then VACASK is asked for all that it can measure anyway.
+    both = signoff and installed()
     jobs: list[tuple[Path, DesignSpec, Simulation]] = []
     processes: list[str] = []
     for path, design, spec in read:
@@ -82,14 +84,22 @@ def resimulate(
             sweep.supplies_v or [own.supply_v],
         ):
             conditions = replace(own, corner=corner, temperature_c=temperature, supply_v=supply)
-            simulation = Simulation(design.circuit, conditions, signoff or spec.needs_signoff)
+            simulation = Simulation(
+                design.circuit,
+                conditions,
+                signoff or spec.needs_signoff,
+                second=bool(spec.second_metrics) and not both,
+            )
             jobs.append((path, replace(spec, conditions=conditions), simulation))
             processes.append(process.name)
     simulations = [simulation for _, _, simulation in jobs]
     outcomes = run_in_processes(simulations, processes)
     second: list[Outcome | None] = [None] * len(jobs)
-    if signoff and installed():
+    if both:
         second = second_opinions(simulations, processes)
+        outcomes = [
+            joined(spec, outcome, other) for (_, spec, _), outcome, other in zip(jobs, outcomes, second, strict=True)
+        ]
     return [
         Resimulated(path, spec, outcome, other)
         for (path, spec, _), outcome, other in zip(jobs, outcomes, second, strict=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from genrf import classes, technology
 from genrf.cores import cores
 from genrf.errors import MissingToolError
 from genrf.metrics import Metric
-from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.simulation.engine import Failure, Outcome, Simulation, with_second
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.vacask.locate import REMEDY, installed
 from genrf.spec import DesignSpec
@@ -74,6 +74,14 @@ def second_opinions(simulations: Sequence[Simulation], technologies: Sequence[st
     # Threads: each waits for VACASK's processes.
     with ThreadPoolExecutor(max_workers=cores()) as threads:
         return list(threads.map(one, simulations, technologies))
+
+
+def joined(spec: DesignSpec, first: Outcome, second: Outcome | None) -> Outcome:
+    """ngspice's outcome, and of VACASK's the metrics that only it measures."""
+    if first.metrics is None or second is None or second.metrics is None:
+        return first
+    metrics = with_second(classes.get(spec.circuit_class).metrics, first.metrics, second.metrics)
+    return replace(first, metrics=metrics)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,12 @@ class DesignSpec:
 
     @property
     def needs_signoff(self) -> bool:
-        """Whether it bounds a metric that is measured only when asked for."""
+        """Whether it bounds a metric of ngspice that is measured only when asked for."""
         vocabulary = classes.get(self.circuit_class).metrics
-        return any(vocabulary[constraint.metric].signoff for constraint in self.constraints)
+        return any(
+            vocabulary[constraint.metric].signoff and not vocabulary[constraint.metric].second
+            for constraint in self.constraints
+        )
 
     @property
     def second_metrics(self) -> tuple[str, ...]:
@@ -62,14 +65,16 @@ class DesignSpec:
     def screen(self) -> DesignSpec:
         """What must be met before sign-off is worth its time: the same, with estimates where sign-off has them.
 
-        A specification whose sign-off metrics have no estimates is its own screen: they are measured at once.
+        What only the second simulator measures is no part of it. A specification whose other sign-off metrics have no
+        estimates keeps those: they are measured at once.
         """
         vocabulary = classes.get(self.circuit_class).metrics
+        first = tuple(c for c in self.constraints if not vocabulary[c.metric].second)
         estimated = tuple(
-            replace(c, metric=estimate) if (estimate := vocabulary[c.metric].estimate) else c for c in self.constraints
+            replace(c, metric=estimate) if (estimate := vocabulary[c.metric].estimate) else c for c in first
         )
         if any(vocabulary[constraint.metric].signoff for constraint in estimated):
-            return self
+            return self if first == self.constraints else replace(self, constraints=first)
         hardest: dict[tuple[str, str], Constraint] = {}
         for constraint in estimated:
             known = hardest.setdefault((constraint.metric, constraint.sense), constraint)
@@ -87,17 +92,15 @@ class DesignSpec:
     def margins(self, metrics: Mapping[str, float]) -> dict[Constraint, float]:
         """Slack of each constraint relative to the size of its metric's useful range (see `relative_slack`).
 
-        A constraint on what was not signed off, because it was missed before, has the slack of its estimate; one on what
-        could not be measured has none at all, minus infinity.
+        A constraint on what was not signed off, because it was missed before, has the slack of its estimate; without one it
+        has none, and is not among them.
         """
         vocabulary = classes.get(self.circuit_class).metrics
         slacks = {}
         for constraint in self.constraints:
             metric = vocabulary[constraint.metric]
             known = metric.name if metric.name in metrics else metric.estimate
-            if known is None:
-                slacks[constraint] = -math.inf
-            else:
+            if known is not None:
                 slacks[constraint] = relative_slack(metric, constraint, metrics[known])
         return slacks
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from genrf.circuit.topology import Circuit
 from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
-from genrf.simulation.engine import Failure
 from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
 from genrf.spec import DesignSpec
 
@@ -56,8 +55,7 @@ class Record:
         """
         outcomes = []
         with self.timed("spice"):
-            for circuit, source, measured in zip(circuits, sources, self._measured(pool, circuits), strict=True):
-                outcome = self._complete(measured)
+            for circuit, source, outcome in zip(circuits, sources, self._measured(pool, circuits), strict=True):
                 self.simulated += 1
                 outcomes.append(outcome)
                 if outcome.metrics is None:
@@ -80,22 +78,14 @@ class Record:
                     progress(self.simulated, allowed)
         return outcomes
 
-    def _complete(self, outcome: Outcome) -> Outcome:
-        """The outcome, or a failure if the second simulator could not measure what the specification bounds."""
-        if outcome.metrics is None:
-            return outcome
-        missing = [name for name in self.spec.second_metrics if name not in outcome.metrics]
-        if not missing:
-            return outcome
-        said = next((note for note in outcome.notes if missing[0] in note), missing[0])
-        return Outcome(None, Failure("not_measurable", said))
-
     def _measured(self, pool: SimulatorPool, circuits: Sequence[Circuit]) -> Iterator[Outcome]:
-        """Outcomes in order. Where estimates tell beforehand, only the best of what may meet the specification is signed off,
-        until `MOST_SIGNED_OFF` designs have met it: signing an oscillator off takes ten seconds."""
+        """Outcomes in order. Where estimates tell beforehand, or a second simulator is needed, only the best of what may meet
+        the specification is signed off, until `MOST_SIGNED_OFF` designs have met it: signing an oscillator off takes ten
+        seconds."""
         conditions, screen = self.spec.conditions, self.spec.screen
+        second = bool(self.spec.second_metrics)
         first = pool.run_iter([Simulation(circuit, conditions, screen.needs_signoff) for circuit in circuits])
-        if not self.spec.needs_signoff or screen.needs_signoff:
+        if not second and (not self.spec.needs_signoff or screen.needs_signoff):
             yield from first
             return
         outcomes = list(first)
@@ -104,7 +94,9 @@ class Record:
         wanted = MOST_SIGNED_OFF - sum(design.met for design in self.designs)
         while hopeful and wanted > 0:
             chosen, hopeful = hopeful[:wanted], hopeful[wanted:]
-            signed = pool.run_iter([Simulation(circuits[n], conditions, True) for n in chosen])
+            signed = pool.run_iter(
+                [Simulation(circuits[n], conditions, self.spec.needs_signoff, second=second) for n in chosen]
+            )
             for number, outcome in zip(chosen, signed, strict=True):
                 outcomes[number] = outcome
                 wanted -= outcome.metrics is not None and self.spec.meets(outcome.metrics)

@@ -27,10 +27,10 @@ def pack_tasks(tasks: Iterable[Task]) -> bytes:
 def unpack_tasks(message: bytes) -> list[Task]:
     """Inverse of `pack_tasks`."""
     tasks = []
-    for number, topology, values, conditions, signoff, varied, curves in pickle.loads(message):
+    for number, topology, values, conditions, signoff, varied, second, curves in pickle.loads(message):
         circuit = Circuit(_topology(*topology), values)
         variation = None if varied is None else Variation(*varied)
-        tasks.append((number, Simulation(circuit, _conditions(conditions), signoff, variation), curves))
+        tasks.append((number, Simulation(circuit, _conditions(conditions), signoff, variation, second), curves))
     return tasks
 
 
@@ -88,6 +88,7 @@ def _pack_simulation(simulation: Simulation) -> tuple[Any, ...]:
         ),
         simulation.signoff,
         None if variation is None else (variation.process, variation.mismatch),
+        simulation.second,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from genrf.report.second import comparison_cells, comparison_notes
 from genrf.resimulate import Sweep, resimulate
 from genrf.signoff import compared, require_second_simulator, tolerance
 from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.vacask import locate
 from genrf.spec import DesignSpec
 from tests.vacask.circuits import DESIGNS, design
@@ -67,7 +69,7 @@ def test_noise_figures_are_vacasks_alone() -> None:
 
 def test_a_specification_that_needs_vacask_says_so_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = DesignSpec.from_dict(NOISE_BOUND)
-    assert spec.needs_signoff
+    assert not spec.needs_signoff
     assert spec.second_metrics == ("nf_ssb_db",)
     monkeypatch.setattr(signoff, "installed", lambda: False)
     with pytest.raises(
@@ -88,14 +90,26 @@ def test_the_command_says_it_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_circuit_whose_noise_is_not_found_is_a_failed_circuit() -> None:
-    record = Record(DesignSpec.from_dict(NOISE_BOUND))
-    without = Outcome(
-        Metrics({"conversion_gain_db": 3.0}), notes=("nf_ssb_db, nf_dsb_db: not measured, no_convergence",)
-    )
-    outcome = record._complete(without)
-    assert outcome.failure == Failure("not_measurable", without.notes[0])
-    assert record.spec.worst_margin(without.metrics or {}) == float("-inf")
+def test_what_only_vacask_measures_is_asked_of_what_meets_the_rest() -> None:
+    spec = DesignSpec.from_dict({**MIXER, "constraints": {"nf_ssb_db": {"max": 10}, "ip1db_dbm": {"min": -10}}})
+    assert [constraint.metric for constraint in spec.screen.constraints] == ["ip1db_dbm"]
+    unmeasured = Metrics({"ip1db_dbm": 0.0})
+    assert not spec.meets(unmeasured)
+    assert -1e-300 < spec.worst_margin(unmeasured) < 0.0
+    asked: list[list[Simulation]] = []
+
+    class Pool:
+        def run_iter(self, simulations: Iterable[Simulation]) -> Iterator[Outcome]:
+            asked.append(list(simulations))
+            for index, simulation in enumerate(asked[-1]):
+                found = {"nf_ssb_db": 9.0} if simulation.second else {}
+                yield Outcome(Metrics({"ip1db_dbm": (-20.0, 0.0)[index % 2] if not found else 0.0, **found}))
+
+    circuit, _ = design("mixer_28ghz")
+    record = Record(spec)
+    record.simulate(Pool(), [circuit] * 4, [""] * 4, allowed=4, progress=None, provenance={})  # type: ignore[arg-type]
+    assert [[simulation.second for simulation in batch] for batch in asked] == [[False] * 4, [True] * 2]
+    assert [found.met for found in record.designs] == [False, True, False, True]
 
 
 def test_tone_spacing_is_read_written_and_checked() -> None:
@@ -115,7 +129,7 @@ def test_conditions_reach_the_workers_whole() -> None:
     from genrf.simulation.messages import pack_tasks, unpack_tasks
 
     circuit, spec = design("lna_5ghz")
-    sent = Simulation(circuit, replace(spec.conditions, tone_spacing_hz=1e7))
+    sent = Simulation(circuit, replace(spec.conditions, tone_spacing_hz=1e7), True, second=True)
     ((_, received, _),) = unpack_tasks(pack_tasks([(1, sent, False)]))
     assert received == sent
 
@@ -130,6 +144,17 @@ def test_simulate_signoff_shows_both_simulators() -> None:
     # Both of the mixer's sidebands reach the IF, so counting the image as signal helps by at least 3 dB less a bit.
     assert second["nf_ssb_db"] - second["nf_dsb_db"] > 2.0
     assert content["metrics"]["nf_ssb_db"] == pytest.approx(second["nf_ssb_db"], abs=1e-6)
+
+
+@pytest.mark.vacask
+def test_a_worker_adds_what_only_vacask_measures() -> None:
+    circuit, spec = design("mixer_28ghz")
+    with SimulatorPool(workers=1) as pool:
+        plain, second = pool.run([Simulation(circuit, spec.conditions, second=wanted) for wanted in (False, True)])
+    assert plain.metrics is not None
+    assert second.metrics is not None
+    assert second.metrics.keys() - plain.metrics.keys() == {"nf_ssb_db", "nf_dsb_db"}
+    assert all(second.metrics[name] == plain.metrics[name] for name in plain.metrics)
 
 
 @pytest.mark.vacask

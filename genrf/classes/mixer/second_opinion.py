@@ -11,7 +11,6 @@ from genrf.circuit.topology import GROUND, SUPPLY, Circuit
 from genrf.classes.mixer.metrics import floored_power_w, isolation_db
 from genrf.classes.mixer.testbench import IF, LO, LO_DBM, power_sources
 from genrf.conditions import Conditions
-from genrf.errors import MissingToolError
 from genrf.metrics import Metrics
 from genrf.simulation.testbench import Measurement, SimulationFailure
 from genrf.simulation.transient import available_amplitude_v, dbm
@@ -19,8 +18,6 @@ from genrf.simulation.vacask.conversion import ORDERS, conversion
 from genrf.simulation.vacask.harmonic_balance import phasor, sine
 from genrf.simulation.vacask.netlist import PREAMBLE, circuit_lines, instance
 from genrf.technology.base import Technology
-
-NOISE_METRICS = ("nf_ssb_db", "nf_dsb_db")
 
 
 def measure(circuit: Circuit, conditions: Conditions, technology: Technology) -> Measurement:
@@ -61,17 +58,6 @@ def measure(circuit: Circuit, conditions: Conditions, technology: Technology) ->
         f"nf_dsb_db: the gain from the image's sideband is {found.image_gain_db:.2f} dB",
     )
     return Measurement(Metrics(values), {}, notes)
-
-
-def noise_figures(
-    circuit: Circuit, conditions: Conditions, technology: Technology
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """`NOISE_METRICS` where VACASK is installed and finds a steady state; a note says where not."""
-    try:
-        measured = measure(circuit, conditions, technology)
-    except (MissingToolError, SimulationFailure) as missing:
-        return {}, (f"{', '.join(NOISE_METRICS)}: not measured, {missing}",)
-    return {name: measured.metrics[name] for name in NOISE_METRICS}, ()
 
 
 def _lines(circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:

@@ -12,8 +12,8 @@ metric, two RF tones are at f0 and 31/30 f0. Their IF products are at 3 and 4 un
 and 5, second-order ones at 1, 6, 7 and 8: apart from each other, which tones at 10 and 11 units of f0/10 would not be
 (10 + 11 - 2 * 9 = 2 * 11 - 10 - 9).
 
-The noise figures are sign-off metrics too, and VACASK's, where it is installed: ngspice's ``.noise`` is for a constant
-operating point, and a mixer's changes with the LO.
+The noise figures are VACASK's (`genrf.classes.mixer.second_opinion`): ngspice's ``.noise`` is for a constant operating point,
+and a mixer's changes with the LO.
 """
 
 from __future__ import annotations
@@ -135,20 +135,14 @@ class MixerTestbench:
             raise SimulationFailure("not_measurable", f"conversion gain of {gain:.1f} dB")
         values["ip1db_dbm"] = compression_point(lambda level: run.gain_db(level, gain), gain)
         traces = run.traces(gain) if curves else {}
-        notes: tuple[str, ...] = ()
         if signoff:
-            # Imported here: it is built on this module, and only sign-off needs it.
-            from genrf.classes.mixer.second_opinion import noise_figures
-
-            found, notes = noise_figures(circuit, conditions, technology)
-            values |= found
             values["iip3_dbm"] = _intercept(
                 simulator, netlist, heat, slow, conditions, values["ip1db_dbm"] - BACK_OFF_DB
             )
         for name, value in values.items():
             if not math.isfinite(value):
                 raise SimulationFailure("not_measurable", f"{name} is {value}")
-        return Measurement(Metrics(values), traces, notes)
+        return Measurement(Metrics(values), traces)
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`."""
