@@ -39,7 +39,7 @@ def measure(circuit: Circuit, conditions: Conditions, technology: Technology) ->
 
     def tuned(volt: float, guess_hz: float) -> Period:
         lines = [*fixed, instance("v_tune", ["tune", GROUND], "vsource", dc=volt)]
-        return period(conditions, lines, guess_hz, net)
+        return period(conditions, lines, guess_hz, net, "i_kick")
 
     middle = tuned(0.5 * conditions.supply_v, conditions.frequency_hz)
     frequency = middle.frequency_hz

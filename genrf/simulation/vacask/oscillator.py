@@ -1,7 +1,8 @@
 """Periodic steady states of oscillators by VACASK: shooting with the period as an unknown.
 
-A kick starts the circuit, a transient takes it near its steady state, and Newton's method closes the period. There is no
-settling to wait for and no step to choose: VACASK chooses at least 1,000 a period.
+A kick starts the circuit, a transient takes it near its steady state, and Newton's method closes the period with at least
+1,000 steps. Between both the kick is taken out: the analysis applies a pulse anew in every period that it tries, and then
+closes periods of a circuit that is hit each time.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ from genrf.simulation.vacask.rawfile import Plot
 
 TOLERANCES = {"reltol": 1e-4, "vntol": 1e-7, "abstol": 1e-12}
 TIMEOUT_S = 120.0
-_STARTS = ((60.0, 1.0), (60.0, 0.9), (60.0, 1.1), (200.0, 1.0), (60.0, 0.8), (60.0, 1.2))
-"""Periods of the transient before shooting, and factor on the guess of the frequency, in the order in which they are tried:
-shooting with a wrong period may end at a negative one."""
+_STARTS = ((60.0, 1.0), (200.0, 1.0), (60.0, 0.9), (60.0, 1.1), (60.0, 0.8), (60.0, 1.2))
+"""Periods of the transient, and factor on the guess of the frequency, in the order in which they are tried: shooting with a
+wrong period may end at a negative one."""
+_POINTS = 100
+"""Largest steps of the transient, a period."""
+_STABILISED = 12.0
+"""Periods of the analysis's own transient, which it wants to be ten at least."""
 _LEAST_SWING_V = 5e-3
 """A period of a circuit that swings less is that of its numerical noise."""
 
@@ -54,6 +59,7 @@ def period(
     lines: Sequence[str],
     guess_hz: float,
     swinging: str,
+    kick: str,
     *,
     timeout_s: float = TIMEOUT_S,
 ) -> Period:
@@ -61,9 +67,10 @@ def period(
 
     Args:
         conditions: give the temperature.
-        lines: the netlist, with something that kicks it.
+        lines: the netlist.
         guess_hz: about its frequency.
         swinging: net of the resonator, which must swing.
+        kick: the pulsed current source that starts it.
         timeout_s: of one process.
 
     Raises:
@@ -71,11 +78,15 @@ def period(
     """
     last = SimulationFailure("no_convergence", "no period closes")
     for periods, factor in _STARTS:
+        cycle_s = 1.0 / (factor * guess_hz)
         control = [
             "control",
             "abort always",
             options(conditions, **TOLERANCES),
-            f"analysis p pss tper={number(1.0 / (factor * guess_hz))} tstab={number(periods / guess_hz)} driven=0",
+            f"analysis start tran stop={number(periods * cycle_s)} step={number(cycle_s / _POINTS)}"
+            f' maxstep={number(cycle_s / _POINTS)} store="running" write=0',
+            f'alter instance("{kick}") val1={number(0.0)}',
+            f'analysis p pss tper={number(cycle_s)} tstab={number(_STABILISED * cycle_s)} driven=0 ic="running"',
             "endc",
         ]
         try:
