@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from genrf import classes, pareto, technology
 from genrf.circuit.topology import Circuit
 from genrf.metrics import Metrics
+from genrf.signoff import SignedOff
 from genrf.spec import DesignSpec
 
 
@@ -69,6 +70,9 @@ class DesignResult:
     hypervolume: tuple[float, float] | None = None
     """Volume that designs which meet the specification dominate in the objectives, before and after refinement, in standard
     deviations of the training data; none without refinement, or where nothing meets the specification."""
+
+    signed_off: tuple[SignedOff, ...] = ()
+    """The first designs by both simulators, in order; empty unless asked for."""
 
     def front_before_refinement(self) -> list[Design]:
         """The Pareto front in the objectives of the designs that met the specification before refinement."""

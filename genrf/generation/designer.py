@@ -22,6 +22,7 @@ from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings
 from genrf.generation.small_signal_search import SmallSignalSearch
+from genrf.signoff import require_second_simulator
 from genrf.simulation.judge import Judge, Outcome, Simulation
 from genrf.spec import DesignSpec, label_constraints
 
@@ -132,7 +133,9 @@ class Designer:
 
         Raises:
             InvalidInputError: if the models do not know the specification's class.
+            MissingToolError: if it bounds what only the second simulator measures, which is not installed.
         """
+        require_second_simulator(spec)
         seed = self._seed if seed is None else seed
         return self._strategy(spec)(self._models, self._settings, spec, np.random.default_rng((seed, 11))).run(
             self._pool,

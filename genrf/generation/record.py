@@ -81,11 +81,13 @@ class Record:
         return outcomes
 
     def _measured(self, pool: Judge, circuits: Sequence[Circuit]) -> Iterator[Outcome]:
-        """Outcomes in order. Where estimates tell beforehand, only the best of what may meet the specification is signed off,
-        until `MOST_SIGNED_OFF` designs have met it: signing an oscillator off takes ten seconds."""
+        """Outcomes in order. Where estimates tell beforehand, or a second simulator is needed, only the best of what may meet
+        the specification is signed off, until `MOST_SIGNED_OFF` designs have met it: signing an oscillator off takes ten
+        seconds."""
         conditions, screen = self.spec.conditions, self.spec.screen
+        second = bool(self.spec.second_metrics)
         first = pool.run_iter([Simulation(circuit, conditions, screen.needs_signoff) for circuit in circuits])
-        if not self.spec.needs_signoff or screen.needs_signoff:
+        if not second and (not self.spec.needs_signoff or screen.needs_signoff):
             yield from first
             return
         outcomes = list(first)
@@ -94,7 +96,9 @@ class Record:
         wanted = MOST_SIGNED_OFF - sum(design.met for design in self.designs)
         while hopeful and wanted > 0:
             chosen, hopeful = hopeful[:wanted], hopeful[wanted:]
-            signed = pool.run_iter([Simulation(circuits[n], conditions, True) for n in chosen])
+            signed = pool.run_iter(
+                [Simulation(circuits[n], conditions, self.spec.needs_signoff, second=second) for n in chosen]
+            )
             for number, outcome in zip(chosen, signed, strict=True):
                 outcomes[number] = outcome
                 wanted -= outcome.metrics is not None and self.spec.meets(outcome.metrics)
