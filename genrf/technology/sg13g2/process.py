@@ -10,9 +10,8 @@ bias_voltage    ideal
 diode           npn13G2 with collector and base joined: its base-emitter junction
 varactor        npn13G2 with emitter and base joined: its base-collector junction, meant to be reverse biased
 
-Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage (the slope of
-ln I_C over V_BE stays at its 27 degree value), so currents rise too steeply with temperature: treat such results as a
-trend.
+Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage, so cards are
+written for the temperature that they are used at (`genrf.technology.sg13g2.vbic_temperature`).
 """
 
 from __future__ import annotations
