@@ -19,6 +19,8 @@ from genrf.simulation.testbench import Testbench
 if TYPE_CHECKING:
     import numpy as np
 
+    from genrf.simulation.batched.bench import SmallSignalBench
+
 
 class OwnFrequency(NamedTuple):
     """The metrics that tell of a circuit's own frequency."""
@@ -51,6 +53,8 @@ class CircuitClass:
     """What a circuit must at least do to be of use, requirements included; specifications are made from such only."""
     testbench: Testbench
     """How the class is measured."""
+    small_signal: SmallSignalBench | None = None
+    """How the class's label metrics are measured, many circuits at once, if they need small-signal analyses alone."""
     own_frequency: OwnFrequency | None = None
     """Metric that is the frequency of circuits that have their own, instead of being measured at the one asked for."""
     inductors_at: float = 1.0

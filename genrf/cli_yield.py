@@ -74,7 +74,7 @@ def estimate(
 
     from genrf.export.design_file import read_design
     from genrf.resimulate import Resimulated
-    from genrf.simulation.pool import SimulatorPool
+    from genrf.simulation.judge import Judge
     from genrf.spec import DesignSpec
     from genrf.yield_analysis.analysis import analyse
     from genrf.yield_analysis.report import RUNS, spread_table, write_report, yield_text
@@ -101,7 +101,7 @@ def estimate(
     )
     folder = output if output is not None else design_file.parent / "yield"
     log = RunLog(folder / RUNS, study.identity(), overwrite=force)
-    with SimulatorPool(workers=workers, technology=design.technology) as pool, terminal.progress_bar(runs) as advance:
+    with Judge(workers=workers, technology=design.technology) as pool, terminal.progress_bar(runs) as advance:
         result = analyse(study, runs, log, pool, advance)
     write_report(folder, result)
     if as_json:

@@ -12,7 +12,7 @@ from genrf.export.folder import PlotWorker, check_free, write_result
 from genrf.generation.design import over_objectives
 from genrf.generation.objectives import parse_objectives
 from genrf.generation.robust import ranked_by_corners
-from genrf.simulation.pool import Simulation
+from genrf.simulation.judge import Simulation
 
 if TYPE_CHECKING:
     from genrf.generation.design import DesignResult

@@ -10,7 +10,7 @@ from pathlib import Path
 from genrf import technology
 from genrf.errors import InvalidInputError
 from genrf.export.design_file import read_design
-from genrf.simulation.pool import Outcome, Simulation, run_in_processes
+from genrf.simulation.judge import Outcome, Simulation, run_in_processes
 from genrf.spec import DesignSpec
 
 

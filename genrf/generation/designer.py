@@ -21,7 +21,7 @@ from genrf.generation.record import Progress
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings
-from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
+from genrf.simulation.judge import Judge, Outcome, Simulation
 from genrf.spec import DesignSpec
 
 _NEAR = 0.05
@@ -68,7 +68,7 @@ class Designer:
             precedents=precedents,
         )
         self._settings = settings or SearchSettings()
-        self._pool = SimulatorPool(workers=workers, technology=technology_name)
+        self._pool = Judge(workers=workers, technology=technology_name)
         self._seed = seed
         self._provenance = {"genrf": __version__, "technology": technology_name, **(provenance or {})}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from genrf.circuit.topology import Circuit
 from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
-from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
+from genrf.simulation.judge import Judge, Outcome, Simulation
 from genrf.spec import DesignSpec
 
 Progress = Callable[[int, int], None]
@@ -38,7 +38,7 @@ class Record:
 
     def simulate(
         self,
-        pool: SimulatorPool,
+        pool: Judge,
         circuits: Sequence[Circuit],
         sources: Sequence[str],
         *,
@@ -78,7 +78,7 @@ class Record:
                     progress(self.simulated, allowed)
         return outcomes
 
-    def _measured(self, pool: SimulatorPool, circuits: Sequence[Circuit]) -> Iterator[Outcome]:
+    def _measured(self, pool: Judge, circuits: Sequence[Circuit]) -> Iterator[Outcome]:
         """Outcomes in order. Where estimates tell beforehand, only the best of what may meet the specification is signed off,
         until `MOST_SIGNED_OFF` designs have met it: signing an oscillator off takes ten seconds."""
         conditions, screen = self.spec.conditions, self.spec.screen

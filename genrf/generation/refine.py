@@ -27,7 +27,7 @@ from genrf.generation.models import Models
 from genrf.generation.objectives import Outputs
 from genrf.generation.proposals import Proposed, Proposer
 from genrf.generation.record import Progress, Record
-from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.judge import Judge
 
 if TYPE_CHECKING:
     from genrf.generation.acquisition import Acquisition, Points
@@ -118,7 +118,7 @@ class Refinement:
 
     def run(
         self,
-        pool: SimulatorPool,
+        pool: Judge,
         calls: int,
         *,
         progress: Progress | None = None,

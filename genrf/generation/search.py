@@ -25,7 +25,7 @@ from genrf.generation.ranking import Ranking
 from genrf.generation.record import Progress, Record
 from genrf.generation.settings import SearchSettings
 from genrf.generation.sources import Sources
-from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.judge import Judge
 from genrf.spec import DesignSpec
 
 VERSION = 13
@@ -56,7 +56,7 @@ class Search:
 
     def run(
         self,
-        pool: SimulatorPool,
+        pool: Judge,
         calls: int,
         *,
         stop_when_met: bool = False,
@@ -168,7 +168,7 @@ class Search:
 
     def _simulate(
         self,
-        pool: SimulatorPool,
+        pool: Judge,
         chosen: list[_Chosen],
         allowed: int,
         progress: Progress | None,

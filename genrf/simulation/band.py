@@ -42,6 +42,12 @@ class Band:
     """Whether it goes on below `low_hz`, where the sweep starts."""
     reaches_high: bool
 
+    @classmethod
+    def of(cls, edges_hz: tuple[float, float], centre_hz: float, span: tuple[float, float]) -> Band:
+        """A band between edges, which are 0 where it goes on beyond a sweep over a span relative to its centre."""
+        low, high = edges_hz
+        return cls(low or span[0] * centre_hz, high or span[1] * centre_hz, low == 0.0, high == 0.0)
+
     @property
     def width_hz(self) -> float:
         """Width, in Hz; of a band that goes on, what was swept of it."""

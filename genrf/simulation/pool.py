@@ -23,8 +23,6 @@ from multiprocessing import connection
 from pathlib import Path
 from types import TracebackType
 
-from genrf.circuit.topology import Circuit
-from genrf.conditions import Conditions
 from genrf.cores import cores
 from genrf.simulation.engine import Failure, Outcome, Simulation
 from genrf.simulation.messages import Task, pack_tasks, unpack_answers
@@ -57,7 +55,7 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TOP_PAD_": "16777216",
 }
 
-__all__ = ["Failure", "Outcome", "Simulation", "SimulatorPool", "run_in_processes", "simulate"]
+__all__ = ["Failure", "Outcome", "Simulation", "SimulatorPool"]
 
 
 @dataclass
@@ -289,19 +287,3 @@ class SimulatorPool:
             if self._early_deaths > _EARLY_DEATHS:
                 raise RuntimeError(f"simulation workers end with status {status} before they simulate anything")
         run.waiting.extendleft(task for task in reversed(worker.pending.values()) if task[0] >= run.first)
-
-
-def simulate(circuit: Circuit, conditions: Conditions, *, curves: bool = False, technology: str = DEFAULT) -> Outcome:
-    """Simulate one circuit in a worker of its own; use `SimulatorPool` for more than one."""
-    with SimulatorPool(workers=1, technology=technology) as pool:
-        return pool.run([Simulation(circuit, conditions)], curves=curves)[0]
-
-
-def run_in_processes(simulations: Sequence[Simulation], technologies: Sequence[str]) -> list[Outcome]:
-    """Simulate circuits, each in the process of its own name; outcomes in the same order."""
-    outcomes: dict[int, Outcome] = {}
-    for name in dict.fromkeys(technologies):
-        own = [index for index, technology in enumerate(technologies) if technology == name]
-        with SimulatorPool(workers=min(len(own), cores()), technology=name) as pool:
-            outcomes |= zip(own, pool.run([simulations[index] for index in own]), strict=True)
-    return [outcomes[index] for index in range(len(simulations))]

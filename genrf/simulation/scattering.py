@@ -33,9 +33,17 @@ def mu_minimum(s11: np.ndarray, s12: np.ndarray, s21: np.ndarray, s22: np.ndarra
 
     Arrays of shape (points,).
     """
+    return float(all_mu(s11, s12, s21, s22).min())
+
+
+def all_mu(
+    s11: NDArray[np.complex128], s12: NDArray[np.complex128], s21: NDArray[np.complex128], s22: NDArray[np.complex128]
+) -> NDArray[np.float64]:
+    """The smaller of mu and mu' at each point, of arrays of any shape."""
     reverse = s12 * s21
-    near = np.stack((s11, s22))  # (2, points): mu of the source port, then mu' of the load port
+    near = np.stack((s11, s22))  # (2, ...): mu of the source port, then mu' of the load port
     far = near[::-1]
     distance = np.abs(far - (s11 * s22 - reverse) * near.conj()) + np.abs(reverse)
     # A zero distance means a port that is matched and isolated: as stable as can be; the floor only keeps mu finite.
-    return float(((1.0 - near.real**2 - near.imag**2) / np.maximum(distance, 1e-12)).min())
+    mu: NDArray[np.float64] = (1.0 - near.real**2 - near.imag**2) / np.maximum(distance, 1e-12)
+    return mu.min(axis=0)

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from genrf.conditions import Conditions
     from genrf.technology.base import Technology
 
-MEASUREMENTS_VERSION = 3
+MEASUREMENTS_VERSION = 4
 """Counts what is made of a simulation: rows measured with another are not comparable. 2: noise figures without the noise of
 ``rbp``, which ngspice misplaces; band edges found within the steps of the grid. 3: transistors that saturate at rest or break
-down under drive are refused; capacitors that charge slowly are moved to where they end."""
+down under drive are refused; capacitors that charge slowly are moved to where they end. 4: amplifiers' and filters' small-signal
+metrics from the batched simulator, charges and noise at the temperature of the junctions."""
 
 Cause = Literal[
     "invalid_value",

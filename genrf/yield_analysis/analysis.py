@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
-from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.judge import Judge
 from genrf.yield_analysis.result import YieldResult
 from genrf.yield_analysis.run_log import RunLog
 from genrf.yield_analysis.study import YieldStudy
@@ -18,7 +18,7 @@ def analyse(
     study: YieldStudy,
     runs: int,
     log: RunLog,
-    pool: SimulatorPool,
+    pool: Judge,
     progress: Callable[[int, int], None] | None = None,
 ) -> YieldResult:
     """Simulate the runs that the log lacks, and the corners.

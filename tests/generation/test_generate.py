@@ -20,7 +20,8 @@ from genrf.generation.sampler import SamplerSettings
 from genrf.generation.settings import SearchSettings
 from genrf.generation.sources import Sources
 from genrf.metrics import Metrics
-from genrf.simulation.pool import Failure, Outcome, SimulatorPool, simulate
+from genrf.simulation.judge import simulate
+from genrf.simulation.pool import Failure, Outcome, SimulatorPool
 from genrf.spec import DesignSpec
 
 CONDITIONS = Conditions(frequency_hz=10e9, supply_v=1.8)

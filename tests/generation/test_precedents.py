@@ -20,7 +20,7 @@ from genrf.generation.designer import Designer
 from genrf.generation.precedents import Precedents, file_name, precedents_in
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.settings import SearchSettings
-from genrf.simulation.pool import simulate
+from genrf.simulation.judge import simulate
 from genrf.spec import DesignSpec
 from tests.amplifiers import MATCHED_28GHZ
 

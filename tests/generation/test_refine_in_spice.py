@@ -13,7 +13,7 @@ from genrf.conditions import Constraint
 from genrf.errors import InvalidInputError
 from genrf.generation.designer import Designer
 from genrf.generation.sampler import SamplerSettings
-from genrf.simulation.pool import simulate
+from genrf.simulation.judge import simulate
 from tests.generation.test_generate import CONDITIONS, SETTINGS, GrammarBackend, spec_of
 
 OBJECTIVES = ("gain_db", "nf_db", "power_w")

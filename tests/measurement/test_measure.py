@@ -17,7 +17,7 @@ from genrf.cli import app
 from genrf.conditions import Conditions
 from genrf.measurement.process import measure_netlist
 from genrf.measurement.user_netlist import read_netlist
-from genrf.simulation.pool import simulate
+from genrf.simulation.judge import simulate
 from tests.amplifiers import CASCODE
 
 EXAMPLE = Path("examples/bsim4_lna.cir")

@@ -13,8 +13,9 @@ from genrf import technology
 from genrf.circuit.topology import Circuit, Topology
 from genrf.errors import MissingToolError
 from genrf.simulation import library
+from genrf.simulation.judge import simulate
 from genrf.simulation.messages import pack_answers, pack_tasks, unpack_answers, unpack_tasks
-from genrf.simulation.pool import Failure, Outcome, Simulation, SimulatorPool, simulate
+from genrf.simulation.pool import Failure, Outcome, Simulation, SimulatorPool
 from genrf.technology.sg13g2 import model_cards
 from tests.simulation.circuits import CONDITIONS, cascode, circuit, divider
 

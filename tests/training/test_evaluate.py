@@ -14,7 +14,7 @@ from genrf.circuit.rules import is_legal
 from genrf.conditioning import Conditioning
 from genrf.conditions import Conditions, Constraint
 from genrf.metrics import Metrics
-from genrf.simulation.pool import simulate
+from genrf.simulation.judge import simulate
 from genrf.spec import DesignSpec
 from training.config.schema import Config
 from training.data.rows import Rows

@@ -13,7 +13,7 @@ import pytest
 from genrf import technology
 from genrf.conditioning import Conditioning
 from genrf.generation.design import Design
-from genrf.simulation.pool import simulate
+from genrf.simulation.judge import simulate
 from tests.training.test_evaluate import own_specification
 from training.config.steps import STEPS
 from training.data.rows import Rows

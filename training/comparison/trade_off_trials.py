@@ -20,7 +20,7 @@ from genrf.generation.design import DesignResult
 from genrf.generation.opening import open_designer
 from genrf.metrics import Metrics
 from genrf.progress import progress_bar
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.judge import Judge, Simulation
 from genrf.spec import DesignSpec
 from training.comparison import trade_off_searches as trade_off_baselines
 from training.comparison.trade_off_searches import SpentError
@@ -52,7 +52,7 @@ class Task:
 class Ledger:
     """Simulates circuits for a method, counts calls, and keeps what meets the specification."""
 
-    def __init__(self, pool: SimulatorPool, spec: DesignSpec, objectives: Sequence[str], calls: int) -> None:
+    def __init__(self, pool: Judge, spec: DesignSpec, objectives: Sequence[str], calls: int) -> None:
         self._pool, self._spec, self._objectives, self._left = pool, spec, objectives, calls
         self.spent = self.failed = 0
         self.points: list[list[float]] = []
@@ -86,7 +86,7 @@ def run(task: Task, bundle: Path) -> dict[str, Any]:
                 result = designer.refine(result, calls=task.calls - first, objectives=task.objectives)
         points, failed, spent, stages = *_of_result(result, task.objectives), result.simulated, result.seconds
     else:
-        with SimulatorPool(workers=1, technology=TECHNOLOGY) as pool:
+        with Judge(workers=1, technology=TECHNOLOGY) as pool:
             ledger = Ledger(pool, spec, task.objectives, task.calls)
             search, process = SCRATCH[task.method], technology.get(TECHNOLOGY)
             with contextlib.suppress(SpentError):

@@ -26,7 +26,7 @@ from genrf.cores import cores, granted
 from genrf.errors import InvalidInputError
 from genrf.files import write_json
 from genrf.progress import progress_bar
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.judge import Judge, Simulation
 from genrf.technology.base import Technology
 from training.config.schema import Config, per_class
 from training.data.breeding import Breeder, Candidate, Individual, SearchSpace, random_candidate
@@ -68,7 +68,7 @@ def simulate_shard(
     useful: list[dict[str, int]] = []
     # A pod uses what it asked its node for, so that it asks for what it uses.
     workers = granted() or config.data.workers or cores()
-    with SimulatorPool(workers=workers, technology=config.technology) as pool, progress_bar() as progress:
+    with Judge(workers=workers, technology=config.technology) as pool, progress_bar() as progress:
         for circuit_class in config.classes:
             island = _Island(config, circuit_class, shard, output, process, pool, topologies)
             report = island.run(progress, useful_individuals(earlier, circuit_class) if earlier else [])
@@ -92,7 +92,7 @@ class _Island:
         shard: int,
         output: Path,
         process: Technology,
-        pool: SimulatorPool,
+        pool: Judge,
         topologies: Topologies,
     ) -> None:
         self._config = config

@@ -20,7 +20,7 @@ from genrf.files import write_json
 from genrf.generation.designer import Designer
 from genrf.generation.precedents import precedents_in
 from genrf.progress import progress_bar
-from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.judge import Judge
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
 from training.data.rows import Rows
@@ -103,7 +103,7 @@ def baseline_trials(
         RANDOM: lambda spec: random_circuits(spec, process, rng),
     }
     trials = []
-    with SimulatorPool(technology=config.technology) as pool, progress_bar() as progress:
+    with Judge(technology=config.technology) as pool, progress_bar() as progress:
         for method, circuits in methods.items():
             for item in progress.track(specifications, description=method):
                 calls = per_class(config.evaluation.calls, item.spec.circuit_class)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genrf.generation.design import Design
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.judge import Judge, Simulation
 from genrf.spec import DesignSpec
 from training.data.specifications import HeldOutSpecification
 from training.evaluation.trials import Trial
@@ -25,7 +25,7 @@ def draw_showpieces(
     from genrf.report.schematic import write_schematic
 
     chosen = showpieces(trials, specifications)
-    with SimulatorPool(technology=technology, workers=1) as pool:
+    with Judge(technology=technology, workers=1) as pool:
         outcomes = pool.run(
             [Simulation(design.circuit, spec.conditions, spec.needs_signoff) for spec, design in chosen], curves=True
         )

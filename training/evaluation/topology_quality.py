@@ -11,7 +11,7 @@ from genrf.circuit.canonical import fingerprint
 from genrf.circuit.topology import Topology
 from genrf.generation.designer import Designer
 from genrf.progress import progress_bar
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.judge import Judge, Simulation
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
 from training.data.rows import Rows
@@ -88,7 +88,7 @@ def _simulating(
         by_spec.setdefault(spec.name, (spec, []))[1].append(topology)
     failing = list(by_spec.values())
     simulating = 0
-    with SimulatorPool(technology=config.technology) as pool, progress_bar() as progress:
+    with Judge(technology=config.technology) as pool, progress_bar() as progress:
         # One sizing each, and again only where none has worked yet.
         for _ in range(SIZINGS):
             count = sum(len(topologies) for _, topologies in failing)

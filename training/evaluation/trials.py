@@ -17,7 +17,7 @@ from genrf.generation.designer import Designer
 from genrf.generation.precedents import precedents_in
 from genrf.metrics import Metrics
 from genrf.progress import progress_bar
-from genrf.simulation.pool import Outcome, Simulation
+from genrf.simulation.judge import Outcome, Simulation
 from training.config.schema import Config, PerClass, per_class
 from training.data.specifications import HeldOutSpecification
 from training.evaluation.methods import GENERATOR

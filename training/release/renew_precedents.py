@@ -31,7 +31,7 @@ from genrf.generation.precedents import Precedents, file_name, precedents_in
 from genrf.generation.released import read_card, released_folder
 from genrf.progress import progress_bar
 from genrf.simulation.engine import Outcome, Simulation
-from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.judge import Judge
 from genrf.technology.base import Technology
 from training.data.breeding import within_rules
 from training.data.split import place
@@ -76,7 +76,7 @@ def renew_precedents(
             raise InvalidInputError(f"--class {name}: not one of the bundle's, which are {', '.join(known)}")
     work.mkdir(parents=True, exist_ok=True)
     process = technology.get(technology.DEFAULT)
-    with SimulatorPool(workers=workers, technology=process.name) as pool, progress_bar() as progress:
+    with Judge(workers=workers, technology=process.name) as pool, progress_bar() as progress:
         for name in names or known:
             before = precedents_in(target)(name)
             if before is None:
@@ -108,7 +108,7 @@ def renewed(
     circuit_class: str,
     conditioning: Conditioning,
     process: Technology,
-    pool: SimulatorPool,
+    pool: Judge,
     *,
     seed: int,
     test_share: float,

@@ -10,6 +10,7 @@ from genrf.circuit_class import CircuitClass
 from genrf.classes.filter import PORTS
 from genrf.classes.filter.metrics import METRICS
 from genrf.classes.filter.rules import is_passive
+from genrf.classes.filter.small_signal import FilterSmallSignal
 from genrf.classes.filter.testbench import FilterTestbench
 from genrf.conditions import Constraint
 
@@ -30,5 +31,6 @@ CLASS = CircuitClass(
         Constraint("rejection_db", ">=", 30.0),
     ),
     testbench=FilterTestbench(),
+    small_signal=FilterSmallSignal(),
     rules=(is_passive,),
 )

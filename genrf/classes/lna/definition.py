@@ -6,6 +6,7 @@ from genrf.circuit.amplifier_rules import amplifies
 from genrf.circuit_class import CircuitClass
 from genrf.classes.lna import PORTS
 from genrf.classes.lna.metrics import METRICS
+from genrf.classes.lna.small_signal import LnaSmallSignal
 from genrf.classes.lna.testbench import LnaTestbench
 from genrf.conditions import Constraint
 
@@ -25,5 +26,6 @@ CLASS = CircuitClass(
         Constraint("mu_min", ">=", 1.0),
     ),
     testbench=LnaTestbench(),
+    small_signal=LnaSmallSignal(),
     rules=(amplifies,),
 )

@@ -118,4 +118,3 @@ def band_edges(circuits, c, linear, frequencies, s, grid, centre, drop_db, scrat
             hertz[0, k] = frequencies[point]
             transmission[0, k] = s[point, 2]
         out[side] = edge(circuits, c, linear, level, count, scratch, hertz, transmission, index)
-

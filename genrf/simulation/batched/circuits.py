@@ -67,6 +67,8 @@ class Packed:
     """Parameters of `genrf.simulation.batched.vbic.PARAMETERS`, (cards, P)."""
     numbers: NDArray[np.int64]
     """Which of the simulations each circuit is, (B,)."""
+    transistors: list[tuple[int, ...]]
+    """Devices of each circuit that its transistors make."""
     refused: dict[int, Failure]
     """By the simulation's number."""
 
@@ -216,7 +218,7 @@ def _filled(
         ports=np.array([[c.source_ohm, c.load_ohm] for c in conditions]).reshape(-1, 2),
         ambient_k=np.array([c.temperature_c + 273.15 for c in conditions]),
     )
-    return Packed(packed, values["cards"], numbers, refused)
+    return Packed(packed, values["cards"], numbers, [plan.devices[3] for plan in plans], refused)
 
 
 def _values(
@@ -282,9 +284,7 @@ def _card(parameters: Mapping[str, float]) -> list[float]:
     return [whole[name] for name in vbic.PARAMETERS]
 
 
-def _by_setting(
-    settings: Sequence[_Setting], where: NDArray[np.int64]
-) -> Iterator[tuple[_Setting, NDArray[np.int64]]]:
+def _by_setting(settings: Sequence[_Setting], where: NDArray[np.int64]) -> Iterator[tuple[_Setting, NDArray[np.int64]]]:
     """Each setting, and the devices that are made so."""
     groups: dict[_Setting, list[int]] = {}
     for row, setting in enumerate(settings):

@@ -34,7 +34,7 @@ SHOT_NOISE = {"itzf": ("ci", "ei"), "ibe": ("bi", "ei"), "ibep": ("bx", "bp"), "
 FLICKER_NOISE = ("ibe", "ibep")
 OUTER_RESISTORS = {"c": "rcx", "b": "rbx", "e": "re"}
 
-_HEADER = '''"""VBIC's equations as straight-line Python for the compiler; written by ``python -m genrf.simulation.batched.derive``."""
+_HEADER = '''"""VBIC's equations as straight-line Python; written by ``python -m genrf.simulation.batched.derive``."""
 
 import math
 
@@ -158,7 +158,9 @@ def _operating(tape: Tape) -> tuple[dict[str, Number], dict[str, Dual], dict[str
     return card, found, stored, nodes
 
 
-def _nodal(tape: Tape) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any], dict[str, Dual], dict[str, Number], dict[str, Number]]:
+def _nodal(
+    tape: Tape,
+) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any], dict[str, Dual], dict[str, Number], dict[str, Number]]:
     """Nodal conductances, capacitances, and conductances that follow with the excess phase."""
     card, found, stored, nodes = _operating(tape)
     conductance: dict[tuple[str, str], Any] = {}
@@ -293,8 +295,8 @@ def _noise(index: Mapping[str, int]) -> list[str]:
         "def noise_powers(out, omega, defects, real, imag, noise):",
         '    """What a transistor\'s noise sources give at the output, by transimpedances (3,) from its outer nodes.',
         "",
-        "    Writes conductance times |z|^2 of its resistors, current times |z|^2 of its junctions, the same of flicker noise, and",
-        '    of the resistance of its substrate."""',
+        "    Writes conductance times |z|^2 of its resistors, current times |z|^2 of its junctions, the same of flicker",
+        '    noise, and of the resistance of its substrate."""',
         *tape.write(outputs, 4),
     ]
 

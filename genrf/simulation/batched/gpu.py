@@ -1,7 +1,7 @@
 """Small-signal analyses of a batch of circuits on a GPU: the processor's functions, one thread a circuit.
 
-A thread's scratch is local memory, which the hardware interleaves, so that neighbours that do the same read together. Circuits of one
-topology next to each other therefore run fastest.
+A thread's scratch is local memory, which the hardware interleaves, so that neighbours that do the same read together.
+Circuits of one topology next to each other therefore run fastest.
 """
 
 from __future__ import annotations
@@ -57,7 +57,15 @@ def small_signal(
         asked = cuda.to_device(np.ascontiguousarray(frequencies[part]))
         blocks = -(-len(frequencies[part]) // _BLOCK)
         kernel[blocks, _BLOCK](
-            given, on_device[0], asked, noise_points, on_device[1], centre, solver.DROP_DB, 1.0 if defects else 0.0, taken
+            given,
+            on_device[0],
+            asked,
+            noise_points,
+            on_device[1],
+            centre,
+            solver.DROP_DB,
+            1.0 if defects else 0.0,
+            taken,
         )
         for array, found in zip(results, taken, strict=True):
             if array[part].size:

@@ -1,9 +1,9 @@
 """Operating point of one circuit by Newton's method, compiled.
 
 Unknown are the voltages of the nets that no source holds, and nine inner voltages a transistor, which are taken out before the
-circuit's own equations are solved. Junction voltages are limited (Nagel, "SPICE2", ERL-M520, 1975, section 4.2.1); heat counts once
-the voltages are near, since the power's product of two unknowns misleads from afar. A circuit that does not converge is led
-down from large conductances beside its junctions.
+circuit's own equations are solved. Junction voltages are limited (Nagel, "SPICE2", ERL-M520, 1975, section 4.2.1). Heat
+counts once the voltages are near, since the power's product of two unknowns misleads from afar. A circuit that does not
+converge is led down from large conductances beside its junctions.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def operating_point(circuits, cards, c, v, inner, scratch):
         return end, steps
     begin(circuits, cards, c, v, inner, scratch)
     for power in range(2, 13):
-        end, more = iterate(circuits, cards, c, v, inner, scratch, 10.0 ** -power, _MOST_STEPPED, 8, power > 2)
+        end, more = iterate(circuits, cards, c, v, inner, scratch, 10.0**-power, _MOST_STEPPED, 8, power > 2)
         steps += more
         if end == SINGULAR:
             return end, steps

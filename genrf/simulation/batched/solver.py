@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.cores import cores
-from genrf.simulation.batched import band_edges
+from genrf.simulation.batched import band_edges, transistor, vbic
 from genrf.simulation.batched import operating_point as dc
 from genrf.simulation.batched import scattering as ac
-from genrf.simulation.batched import transistor, vbic
 from genrf.simulation.batched.circuits import Circuits
 from genrf.simulation.batched.compiling import compiled
 
@@ -107,9 +106,7 @@ def sweep(circuits, c, frequencies, noise_points, defects, linear, inner, scratc
         w = omegas[:many]
         for k in range(many):
             w[k] = 2.0 * math.pi * frequencies[c, start + k]
-        ac.nodal_matrix(
-            circuits, c, linear, w, (real, imag, nonzero, y_real[:many], y_imag[:many], t_real, t_imag)
-        )
+        ac.nodal_matrix(circuits, c, linear, w, (real, imag, nonzero, y_real[:many], y_imag[:many], t_real, t_imag))
         ac.take_out(real, imag, nonzero, n, many, 0, n - 2)
         for k in range(many):
             ac.scattering_parameters(circuits, c, real, imag, k, results.s[c, start + k])
@@ -219,7 +216,6 @@ def solve_range(circuits, cards, frequencies, noise_points, grid, centre, drop_d
         )
 
 
-
 def small_signal(
     circuits: Circuits,
     cards: NDArray[np.float64],
@@ -248,7 +244,9 @@ def small_signal(
     shares = [(first, min(first + _SHARE, batch)) for first in range(0, batch, _SHARE)]
 
     def solve(share: tuple[int, int]) -> None:
-        solve_range(circuits, cards, frequencies, noise_points, grid, centre, DROP_DB, 1.0 if defects else 0.0, results, *share)
+        solve_range(
+            circuits, cards, frequencies, noise_points, grid, centre, DROP_DB, 1.0 if defects else 0.0, results, *share
+        )
 
     workers = min(workers or cores(), len(shares))
     if workers <= 1:

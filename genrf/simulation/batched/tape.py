@@ -194,9 +194,7 @@ class Phasor:
         return Phasor(self.real - other.real, self.imag - other.imag)
 
     def __mul__(self, other: Phasor) -> Phasor:
-        return Phasor(
-            self.real * other.real - self.imag * other.imag, self.real * other.imag + self.imag * other.real
-        )
+        return Phasor(self.real * other.real - self.imag * other.imag, self.real * other.imag + self.imag * other.real)
 
     def __neg__(self) -> Phasor:
         return Phasor(-self.real, -self.imag)

@@ -1,4 +1,4 @@
-"""VBIC's equations as straight-line Python for the compiler; written by ``python -m genrf.simulation.batched.derive``."""
+"""VBIC's equations as straight-line Python; written by ``python -m genrf.simulation.batched.derive``."""
 
 import math
 
@@ -3889,8 +3889,8 @@ def admittance(out, omegas, real, imag):
 def noise_powers(out, omega, defects, real, imag, noise):
     """What a transistor's noise sources give at the output, by transimpedances (3,) from its outer nodes.
 
-    Writes conductance times |z|^2 of its resistors, current times |z|^2 of its junctions, the same of flicker noise, and
-    of the resistance of its substrate."""
+    Writes conductance times |z|^2 of its resistors, current times |z|^2 of its junctions, the same of flicker
+    noise, and of the resistance of its substrate."""
     v0 = omega
     v1 = out[79]
     v2 = v0 * v1

@@ -86,9 +86,45 @@ LIMITED = ("bei", "bci", "bcx", "bep", "bcp", "t")
 """Voltages whose steps Newton's iteration limits."""
 
 PARAMETERS = (
-    *("pe", "me", "pc", "mc", "ps", "ms", "fc", "vef", "ver", "nf", "nei", "nen", "nr", "nci", "ncn", "nfp", "ncip", "ncnp"),
+    *(
+        "pe",
+        "me",
+        "pc",
+        "mc",
+        "ps",
+        "ms",
+        "fc",
+        "vef",
+        "ver",
+        "nf",
+        "nei",
+        "nen",
+        "nr",
+        "nci",
+        "ncn",
+        "nfp",
+        "ncip",
+        "ncnp",
+    ),
     *("rs", "qco", "vo", "gamm", "hrcf", "avc1", "avc2", "tf", "qtf", "xtf", "vtf", "tr", "td"),
-    *("ea", "eap", "eaie", "eaic", "eais", "eane", "eanc", "eans", "xre", "xrb", "xrc", "xrs", "xvo", "xis", "xii", "xin"),
+    *(
+        "ea",
+        "eap",
+        "eaie",
+        "eaic",
+        "eais",
+        "eane",
+        "eanc",
+        "eans",
+        "xre",
+        "xrb",
+        "xrc",
+        "xrs",
+        "xvo",
+        "xis",
+        "xii",
+        "xin",
+    ),
     *("tnf", "tavc", "afn", "cje", "cjc", "cjep", "cjcp", "is", "ibei", "iben", "ikf", "ibci", "ibcn", "ikr", "isp"),
     *("ibcip", "ibcnp", "ibeip", "ibenp", "re", "rcx", "rci", "rbx", "rbi", "rbp", "itf", "kfn", "rth", "rsub", "csub"),
 )
@@ -181,13 +217,25 @@ def currents(p: Mapping[str, Number], u: Mapping[str, Dual], kelvin: Dual) -> di
         return ideal * ((x * (1.0 / n_ideal)).exp() - 1.0) + leak * ((x * (1.0 / n_leak)).exp() - 1.0)
 
     ibe = junction(
-        u["bei"], at.current("ibei", "xii", "eaie", p["nei"]), p["nei"], at.current("iben", "xin", "eane", p["nen"]), p["nen"]
+        u["bei"],
+        at.current("ibei", "xii", "eaie", p["nei"]),
+        p["nei"],
+        at.current("iben", "xin", "eane", p["nen"]),
+        p["nen"],
     )
     diode = junction(
-        u["bci"], at.current("ibci", "xii", "eaic", p["nci"]), p["nci"], at.current("ibcn", "xin", "eanc", p["ncn"]), p["ncn"]
+        u["bci"],
+        at.current("ibci", "xii", "eaic", p["nci"]),
+        p["nci"],
+        at.current("ibcn", "xin", "eanc", p["ncn"]),
+        p["ncn"],
     )
     ibep = junction(
-        u["bep"], at.current("ibeip", "xii", "eaic", p["nci"]), p["nci"], at.current("ibenp", "xin", "eanc", p["ncn"]), p["ncn"]
+        u["bep"],
+        at.current("ibeip", "xii", "eaic", p["nci"]),
+        p["nci"],
+        at.current("ibenp", "xin", "eanc", p["ncn"]),
+        p["ncn"],
     )
     ibcp = junction(
         u["bcp"],
@@ -211,9 +259,7 @@ def currents(p: Mapping[str, Number], u: Mapping[str, Dual], kelvin: Dual) -> di
     # Rci times the current without velocity saturation, a voltage.
     ohmic = u["rci"] + vt * (kbci - kbcx - ((kbci + 1.0) / (kbcx + 1.0)).log())
     saturation = (at.power(p["xvo"]) * p["vo"]).inverse()
-    derivative = (
-        saturation * ohmic / (saturation * (0.5 / p["hrcf"]) * (u["rci"] * u["rci"] + 0.01).sqrt() + 1.0)
-    )
+    derivative = saturation * ohmic / (saturation * (0.5 / p["hrcf"]) * (u["rci"] * u["rci"] + 0.01).sqrt() + 1.0)
     irci = ohmic / (at.power(p["xrc"]) * p["rci"] * (derivative * derivative + 1.0).sqrt())
 
     base = at.power(-p["xrb"])

@@ -42,9 +42,7 @@ def capacitors(
 
 
 @lru_cache(maxsize=65536)
-def transistor(
-    value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
-) -> Transistor:
+def transistor(value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]) -> Transistor:
     """The transistors that make a device of so many emitters."""
     transistors, emitters = npn13g2.split_emitters(value)
     rsub, csub, _ = npn13g2.parasitics(emitters)
@@ -55,4 +53,3 @@ def transistor(
         parameters=MappingProxyType(card),
         overlaps_f=(overlaps["cbeo"], overlaps["cbco"]),
     )
-

@@ -20,7 +20,7 @@ from genrf.conditioning import Conditioning
 from genrf.files import written_whole
 from genrf.generation.bundle import Bundle
 from genrf.generation.designer import Designer
-from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.judge import Judge
 from genrf.spec import DesignSpec
 from training.comparison.botorch_search import METHOD as BOTORCH
 from training.comparison.botorch_search import BotorchSearch
@@ -146,8 +146,8 @@ class _Worker:
         return Bundle.load(self._setup.bundle)
 
     @cached_property
-    def _pool(self) -> SimulatorPool:
-        return self._stack.enter_context(SimulatorPool(workers=1, technology=self._setup.config.technology))
+    def _pool(self) -> Judge:
+        return self._stack.enter_context(Judge(workers=1, technology=self._setup.config.technology))
 
     def _designer(self, method: str) -> Designer:
         if method not in self._designers:
