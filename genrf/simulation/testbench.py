@@ -150,6 +150,9 @@ class Measurement:
 class Testbench(Protocol):
     """How a circuit class is measured."""
 
+    own_cards: bool
+    """Whether the commands of `control` need every transistor to have a card of its own."""
+
     def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """Title, sources, devices and models: what every analysis of the testbench is run on.
 

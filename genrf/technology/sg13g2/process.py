@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device
 from genrf.errors import InvalidInputError, MissingToolError
 from genrf.technology.base import Transistor
-from genrf.technology.sg13g2 import elements, model_cards, npn13g2
+from genrf.technology.sg13g2 import elements, held, model_cards, npn13g2
 from genrf.technology.sg13g2 import statistics as sg13g2_statistics
 from genrf.technology.sg13g2.inductor import SpiralInductor, largest_inductance
 from genrf.technology.sg13g2.mim_capacitor import SMALLEST_F, mim_capacitor, plate_area_um2
@@ -223,6 +223,20 @@ class SG13G2:
             )
             for nx in _emitters(circuit)
         }
+
+    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> list[str]:
+        """See `genrf.technology.base.Technology.held`."""
+        return held.held(netlist, rise_k)
+
+    def with_own_cards(self, netlist: Sequence[str]) -> list[str]:
+        """See `genrf.technology.base.Technology.with_own_cards`."""
+        return held.with_own_cards(netlist)
+
+    def hold_commands(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
+        """See `genrf.technology.base.Technology.hold_commands`."""
+        return held.hold_commands(self.transistors(circuit), self.models(circuit, corner, temperature_c, variation))
 
     def thermal_resistances(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None

@@ -100,9 +100,11 @@ FACTORS: Mapping[str, str] = {
 }
 """Parameter -> what it is multiplied by. All others but ``tnom`` stay; ``tf`` has the temperature from the PDK."""
 
+ONLY_FOR_SCALING_AGAIN = frozenset({"tnf", "tavc", "xis", "ea", "eap"})
+"""Of `FACTORS`, what a transistor does without that does not heat itself."""
 DEFAULTS = {"eap": 1.12}
 """Parameters that a card need not name."""
-_NAME = re.compile(r"[a-z_]\w*")
+_NAME = re.compile(r"(?<![\w.])[a-z_]\w*")
 
 
 def used_parameters() -> frozenset[str]:
@@ -112,9 +114,17 @@ def used_parameters() -> frozenset[str]:
 
 
 def with_numbers(text: str, card: Mapping[str, float]) -> str:
-    """An expression in which the card's parameters are numbers."""
+    """An expression in which the card's parameters, and ``card_k`` where it is given with them, are numbers."""
     known = DEFAULTS | dict(card)
-    return _NAME.sub(lambda found: f"{known[found[0]]:.9g}" if found[0] in used_parameters() else found[0], text)
+    numbers = used_parameters() | ({"card_k"} & known.keys())
+
+    def number(found: re.Match[str]) -> str:
+        if found[0] not in numbers:
+            return found[0]
+        value = known[found[0]]
+        return f"{value:.9g}" if value >= 0.0 else f"({value:.9g})"
+
+    return _NAME.sub(number, text)
 
 
 def scaled(card: Mapping[str, float], temperature_c: float) -> dict[str, float]:
