@@ -52,7 +52,10 @@ def hold_commands(transistors: Sequence[str], models: Sequence[str]) -> list[str
         f"foreach q {' '.join(transistors)}",
         "  let rise = op1.{$q}_t",
         f"  let heat_{{$q}} = rise/{known['card_k']:.9g}",
-        *(f"  let {name} = {vbic_temperature.with_numbers(text, known)}" for name, text in vbic_temperature.STEPS.items()),
+        *(
+            f"  let {name} = {vbic_temperature.with_numbers(text, known)}"
+            for name, text in vbic_temperature.STEPS.items()
+        ),
         *(
             f"  altermod npn_{{$q}} {name} = @npn_{{$q}}[{name}]*({vbic_temperature.with_numbers(factor, known)})"
             for name, factor in vbic_temperature.FACTORS.items()
