@@ -19,6 +19,7 @@ BIN := $(VENV)/bin
 
 # Named after what is installed, so that nothing is installed again unless that changes.
 STAMP := $(VENV)/.installed-$(shell cat locks/*.lock | sha256sum | cut -c1-16)
+KERNELS_STAMP := $(VENV)/.kernels-$(shell cat genrf/simulation/batched/*.py locks/*.lock | sha256sum | cut -c1-16)
 PROJECT_STAMP := $(VENV)/.project-$(shell sha256sum < pyproject.toml | cut -c1-16)
 
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -42,7 +43,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "TORCH_CPU=PLACE installs PyTorch's CPU build from an index (URL) or a folder of wheels: less than half the size."
 
-setup: system-packages $(STAMP) $(PROJECT_STAMP) ## Install ngspice and the Python environment, once
+setup: system-packages $(STAMP) $(PROJECT_STAMP) $(KERNELS_STAMP) ## Install ngspice and the Python environment, once
 
 system-packages:
 	@sh docker/system-packages.sh
@@ -63,6 +64,11 @@ $(STAMP): | $(VENV)/bin/python
 
 $(PROJECT_STAMP): | $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Half a minute, which the first simulation would have to wait for otherwise.
+$(KERNELS_STAMP): | $(PROJECT_STAMP)
+	@$(BIN)/python -m genrf.simulation.batched
 	@touch $@
 
 run: setup $(if $(PLATFORM),platform) ## Run the whole pipeline here: simulate, train, evaluate, export, register (RECIPE=smoke, PLATFORM=1)

@@ -29,7 +29,7 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 PROJECT = FOLDER.parent
-EXTRAS = "refine,train,pipeline,serve,dev"
+EXTRAS = "refine,train,pipeline,serve,signoff,dev"
 SIZES = {"cpu": "about 3.1 GB", "cuda": "about 7 GB, most of it CUDA libraries"}
 """Of the whole environment, measured after ``make setup``."""
 CPU_TORCH = "TORCH_CPU"
@@ -85,10 +85,10 @@ def which() -> str:
 
 def resolve(*, upgrade: bool) -> None:
     """Write both locks with the versions of before, or the newest; the second has the versions of the first."""
-    wanted = [f".[{EXTRAS}]"]
     versions = FOLDER / "cuda.lock"
     for name, public in (("cuda", True), ("cpu", False)):
         keep = versions.exists() and (name == "cpu" or not upgrade)
+        wanted = [f".[{EXTRAS},gpu]" if name == "cuda" else f".[{EXTRAS}]"]
         options = ["--constraint", str(versions)] if keep else []
         found = {
             normalized(item["metadata"]["name"]): item["metadata"]["version"]

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from genrf.circuit.topology import Circuit
 from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
-from genrf.simulation.pool import Outcome, Simulation, SimulatorPool
+from genrf.simulation.judge import Judge, Outcome, Simulation
 from genrf.spec import DesignSpec
 
 
@@ -17,7 +17,7 @@ class ScriptedDesigner:
 
     def __init__(self, circuits: Sequence[Circuit], workers: int = 1) -> None:
         self._circuits = list(circuits)
-        self._pool = SimulatorPool(workers=workers)
+        self._pool = Judge(workers=workers)
 
     @property
     def circuit_classes(self) -> tuple[str, ...]:

@@ -54,6 +54,11 @@ class Judge:
         assert stack is not None
         stack.__exit__(kind, error, trace)
 
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """Process identifiers of ngspice's workers; none before one is needed."""
+        return () if self._pool is None else self._pool.process_ids
+
     def run(self, simulations: Sequence[Simulation], *, curves: bool = False) -> list[Outcome]:
         """Simulate circuits; outcomes in the same order.
 

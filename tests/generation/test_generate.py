@@ -20,8 +20,8 @@ from genrf.generation.sampler import SamplerSettings
 from genrf.generation.settings import SearchSettings
 from genrf.generation.sources import Sources
 from genrf.metrics import Metrics
-from genrf.simulation.judge import simulate
-from genrf.simulation.pool import Failure, Outcome, SimulatorPool
+from genrf.simulation.judge import Judge, simulate
+from genrf.simulation.pool import Failure, Outcome
 from genrf.spec import DesignSpec
 
 CONDITIONS = Conditions(frequency_hz=10e9, supply_v=1.8)
@@ -183,7 +183,7 @@ def test_where_everything_fails_it_goes_on_past_its_first_candidates(
 ) -> None:
     """They are at most 12 topologies of 4 sizings."""
     failure = Outcome(metrics=None, failure=Failure("device_limit", "Q1: too much"))
-    monkeypatch.setattr(SimulatorPool, "run_iter", lambda _, jobs: (failure for _ in jobs))
+    monkeypatch.setattr(Judge, "run_iter", lambda _, jobs: (failure for _ in jobs))
     result = designer.design(IMPOSSIBLE, calls=80)
     assert result.failed == {"device_limit": 80}
     assert len({circuit for circuit, _ in result.failed_circuits}) == 80
@@ -203,7 +203,7 @@ def test_where_nothing_works_the_likeliest_topologies_are_sized_anew(
     assert designer.design(IMPOSSIBLE, calls=24).designs
     assert sized == ["generator"]
     failure = Outcome(metrics=None, failure=Failure("device_limit", "Q1: too much"))
-    monkeypatch.setattr(SimulatorPool, "run_iter", lambda _, jobs: (failure for _ in jobs))
+    monkeypatch.setattr(Judge, "run_iter", lambda _, jobs: (failure for _ in jobs))
     designer.design(IMPOSSIBLE, calls=24)
     assert sized[1:] == ["generator", "variation", "variation"]
 

@@ -17,7 +17,7 @@ from genrf.cli import app
 from genrf.conditions import Conditions
 from genrf.measurement.process import measure_netlist
 from genrf.measurement.user_netlist import read_netlist
-from genrf.simulation.judge import simulate
+from genrf.simulation.pool import Simulation, SimulatorPool
 from tests.amplifiers import CASCODE
 
 EXAMPLE = Path("examples/bsim4_lna.cir")
@@ -40,7 +40,8 @@ def test_a_netlist_of_ours_gives_the_metrics_of_the_pool(tmp_path: Path) -> None
     path = tmp_path / "cascode.cir"
     path.write_text("\n".join(["exported", *renamed, ""]))
     found = measured(path, "--frequency", "28e9", "--ports", "rf,in", "--supply", "vcc=1.8")
-    expected = simulate(CASCODE, conditions).metrics
+    with SimulatorPool(1) as pool:
+        expected = pool.run([Simulation(CASCODE, conditions)])[0].metrics
     assert expected is not None
     assert found == pytest.approx(dict(expected), rel=1e-6)
 

@@ -13,7 +13,6 @@ from genrf import technology
 from genrf.circuit.topology import Circuit, Topology
 from genrf.errors import MissingToolError
 from genrf.simulation import library
-from genrf.simulation.judge import simulate
 from genrf.simulation.messages import pack_answers, pack_tasks, unpack_answers, unpack_tasks
 from genrf.simulation.pool import Failure, Outcome, Simulation, SimulatorPool
 from genrf.technology.sg13g2 import model_cards
@@ -76,7 +75,8 @@ def test_worker_that_sleeps_is_killed() -> None:
 
 @pytest.mark.usefixtures("sabotaged")
 def test_python_error_in_a_worker_is_told_as_a_crash() -> None:
-    outcome = simulate(divider(DEFECT).circuit, CONDITIONS)
+    with SimulatorPool(1) as alone:
+        outcome = alone.run([divider(DEFECT)])[0]
     assert outcome.failure is not None
     assert outcome.failure.cause == "crash"
     assert "a defect in the testbench" in outcome.failure.detail

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from genrf.simulation.judge import Judge
 from genrf.simulation.library import Library
 from genrf.simulation.library import library as library_of_this_process
-from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from genrf.yield_analysis.study import YieldStudy
 from tests.amplifiers import MATCHED_28GHZ, SPECIFICATION_28GHZ
@@ -21,8 +21,8 @@ def library() -> Library:
 
 
 @pytest.fixture(scope="session")
-def pool() -> Iterator[SimulatorPool]:
-    with SimulatorPool(workers=1) as running:
+def pool() -> Iterator[Judge]:
+    with Judge(workers=1) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from genrf.errors import InvalidInputError
 from genrf.export.design_file import write_design
 from genrf.generation.design import Design
 from genrf.metrics import Metrics
-from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.judge import Judge
 from genrf.yield_analysis.analysis import CHUNK, analyse
 from genrf.yield_analysis.result import YieldResult
 from genrf.yield_analysis.run_log import RunLog
@@ -25,7 +25,7 @@ RUNS = 2 * CHUNK + 7
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, study: YieldStudy, pool: SimulatorPool) -> tuple[Path, YieldResult]:
+def whole(tmp_path_factory: pytest.TempPathFactory, study: YieldStudy, pool: Judge) -> tuple[Path, YieldResult]:
     """The log of an uninterrupted study, and its result."""
     path = tmp_path_factory.mktemp("whole") / "runs.jsonl"
     return path, analyse(study, RUNS, RunLog(path, study.identity()), pool)
@@ -34,7 +34,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, study: YieldStudy, pool: Sim
 def test_runs_do_not_depend_on_the_number_of_workers(
     whole: tuple[Path, YieldResult], study: YieldStudy, tmp_path: Path
 ) -> None:
-    with SimulatorPool(workers=3) as three:
+    with Judge(workers=3) as three:
         result = analyse(study, RUNS, RunLog(tmp_path / "runs.jsonl", study.identity()), three)
     assert (tmp_path / "runs.jsonl").read_bytes() == whole[0].read_bytes()
     assert result.content() == whole[1].content()
@@ -47,19 +47,19 @@ def test_another_seed_gives_other_runs(study: YieldStudy) -> None:
 
 
 def test_a_study_killed_between_blocks_goes_on_to_the_same_end(
-    whole: tuple[Path, YieldResult], study: YieldStudy, pool: SimulatorPool, tmp_path: Path
+    whole: tuple[Path, YieldResult], study: YieldStudy, pool: Judge, tmp_path: Path
 ) -> None:
     program = f"""
 import os, signal, sys
 from pathlib import Path
 from genrf.export.design_file import read_design
-from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.judge import Judge
 from genrf.yield_analysis.analysis import analyse
 from genrf.yield_analysis.run_log import RunLog
 from genrf.yield_analysis.study import YieldStudy
 design, spec = read_design(Path({str(tmp_path / "design.json")!r}))
 study = YieldStudy(circuit=design.circuit, spec=spec, seed={study.seed})
-with SimulatorPool(workers=1) as pool:
+with Judge(workers=1) as pool:
     log = RunLog(Path({str(tmp_path / "runs.jsonl")!r}), study.identity())
     analyse(study, {RUNS}, log, pool, lambda done, allowed: os.kill(os.getpid(), signal.SIGKILL))
 """
@@ -81,7 +81,7 @@ with SimulatorPool(workers=1) as pool:
 
 @pytest.mark.parametrize("share", [0.31, 0.77])
 def test_what_a_kill_leaves_of_a_block_is_cut_off(
-    share: float, whole: tuple[Path, YieldResult], study: YieldStudy, pool: SimulatorPool, tmp_path: Path
+    share: float, whole: tuple[Path, YieldResult], study: YieldStudy, pool: Judge, tmp_path: Path
 ) -> None:
     content = whole[0].read_bytes()
     cut = content[: round(share * len(content))]
@@ -92,7 +92,7 @@ def test_what_a_kill_leaves_of_a_block_is_cut_off(
 
 
 def test_more_runs_add_to_those_there_are(
-    whole: tuple[Path, YieldResult], study: YieldStudy, pool: SimulatorPool, tmp_path: Path
+    whole: tuple[Path, YieldResult], study: YieldStudy, pool: Judge, tmp_path: Path
 ) -> None:
     log = tmp_path / "runs.jsonl"
     analyse(study, 20, RunLog(log, study.identity()), pool)

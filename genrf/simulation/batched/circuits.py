@@ -269,12 +269,17 @@ def _transistors(
         card[chosen] = len(rows) + inverse
         many[chosen] = np.array([t.transistors for t in made], float)[inverse] * factors[chosen]
         overlaps[chosen] = np.array([t.overlaps_f for t in made]).reshape(-1, 2)[inverse]
-        rows += [_card(transistor.parameters) for transistor in made]
+        rows += [card_row(transistor.parameters) for transistor in made]
     cards = np.array(rows).reshape(-1, len(vbic.PARAMETERS))
     return {"many": many, "card": card, "overlaps": overlaps, "cards": cards}
 
 
-def _card(parameters: Mapping[str, float]) -> list[float]:
+def card_row(parameters: Mapping[str, float]) -> list[float]:
+    """A transistor's card in the order of `vbic.PARAMETERS`.
+
+    Raises:
+        InvalidInputError: if it uses more of VBIC than is known here.
+    """
     for name, known in vbic.UNUSED.items():
         if parameters.get(name, known) != known:
             raise InvalidInputError(

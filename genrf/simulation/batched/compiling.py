@@ -6,6 +6,7 @@ text, and of numba's version and the technology of the processor numba takes car
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -41,7 +42,13 @@ def kernels_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"genrf-{os.getuid()}" / name
     kept = next((place / name for place in places if (place / name).is_dir()), None)
     if kept is not None and not folder.exists():
-        shutil.copytree(kept, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        whole = Path(tempfile.mkdtemp(dir=folder.parent)) / name
+        shutil.copytree(kept, whole)
+        # Of processes that start together one is first; the others have the same.
+        with contextlib.suppress(OSError):
+            whole.rename(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
