@@ -37,8 +37,7 @@ def estimate(
         typer.Option(
             "--temperature",
             metavar="LOW:HIGH",
-            help="Uniform temperature in C; by default the specification's. A trend only: ngspice 39's VBIC does not "
-            "scale the thermal voltage.",
+            help="Uniform temperature in C; by default the specification's.",
             show_default=False,
         ),
     ] = None,

@@ -29,7 +29,10 @@ def standalone_netlist(circuit: Circuit, conditions: Conditions, technology: Tec
         SimulationFailure: ``invalid_value``, if the technology refuses the circuit.
     """
     circuit_class = classes.get(circuit.topology.circuit_class)
-    title, *lines = circuit_class.testbench.netlist(circuit, conditions, technology)
+    testbench = circuit_class.testbench
+    title, *lines = testbench.netlist(circuit, conditions, technology)
+    if testbench.own_cards:
+        lines = technology.with_own_cards(lines)
     return "\n".join(
         [
             f"{title}: {len(circuit.values)} devices in {technology.name} ({technology.version})",
@@ -43,7 +46,7 @@ def standalone_netlist(circuit: Circuit, conditions: Conditions, technology: Tec
             f".options {CONVERGENCE_OPTIONS}",
             "",
             ".control",
-            *circuit_class.testbench.control(circuit, conditions, technology),
+            *testbench.control(circuit, conditions, technology),
             "quit",
             ".endc",
             ".end",

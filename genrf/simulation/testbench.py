@@ -19,7 +19,8 @@ MEASUREMENTS_VERSION = 4
 """Counts what is made of a simulation: rows measured with another are not comparable. 2: noise figures without the noise of
 ``rbp``, which ngspice misplaces; band edges found within the steps of the grid. 3: transistors that saturate at rest or break
 down under drive are refused; capacitors that charge slowly are moved to where they end. 4: amplifiers' and filters' small-signal
-metrics from the batched simulator, charges and noise at the temperature of the junctions."""
+metrics from the batched simulator, power amplifiers' from ngspice with junctions held: charges and noise at the temperature of
+the junctions."""
 
 Cause = Literal[
     "invalid_value",
@@ -149,6 +150,9 @@ class Measurement:
 
 class Testbench(Protocol):
     """How a circuit class is measured."""
+
+    own_cards: bool
+    """Whether the commands of `control` need every transistor to have a card of its own."""
 
     def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """Title, sources, devices and models: what every analysis of the testbench is run on.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -113,6 +113,26 @@ class Technology(Protocol):
         Args:
             excess_phase: whether the delay of the collector current is modelled.
         """
+        ...
+
+    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> list[str]:
+        """A ngspice netlist with every transistor at a junction temperature of its own, without self-heating.
+
+        Args:
+            netlist: lines of `instances` and `models` among others.
+            rise_k: of every thermal net of `thermal_resistances` above ambient temperature, in K.
+        """
+        ...
+
+    def with_own_cards(self, netlist: Sequence[str]) -> list[str]:
+        """A ngspice netlist in which no two transistors share a card, as `hold_commands` need it."""
+        ...
+
+    def hold_commands(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
+        """`held` as the first commands of a ``.control`` block. They leave, of every transistor, ``unknown1.heat_NAME``: its
+        rise of temperature over the absolute ambient temperature."""
         ...
 
     def thermal_resistances(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from genrf.circuit.topology import Circuit, Device
@@ -72,6 +72,20 @@ class VariedTechnology:
         return self._technology.vbic_cards(
             circuit, corner, temperature_c, variation or self._variation, excess_phase=excess_phase
         )
+
+    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> list[str]:
+        """See `Technology.held`."""
+        return self._technology.held(netlist, rise_k)
+
+    def with_own_cards(self, netlist: Sequence[str]) -> list[str]:
+        """See `Technology.with_own_cards`."""
+        return self._technology.with_own_cards(netlist)
+
+    def hold_commands(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
+        """See `Technology.hold_commands`; this copy's variation, unless another is given."""
+        return self._technology.hold_commands(circuit, corner, temperature_c, variation or self._variation)
 
     def thermal_resistances(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None

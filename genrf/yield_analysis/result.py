@@ -23,7 +23,10 @@ ASSUMPTIONS = (
     "Inductors do not vary: the model is ours, and metal geometry is taken as exact. Bias voltages are ideal.",
     "A resistor's mismatch is that of a rppd strip 2 um wide: a schematic has no layout.",
 )
-TEMPERATURE_CAVEAT = "ngspice 39's VBIC does not scale the thermal voltage, so spread over temperature is a trend only."
+TEMPERATURE_CAVEAT = (
+    "Over temperature transistors scale by the PDK's own card, resistors and capacitors to first order; bias voltages and "
+    "inductors do not move."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,34 +43,36 @@ def test_noise_figure_is_not_the_one_of_sp_analysis(library: Library, pool: Simu
     """The trap: ``.sp`` with noise is right for passive circuits only.
 
     The reference is noise analysis with source and load as real, noisy resistors, from which the load's share is taken
-    out, and what ngspice makes of rbp at the emitter, and the source is referred to 290 K:
-    F = 1 + ((total^2 - load^2 - rbp^2) / source^2 - 1) T / 290.
+    out, and the source is referred to 290 K: F = 1 + ((total^2 - load^2 + moved) / source^2 - 1) T / 290. Moved is what
+    ngspice makes of rbp at the emitter (out), leaves out (rs, iccp: in), and makes too cold (resistances in the junctions).
     """
     metrics = pool.run([Simulation(cascode(), CONDITIONS)])[0].metrics
     assert metrics is not None
     devices = PROCESS.instances(cascode()) + PROCESS.models(cascode(), "typ", 27.0)
     f0 = CONDITIONS.frequency_hz
+    bench = ("reference", "v_supply vdd 0 1.8", "v_in source 0 dc 0 ac 1", "rsource source in 50", "rload out 0 50")
+    library.run(Deck((*bench, *devices), ("op",), ("q1_t", "q2_t")))
+    rise_k = {net: float(library.vector("op1", net)[0]) for net in ("q1_t", "q2_t")}
+    colder = ("rc", "rci", "rb", "rbi", "re", "rs")
+    sources = [f"onoise_q{number}_{part}" for number in (1, 2) for part in (*colder, "iccp", "rbp")]
     library.run(
         Deck(
-            (
-                "reference",
-                "v_supply vdd 0 1.8",
-                "v_in source 0 dc 0 ac 1",
-                "rsource source in 50",
-                "rload out 0 50",
-                *devices,
-            ),
+            (*bench, *PROCESS.held(devices, rise_k)),
             (f"noise v(out) v_in lin 1 {f0} {f0} 1",),
-            ("onoise_spectrum", "inoise_spectrum", "onoise_rload", "onoise_rsource", "onoise_q1_rbp", "onoise_q2_rbp"),
+            ("onoise_spectrum", "inoise_spectrum", "onoise_rload", "onoise_rsource", *sources),
         )
     )
-    total, load, source = (
-        float(library.vector("noise1", name)[0]) for name in ("onoise_spectrum", "onoise_rload", "onoise_rsource")
-    )
-    misplaced = sum(float(library.vector("noise1", f"onoise_q{number}_rbp")[0]) ** 2 for number in (1, 2))
-    assert misplaced > 0.0
-    reference = 10 * math.log10(1 + ((total**2 - load**2 - misplaced) / source**2 - 1) * 300.15 / 290)
-    assert metrics["nf_db"] == pytest.approx(reference, abs=5e-4)
+
+    def power(name: str) -> float:
+        return float(library.vector("noise1", name)[0]) ** 2
+
+    moved = 0.0
+    for q in ("q1", "q2"):
+        assert power(f"onoise_{q}_rbp") > 0.0
+        moved += power(f"onoise_{q}_rs") + power(f"onoise_{q}_iccp") - power(f"onoise_{q}_rbp")
+        moved += rise_k[f"{q}_t"] / 300.15 * sum(power(f"onoise_{q}_{part}") for part in colder)
+    excess = (power("onoise_spectrum") - power("onoise_rload") + moved) / power("onoise_rsource") - 1
+    assert metrics["nf_db"] == pytest.approx(10 * math.log10(1 + excess * 300.15 / 290), abs=5e-4)
     ports = ("v_in in 0 dc 0 ac 1 portnum 1 z0 50", "v_out out 0 dc 0 ac 0 portnum 2 z0 50")
     library.run(
         Deck(("trap", "v_supply vdd 0 1.8", *ports, *devices), (f"sp lin 1 {f0} {f0} 1",), ("NF", "v_supply#branch"))

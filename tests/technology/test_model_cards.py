@@ -49,7 +49,7 @@ def test_unknown_section_names_file_and_section() -> None:
 def test_card_has_every_parameter_as_a_number() -> None:
     transistor = model_cards.Subcircuit("sg13g2_hbt_mod.lib", "npn13G2")
     environment = transistor.environment(dict.fromkeys(_corner_names(), 1.0), 27.0, nx=4.0)
-    card = transistor.model_card("npn_x4", environment)
+    card = model_cards.model_line("npn_x4", transistor.model_type, transistor.model_values(environment))
     assert card.startswith(".model npn_x4 npn level=9 ")
     assert "re=7.13 " in card
     assert "tf=2.08e-13 " in card

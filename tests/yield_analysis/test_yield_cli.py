@@ -143,8 +143,8 @@ def test_temperature_and_supply_widen_the_spread(study: YieldStudy, tmp_path: Pa
     moved = json.loads(run(*alone, "-o", tmp_path / "moved", "--temperature", "0:60", "--supply-tolerance", "5")[1])
     assert still["metrics"]["gain_db"]["deviation"] < 1e-12
     assert moved["metrics"]["gain_db"]["deviation"] > 0.1
-    assert any("trend" in assumption for assumption in moved["assumptions"])
-    assert not any("trend" in assumption for assumption in still["assumptions"])
+    assert any("temperature" in assumption for assumption in moved["assumptions"])
+    assert not any("temperature" in assumption for assumption in still["assumptions"])
 
 
 def test_a_missing_design_is_named(tmp_path: Path) -> None:

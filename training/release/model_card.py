@@ -50,8 +50,7 @@ _LIMITS = """## Limits
   some circuit of the grammar reaches. A specification beyond the ranges of the data table may be met late or never.
 - Circuits are of the grammar's building blocks and their variations, with at most {devices} devices.
 - Everything holds for the process's models and for the simulator: inductors are a lumped model with finite Q, bias comes
-  from ideal references, nothing was laid out or extracted, and results away from 27 °C are a trend only. The README of the
-  repository says more.
+  from ideal references, and nothing was laid out or extracted. The README of the repository says more.
 - Held-out means a topology, and everything bred from it, that no model trained on. A topology that differs in one device
   counts as another.
 - Where these weights are judged on another dataset's held-out specifications (the pipeline does that, to compare a

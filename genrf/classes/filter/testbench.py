@@ -36,6 +36,8 @@ _CURVES = ("S_1_1", "S_1_2", "S_2_1", "S_2_2")
 class FilterTestbench:
     """Two-port testbench: source at ``in``, load at ``out``."""
 
+    own_cards = False
+
     def simulate(
         self,
         simulator: Simulator,

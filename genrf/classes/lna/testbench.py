@@ -3,13 +3,14 @@
 One deck, three analyses. S-parameters at 11 linear points from 0.75 to 1.25 f0 and at 15 logarithmic points from 0.1 to
 10 f0; noise at f0 with ``.noise``. ngspice's ``.sp`` noise figure is wrong for active circuits and is not used. Port
 impedances make no noise in ``.noise``, so its input-referred density is the circuit's own noise alone, at the circuit's
-temperature, referred to the source's open-circuit voltage. The operating point is a by-product of the first sweep.
+temperature, referred to the source's open-circuit voltage. The operating point comes first, because junctions are held at
+their temperatures (`genrf.simulation.held_junctions`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.band import band_around
 from genrf.simulation.device_lines import thermal_ohm
+from genrf.simulation.held_junctions import heat, heat_expressions, run_held
 from genrf.simulation.large_signal import UnsettledError
 from genrf.simulation.scattering import decibels, mu_minimum
 from genrf.simulation.slow_bias import with_slow_capacitors_held
@@ -52,6 +54,8 @@ _SLOWEST_PERIODS = 40.0
 class LnaTestbench:
     """Two-port testbench: source at ``in``, load at ``out``, supply at ``vdd``. Ports are at 0 V DC."""
 
+    own_cards = True
+
     def simulate(
         self,
         simulator: Simulator,
@@ -64,8 +68,9 @@ class LnaTestbench:
         thorough: bool = False,
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.simulate`."""
-        simulator.run(self.deck(circuit, conditions, technology, curves))
-        measured = self.measure(simulator, circuit, conditions, technology, curves, thorough)
+        deck = self.deck(circuit, conditions, technology, curves)
+        hot = heat(run_held(simulator, deck, circuit, conditions, technology), conditions)
+        measured = self.measure(simulator, circuit, conditions, technology, hot, curves, thorough)
         if not signoff:
             return measured
         netlist, slow = with_slow_capacitors_held(
@@ -74,13 +79,13 @@ class LnaTestbench:
             circuit,
             _SLOWEST_PERIODS / conditions.frequency_hz,
         )
-        heat = thermal_ohm(circuit, conditions, technology)
+        thermal = thermal_ohm(circuit, conditions, technology)
         large: dict[str, float] = {}
         notes = measured.notes
         try:
-            large["iip3_dbm"] = intercept_dbm(simulator, netlist, heat, slow, conditions)
+            large["iip3_dbm"] = intercept_dbm(simulator, netlist, thermal, slow, conditions)
             large["ip1db_dbm"] = compression_dbm(
-                simulator, netlist, heat, slow, conditions, large["iip3_dbm"], patient=thorough
+                simulator, netlist, thermal, slow, conditions, large["iip3_dbm"], patient=thorough
             )
         except UnsettledError as unsettled:
             notes += (f"ip1db_dbm: not given, {unsettled}",)
@@ -109,7 +114,7 @@ class LnaTestbench:
                 "inoise_spectrum",
                 "inoise_total",
                 "v_supply#branch",
-                *noise_vectors(technology.transistors(circuit)),
+                *noise_vectors(technology.transistors(circuit), held=True),
                 *operating_point_vectors(circuit),
             ),
         )
@@ -124,16 +129,20 @@ class LnaTestbench:
         circuit: Circuit,
         conditions: Conditions,
         technology: Technology,
+        hot: Mapping[str, float],
         curves: bool = False,
         thorough: bool = False,
     ) -> Measurement:
-        """Label metrics from the results of `deck`, which is still loaded; the same with and without `curves`."""
+        """Label metrics from the results of `deck`, which is still loaded; the same with and without `curves`.
+
+        Args:
+            hot: of `genrf.simulation.held_junctions.heat`.
+        """
         power = operating_power_w(plots, circuit, conditions, technology)
         scattering = read_scattering(plots, conditions.frequency_hz, unstable=thorough)
-        transistors = technology.transistors(circuit)
-        (noise,) = _input_noise(plots, "noise2", transistors)
+        (noise,) = _input_noise(plots, "noise2", hot)
         s11, s12, s21, s22 = scattering.centre
-        found = self._curves(plots, conditions, transistors) if curves else {}
+        found = self._curves(plots, conditions, hot) if curves else {}
         band = band_around(
             transmission_sweep(plots),
             np.array(scattering.frequency_hz),
@@ -157,22 +166,26 @@ class LnaTestbench:
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `measure` again, in ngspice's own language."""
+        hot = heat_expressions(circuit, conditions, technology)
         return lna_control(
             circuit,
             conditions,
-            self.deck(circuit, conditions, technology).analyses,
-            rightly_placed_expression("noise2", technology.transistors(circuit)),
+            [
+                *technology.hold_commands(circuit, conditions.corner, conditions.temperature_c),
+                *self.deck(circuit, conditions, technology).analyses,
+            ],
+            rightly_placed_expression("noise2", list(hot), hot),
         )
 
-    def _curves(self, plots: Plots, conditions: Conditions, transistors: Sequence[str]) -> dict[str, Curve]:
-        densities = _input_noise(plots, "noise3", transistors)
+    def _curves(self, plots: Plots, conditions: Conditions, hot: Mapping[str, float]) -> dict[str, Curve]:
+        densities = _input_noise(plots, "noise3", hot)
         noise = np.array([noise_figure_db(density, conditions.source_ohm) for density in densities])
         curves = scattering_curves(plots, conditions.frequency_hz)
         return {**curves, "nf_db": Curve(curves["s11"].frequency_hz, noise)}
 
 
-def _input_noise(plots: Plots, plot: str, transistors: Sequence[str]) -> list[float]:
+def _input_noise(plots: Plots, plot: str, hot: Mapping[str, float]) -> list[float]:
     """Density of the circuit's noise as a voltage of the source, in V/sqrt(Hz), at each frequency."""
-    density = plots.vector(plot, "inoise_spectrum").real * np.sqrt(rightly_placed(plots, plot, transistors))
+    density = plots.vector(plot, "inoise_spectrum").real * np.sqrt(rightly_placed(plots, plot, list(hot), hot))
     found: list[float] = density.tolist()
     return found

@@ -85,6 +85,8 @@ _PLACES = ("out", "rf")
 class MixerTestbench:
     """RF source at ``rf``, LO at ``lop`` and ``lon``, load at ``out``, supply at ``vdd``."""
 
+    own_cards = False
+
     def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """Title, sources, devices and models; LO on, RF at its small level, second tone off."""
         devices, models = device_lines(circuit, conditions, technology)

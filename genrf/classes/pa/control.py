@@ -7,6 +7,7 @@ held, every level runs for a fixed, generous time, and levels are 1 dB apart. A 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from genrf.circuit.topology import Circuit
 from genrf.classes.pa.drive import POINTS, TYPICAL_EFFICIENCY
@@ -26,12 +27,13 @@ _BELOW_DB = 14.0
 _HIGHEST_DBM = 30.0
 
 
-def pa_control(circuit: Circuit, conditions: Conditions) -> list[str]:
+def pa_control(circuit: Circuit, conditions: Conditions, hold: Sequence[str]) -> list[str]:
     """Commands that run the analyses and print each label metric.
 
     Args:
         circuit: gives the bias sources, whose power counts.
         conditions: give frequency, supply voltage and port impedances.
+        hold: of `genrf.technology.base.Technology.hold_commands`.
     """
     bias = [
         (designator.lower(), value)
@@ -46,7 +48,10 @@ def pa_control(circuit: Circuit, conditions: Conditions) -> list[str]:
     frequency = warped(conditions.frequency_hz, POINTS)
     period = 1.0 / frequency
     return [
+        *hold,
         *sweeps(conditions.frequency_hz),
+        "* As the lines above have them, the transistors heat themselves again.",
+        "reset",
         "set numdgt=10",
         "setplot const",
         "let gain_db = db(sp1.S_2_1[5])",

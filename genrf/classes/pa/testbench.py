@@ -19,6 +19,7 @@ from genrf.classes.pa.metrics import efficiency_percent
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.device_lines import thermal_ohm
+from genrf.simulation.held_junctions import run_held
 from genrf.simulation.large_signal import PowerSweep, ToneSpacing, UnsettledError, compress, two_tones
 from genrf.simulation.scattering import decibels, mu_minimum
 from genrf.simulation.slow_bias import with_slow_capacitors_held
@@ -54,6 +55,8 @@ _LONGEST_BEATS = 60
 class PaTestbench:
     """Two-port testbench: source at ``in``, load at ``out``, supply at ``vdd``. Ports are at 0 V DC."""
 
+    own_cards = True
+
     def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.netlist`."""
         return two_port_netlist("power amplifier", circuit, conditions, technology)
@@ -73,7 +76,7 @@ class PaTestbench:
         netlist = self.netlist(circuit, conditions, technology)
         analyses = sweeps(conditions.frequency_hz) + [curve_sweep(conditions.frequency_hz)] * curves
         saved = (*PARAMETERS, "v_supply#branch", *operating_point_vectors(circuit))
-        simulator.run(Deck(tuple(netlist), tuple(analyses), saved))
+        run_held(simulator, Deck(tuple(netlist), tuple(analyses), saved), circuit, conditions, technology)
         power = operating_power_w(simulator, circuit, conditions, technology)
         scattering = read_scattering(simulator, conditions.frequency_hz, unstable=thorough)
         s11, _, s21, s22 = scattering.centre
@@ -100,8 +103,7 @@ class PaTestbench:
             _SLOWEST_PERIODS / conditions.frequency_hz,
         )
         drive = Drive(simulator, driven, heat, slow, circuit, conditions, technology, patient=thorough)
-        # The gain that compression is counted from is the transient's own: with transistors that heat themselves,
-        # ngspice 39's small-signal analyses read some tenths of a dB more.
+        # The gain that compression is counted from is the transient's own: it is the one that falls.
         low = first_guess_dbm(gain, power) - LOW_DRIVE_DB
         reference = drive.output_dbm(low) - low
         sweep = compress(drive.output_dbm, reference, first_guess_dbm(reference, power))
@@ -129,7 +131,8 @@ class PaTestbench:
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `simulate` again, in ngspice's own language."""
-        return pa_control(circuit, conditions)
+        hold = technology.hold_commands(circuit, conditions.corner, conditions.temperature_c)
+        return pa_control(circuit, conditions, hold)
 
 
 def _intermodulation(

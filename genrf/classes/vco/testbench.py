@@ -55,6 +55,8 @@ _SLOPE_PLOTS = ("ac5", "noise5")
 class VcoTestbench:
     """One-port testbench: load at ``out``, tuning voltage at ``tune``, supply at ``vdd``."""
 
+    own_cards = False
+
     def netlist(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.netlist`."""
         devices, models = device_lines(circuit, conditions, technology)

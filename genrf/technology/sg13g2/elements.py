@@ -45,10 +45,8 @@ def capacitors(
 def transistor(value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]) -> Transistor:
     """The transistors that make a device of so many emitters."""
     transistors, emitters = npn13g2.split_emitters(value)
-    words = npn13g2.card(emitters, corner, temperature_c, process).split()[3:]
-    card = {name: float(number) for name, _, number in (word.partition("=") for word in words)}
     rsub, csub, _ = npn13g2.parasitics(emitters)
-    card |= {"rsub": rsub, "csub": csub}
+    card = {**npn13g2.card_values(emitters, corner, temperature_c, process), "rsub": rsub, "csub": csub}
     overlaps = npn13g2.overlaps(emitters)
     return Transistor(
         transistors=transistors,

@@ -127,23 +127,21 @@ class Subcircuit:
             known[name] = overrides[name] if name in overrides else evaluate(expression, known)
         return known
 
-    def model_card(
-        self, name: str, environment: Mapping[str, float], replaced: Mapping[str, str] = MappingProxyType({})
-    ) -> str:
-        """One ``.model`` line called ``name`` with every parameter a number.
+    def model_values(
+        self, environment: Mapping[str, float], replaced: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, float]:
+        """Every parameter of the ``.model`` line as a number.
 
         Args:
             replaced: expressions to be used instead of the subcircuit's.
         """
-        values = self.model_values(environment, replaced)
-        return f".model {name} {self.model_type} " + " ".join(f"{key}={value:.9g}" for key, value in values.items())
-
-    def model_values(
-        self, environment: Mapping[str, float], replaced: Mapping[str, str] = MappingProxyType({})
-    ) -> dict[str, float]:
-        """The same parameters by name."""
         parameters = self.model_parameters | dict(replaced)
         return {key: evaluate(text, environment) for key, text in parameters.items()}
+
+
+def model_line(name: str, model_type: str, values: Mapping[str, float]) -> str:
+    """A ``.model`` line, its parameters to nine digits."""
+    return f".model {name} {model_type} " + " ".join(f"{key}={value:.9g}" for key, value in values.items())
 
 
 def _assignments(text: str) -> dict[str, str]:

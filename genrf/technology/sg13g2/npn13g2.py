@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf.technology.sg13g2 import model_cards
+from genrf.technology.sg13g2 import model_cards, vbic_temperature
 
 HBT_FILE = "sg13g2_hbt_mod.lib"
 HBT_SUBCIRCUIT = "npn13G2"
@@ -63,14 +63,28 @@ def multiplied(collector_base_v: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=4096)
-def card(emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...] = ()) -> str:
-    """The ``.model`` line ``npn_xEMITTERS``, every parameter a number, without `OVERLAPS`.
+def card_values(
+    emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...] = ()
+) -> Mapping[str, float]:
+    """The PDK's card to nine digits, as it is before it is scaled: ``tnom`` is the card's own. Without `OVERLAPS`.
 
     Args:
         process: factors on the corner's parameters; those of other devices are ignored.
     """
     environment = _environment(emitters, corner, temperature_c, process)
-    return _subcircuit().model_card(model_name(emitters), environment, replaced=dict.fromkeys(OVERLAPS, "0"))
+    values = _subcircuit().model_values(environment, replaced=dict.fromkeys(OVERLAPS, "0"))
+    return MappingProxyType({name: float(f"{value:.9g}") for name, value in values.items()})
+
+
+@lru_cache(maxsize=4096)
+def card(emitters: int, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...] = ()) -> str:
+    """The ``.model`` line ``npn_xEMITTERS`` for ngspice, scaled to the temperature: see `vbic_temperature`.
+
+    Args:
+        process: factors on the corner's parameters; those of other devices are ignored.
+    """
+    values = vbic_temperature.scaled(card_values(emitters, corner, temperature_c, process), temperature_c)
+    return model_cards.model_line(model_name(emitters), _subcircuit().model_type, values)
 
 
 _NOT_OF_VBIC = ("level", "vbe_max", "vbc_max", "vce_max")
@@ -86,7 +100,7 @@ def vbic_parameters(
     *,
     excess_phase: bool = False,
 ) -> Mapping[str, float]:
-    """What `card` says, by the names of VBIC 1.3 and at the card's own ``tnom``; without `OVERLAPS`.
+    """`card_values` in full precision, by the names of VBIC 1.3; without `OVERLAPS`.
 
     For simulators that scale a card to the temperature themselves. ``tf`` is the exception: the PDK's own expression has
     the temperature in it, beside what VBIC does.
@@ -117,8 +131,7 @@ def thermal_resistance(
         process: factors on the corner's parameters.
     """
     transistors, emitters = split_emitters(value)
-    words = card(emitters, corner, temperature_c, process).split()
-    return next(float(word[4:]) for word in words if word.startswith("rth=")) / (transistors * area)
+    return card_values(emitters, corner, temperature_c, process)["rth"] / (transistors * area)
 
 
 def _environment(

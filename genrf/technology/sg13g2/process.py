@@ -10,9 +10,8 @@ bias_voltage    ideal
 diode           npn13G2 with collector and base joined: its base-emitter junction
 varactor        npn13G2 with emitter and base joined: its base-collector junction, meant to be reverse biased
 
-Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage (the slope of
-ln I_C over V_BE stays at its 27 degree value), so currents rise too steeply with temperature: treat such results as a
-trend.
+Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage, so cards are
+written for the temperature that they are used at (`genrf.technology.sg13g2.vbic_temperature`).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device, Topology
 from genrf.errors import InvalidInputError, MissingToolError
 from genrf.technology.base import Transistor
-from genrf.technology.sg13g2 import elements, model_cards, npn13g2
+from genrf.technology.sg13g2 import elements, held, model_cards, npn13g2
 from genrf.technology.sg13g2 import statistics as sg13g2_statistics
 from genrf.technology.sg13g2.inductor import SpiralInductor, largest_inductance
 from genrf.technology.sg13g2.mim_capacitor import SMALLEST_F, mim_capacitor, plate_area_um2
@@ -226,6 +225,20 @@ class SG13G2:
             )
             for nx in _emitters(circuit)
         }
+
+    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> list[str]:
+        """See `genrf.technology.base.Technology.held`."""
+        return held.held(netlist, rise_k)
+
+    def with_own_cards(self, netlist: Sequence[str]) -> list[str]:
+        """See `genrf.technology.base.Technology.with_own_cards`."""
+        return held.with_own_cards(netlist)
+
+    def hold_commands(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
+        """See `genrf.technology.base.Technology.hold_commands`."""
+        return held.hold_commands(self.transistors(circuit), self.models(circuit, corner, temperature_c, variation))
 
     def thermal_resistances(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None

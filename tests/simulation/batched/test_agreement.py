@@ -1,4 +1,4 @@
-"""Other simulators find the same: ngspice where its errors are copied, VACASK where they are not."""
+"""Other simulators find the same: ngspice with junctions held, ngspice as it is where its errors are copied, and VACASK."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import pytest
 
 from genrf import classes, technology
 from genrf.circuit.topology import Circuit
+from genrf.classes.lna.testbench import LnaTestbench
 from genrf.conditions import Conditions
 from genrf.errors import MissingToolError
 from genrf.simulation.batched.simulator import BatchedSimulator
 from genrf.simulation.engine import Simulation
+from genrf.simulation.library import library
 from genrf.simulation.pool import SimulatorPool
+from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.vacask.locate import program
 from genrf.simulation.vacask.small_signal import small_signal
 from tests.simulation.circuits import CONDITIONS, cascode
@@ -37,9 +40,9 @@ def drawn(name: str, count: int, seed: int) -> list[Simulation]:
 
 
 @pytest.mark.parametrize("name", ["lna", "filter"])
-def test_ngspice_finds_the_same_where_its_errors_are_copied(pool: SimulatorPool, name: str) -> None:
+def test_ngspice_finds_the_same_with_junctions_held(pool: SimulatorPool, name: str) -> None:
     simulations = drawn(name, 60, 5)
-    ours = BatchedSimulator(1, defects=True).run(simulations)
+    ours = BatchedSimulator(1).run(simulations)
     theirs = pool.run(simulations)
     causes = [
         tuple(outcome.failure and outcome.failure.cause for outcome in pair) for pair in zip(ours, theirs, strict=True)
@@ -49,9 +52,31 @@ def test_ngspice_finds_the_same_where_its_errors_are_copied(pool: SimulatorPool,
     compared = [(a.metrics, b.metrics) for a, b in zip(ours, theirs, strict=True) if a.metrics and b.metrics]
     assert len(compared) > 20
     for one, other in compared:
-        # ngspice iterates to a relative error of 1e-3.
+        # ngspice iterates to a relative error of 1e-3, and is without the noise of rbp. Measured: 1e-4 and 0.017 dB.
         for metric, value in other.items():
-            assert one[metric] == pytest.approx(value, rel=2e-3, abs=2e-3 if metric.endswith("_db") else 0.0), metric
+            decibels = 0.025 if metric == "nf_db" else 2e-3
+            assert one[metric] == pytest.approx(value, rel=2e-4, abs=decibels * metric.endswith("_db")), metric
+
+
+def test_ngspice_as_it_is_finds_the_same_where_its_errors_are_copied() -> None:
+    testbench, simulator = LnaTestbench(), library()
+    simulations = drawn("lna", 60, 5)
+    compared = 0
+    for simulation, ours in zip(simulations, BatchedSimulator(1, defects=True).run(simulations), strict=True):
+        circuit, conditions = simulation.circuit, simulation.conditions
+        if ours.metrics is None:
+            continue
+        # Of the noise only rbp's is put right.
+        cold = dict.fromkeys(PROCESS.transistors(circuit), 0.0)
+        try:
+            simulator.run(testbench.deck(circuit, conditions, PROCESS))
+            other = testbench.measure(simulator, circuit, conditions, PROCESS, cold).metrics
+        except SimulationFailure:
+            continue
+        compared += 1
+        for metric, value in other.items():
+            assert ours.metrics[metric] == pytest.approx(value, rel=2e-3, abs=2e-3 * metric.endswith("_db")), metric
+    assert compared > 20
 
 
 @pytest.mark.parametrize(("corner", "temperature_c"), [("typ", 27.0), ("bcs", -40.0), ("wcs", 125.0), ("typ", 85.0)])
