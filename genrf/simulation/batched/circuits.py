@@ -193,14 +193,14 @@ def _filled(
     capacitors = np.zeros((batch, most[2], 3))
     capacitors[at_capacitor] = values["capacitor"]
     capacitors[..., 2] *= ~grounded
-    row, index = places[2]
+    of_circuit, place_in_it = places[2]
     cards = np.zeros((batch, most[3]), np.int32)
     multiplicities = np.ones((batch, most[3]))
     many, card, overlaps = values["many"], values["card"], values["overlaps"]
-    cards[row, index] = card
-    multiplicities[row, index] = many
+    cards[of_circuit, place_in_it] = card
+    multiplicities[of_circuit, place_in_it] = many
     for k in range(2):
-        capacitors[row, own_capacitors[row] + 2 * index + k, 0] = overlaps[:, k] * many
+        capacitors[of_circuit, own_capacitors[of_circuit] + 2 * place_in_it + k, 0] = overlaps[:, k] * many
     # A capacitor between joined terminals does nothing: its entries cancel.
     packed = Circuits(
         unknowns=np.array([plan.unknowns for plan in plans], np.int32),
@@ -295,4 +295,4 @@ def _by_setting(settings: Sequence[_Setting], where: NDArray[np.int64]) -> Itera
     for row, setting in enumerate(settings):
         groups.setdefault(setting, []).append(row)
     for setting, rows in groups.items():
-        yield setting, np.nonzero(np.isin(where, rows))[0] if len(groups) > 1 else np.arange(len(where))
+        yield setting, np.flatnonzero(np.isin(where, rows))
