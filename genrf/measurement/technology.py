@@ -38,6 +38,7 @@ class NetlistTechnology:
 
     name = "netlist"
     corners: tuple[str, ...] = ("typ",)
+    transistor_kinds: frozenset[str] = frozenset()
 
     def __init__(self, netlist: UserNetlist, bias_v: Sequence[float], thermal_ohm: Mapping[str, float]) -> None:
         """

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from genrf.circuit.topology import Circuit, Device
-from genrf.technology.base import Technology, Transistor
+from genrf.technology.base import Process, Transistor
 from genrf.technology.variation import Variation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class VariedTechnology:
     Testbenches ask it as they ask any technology, so none of them knows of variation.
     """
 
-    def __init__(self, technology: Technology, variation: Variation) -> None:
+    def __init__(self, technology: Process, variation: Variation) -> None:
         self._technology = technology
         self._variation = variation
         self.name = technology.name

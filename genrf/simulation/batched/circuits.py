@@ -20,7 +20,7 @@ from genrf.errors import InvalidInputError
 from genrf.simulation.batched import vbic
 from genrf.simulation.engine import Failure, Simulation
 from genrf.simulation.testbench import SimulationFailure
-from genrf.technology.base import Technology
+from genrf.technology.base import Process
 
 KINDS = ("resistor", "inductor", "capacitor")
 
@@ -91,7 +91,7 @@ class _Plan:
     """Nodes of the transistors' overlap capacitances, (2 Q, 2): base-emitter and base-collector."""
 
 
-def pack(simulations: Sequence[Simulation], technology: Technology) -> Packed:
+def pack(simulations: Sequence[Simulation], technology: Process) -> Packed:
     """Put simulations into arrays; those that the technology refuses, or whose sources contradict each other, are named."""
     plans: list[_Plan] = []
     kept: list[int] = []
@@ -159,7 +159,7 @@ def _filled(
     plans: Sequence[_Plan],
     numbers: NDArray[np.int64],
     refused: dict[int, Failure],
-    technology: Technology,
+    technology: Process,
 ) -> Packed:
     batch = len(plans)
     counts = np.array([[len(chosen) for chosen in plan.devices] for plan in plans], np.int32).reshape(-1, 4)
@@ -222,7 +222,7 @@ def _filled(
 
 
 def _values(
-    simulations: Sequence[Simulation], plans: Sequence[_Plan], technology: Technology
+    simulations: Sequence[Simulation], plans: Sequence[_Plan], technology: Process
 ) -> dict[str, NDArray[np.float64]]:
     """Values of all devices of a kind, circuit after circuit, as the technology makes them."""
     found: dict[str, NDArray[np.float64]] = {}
@@ -258,7 +258,7 @@ def _transistors(
     factors: NDArray[np.float64],
     where: NDArray[np.int64],
     settings: Sequence[_Setting],
-    technology: Technology,
+    technology: Process,
 ) -> dict[str, NDArray[np.float64]]:
     many, card = np.ones(len(flat)), np.zeros(len(flat), np.int64)
     overlaps = np.zeros((len(flat), 2))
