@@ -11,7 +11,7 @@ import pytest
 from genrf import technology
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.vacask.harmonic_balance import amplifier_lines, drive
-from genrf.simulation.vacask.small_signal import BOLTZMANN, REFERENCE_TEMPERATURE_K, small_signal
+from genrf.simulation.vacask.small_signal import BOLTZMANN, REFERENCE_TEMPERATURE_K, cautions, small_signal
 from genrf.technology.sg13g2.mim_capacitor import mim_capacitor
 from genrf.technology.sg13g2.npn13g2 import thermal_resistance
 from tests.vacask.circuits import COMMON_EMITTER, CONDITIONS, circuit
@@ -97,3 +97,13 @@ def test_frequencies_are_checked(frequency_hz: list[float]) -> None:
     with pytest.raises(SimulationFailure, match="frequency_hz") as caught:
         small_signal(COMMON_EMITTER, CONDITIONS, TECHNOLOGY, np.array(frequency_hz))
     assert caught.value.cause == "invalid_value"
+
+
+def test_broken_limits_and_negative_resistance_are_told() -> None:
+    fine = small_signal(COMMON_EMITTER, CONDITIONS, TECHNOLOGY)
+    assert cautions(fine, COMMON_EMITTER, TECHNOLOGY) == ()
+    hot = small_signal(COMMON_EMITTER, replace(CONDITIONS, supply_v=3.3), TECHNOLOGY)
+    assert any("Q1: |V_CE|" in said for said in cautions(hot, COMMON_EMITTER, TECHNOLOGY))
+    reflecting = replace(fine, scattering=fine.scattering * np.array([[9.0, 1.0], [1.0, 1.0]]))
+    (said,) = cautions(reflecting, COMMON_EMITTER, TECHNOLOGY)
+    assert "negative resistance at the input" in said

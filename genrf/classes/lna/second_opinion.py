@@ -11,7 +11,7 @@ from genrf.metrics import Metrics
 from genrf.simulation.testbench import Measurement, SimulationFailure
 from genrf.simulation.vacask.harmonic_balance import amplifier_lines, driven
 from genrf.simulation.vacask.intermodulation import intercept, ngspice_spacing_hz
-from genrf.simulation.vacask.small_signal import small_signal, two_port_metrics
+from genrf.simulation.vacask.small_signal import cautions, small_signal, two_port_metrics
 from genrf.technology.base import Technology
 
 _ORDERS = (5, 10)
@@ -33,7 +33,7 @@ def measure(circuit: Circuit, conditions: Conditions, technology: Technology) ->
         "nf_db": float(small.nf_db[0]),
         "s12_db": small.decibels_at(conditions.frequency_hz, 1, 2),
     }
-    notes: list[str] = []
+    notes = [*cautions(small, circuit, technology)]
     lines = amplifier_lines(circuit, conditions, technology)
     guess = -30.0
     try:

@@ -11,7 +11,7 @@ from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.testbench import Measurement, SimulationFailure
 from genrf.simulation.vacask.harmonic_balance import Driven, amplifier_lines, driven
-from genrf.simulation.vacask.small_signal import small_signal, two_port_metrics
+from genrf.simulation.vacask.small_signal import cautions, small_signal, two_port_metrics
 from genrf.technology.base import Technology
 
 _ORDER = 8
@@ -30,7 +30,7 @@ def measure(circuit: Circuit, conditions: Conditions, technology: Technology) ->
     """
     small = small_signal(circuit, conditions, technology)
     values = two_port_metrics(small, conditions)
-    notes: list[str] = []
+    notes = [*cautions(small, circuit, technology)]
     lines = amplifier_lines(circuit, conditions, technology)
     guess = first_guess_dbm(values["gain_db"], max(small.power_w, 1e-6))
     try:
