@@ -29,7 +29,7 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 PROJECT = FOLDER.parent
-EXTRAS = "refine,train,pipeline,serve,dev"
+EXTRAS = "refine,train,pipeline,serve,signoff,dev"
 SIZES = {"cpu": "about 3.1 GB", "cuda": "about 7 GB, most of it CUDA libraries"}
 """Of the whole environment, measured after ``make setup``."""
 CPU_TORCH = "TORCH_CPU"
