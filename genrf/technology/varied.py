@@ -20,7 +20,7 @@ class VariedTechnology:
     Testbenches ask it as they ask any technology, so none of them knows of variation.
     """
 
-    def __init__(self, technology: Process, variation: Variation) -> None:
+    def __init__(self, technology: Technology, variation: Variation) -> None:
         self._technology = technology
         self._variation = variation
         self.name = technology.name
@@ -43,28 +43,6 @@ class VariedTechnology:
     def snap(self, kind: str, value: float) -> float:
         """See `Technology.snap`."""
         return self._technology.snap(kind, value)
-
-    def check(self, circuit: Circuit, corner: str) -> None:
-        """See `Technology.check`."""
-        self._technology.check(circuit, corner)
-
-    def elements(
-        self,
-        kind: str,
-        values: NDArray[np.float64],
-        corner: str,
-        temperature_c: float,
-        process: tuple[tuple[str, float], ...],
-        factors: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """See `Technology.elements`."""
-        return self._technology.elements(kind, values, corner, temperature_c, process, factors)
-
-    def transistor(
-        self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
-    ) -> Transistor:
-        """See `Technology.transistor`."""
-        return self._technology.transistor(value, corner, temperature_c, process)
 
     def instances(
         self,
