@@ -45,6 +45,8 @@ class SearchSettings:
     """Steps that each takes at most."""
     descents_when_met: int = 4
     """The same once the specification is met, for more margin."""
+    descents_again: int = 25
+    """The same where nothing has met the specification yet, from three times as many candidates."""
     enough: int = 4
     """Of them that have what is wanted, with which the others stop."""
     aim: float = 0.03

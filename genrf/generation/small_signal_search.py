@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,19 @@ from genrf.spec import DesignSpec
 
 _Rated = tuple[float, Circuit, str]
 """Worst margin, circuit, and where it comes from."""
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Circuits to begin with."""
+
+    circuits: list[Circuit]
+    source: str
+    """Where they come from; ``again`` for all that earlier stages left."""
+    aim: float
+    """Margin to aim at."""
+    iterations: int
+    """Steps of a descent at most."""
 
 
 class SmallSignalSearch:
@@ -93,47 +107,51 @@ class SmallSignalSearch:
                 break
         return self._record.result()
 
-    def _stages(self) -> Iterator[tuple[list[Circuit], str, float]]:
-        """Circuits to begin with, where they come from, and the margin to aim at, stage after stage."""
-        aim = self._settings.aim
+    def _stages(self) -> Iterator[_Stage]:
+        """What to begin with, stage after stage; each is made only once the one before it is over."""
+        settings = self._settings
         near = self._sources.precedents()
         if near is not None:
-            topologies = near.topologies(self._spec.circuit_class)
             values = near.values.astype(np.float32)
-            yield [self._sources.circuit(*pair) for pair in zip(topologies, values, strict=True)], "precedent", aim
-        proposed = self._sources.proposed(self._settings.sizings)
-        yield self._circuits(proposed.topologies, proposed.values), "generator", aim
-        for _ in range(self._settings.rounds):
-            parents = [design.circuit for design in ranked(self._record.designs, self._spec)]
-            parents = (parents or [circuit for _, circuit, _ in self._pending])[: self._settings.parents]
+            circuits = self._circuits(near.topologies(self._spec.circuit_class), values)
+            yield _Stage(circuits, "precedent", settings.aim, settings.descents)
+        proposed = self._sources.proposed(settings.sizings)
+        met = self._record.first_met is not None
+        iterations = settings.descents_when_met if met else settings.descents
+        yield _Stage(self._circuits(proposed.topologies, proposed.values), "generator", settings.aim, iterations)
+        if self._record.first_met is None:
+            yield _Stage([circuit for _, circuit, _ in self._pending], "again", settings.aim, settings.descents_again)
+        for _ in range(settings.rounds):
+            designs = ranked(self._record.designs, self._spec)
+            parents = [design.circuit for design in designs] or [circuit for _, circuit, _ in self._pending]
             if not parents:
                 return
+            parents = parents[: settings.parents]
             frequency_hz = self._spec.conditions.frequency_hz
             around = np.stack([normalised_values(parent, frequency_hz) for parent in parents])
             varied = self._sources.around([parent.topology for parent in parents], around)
-            best = max((design.margin for design in self._record.designs), default=0.0)
-            yield self._circuits(varied.topologies, varied.values), "variation", max(best, 0.0) + aim
+            margin = max((design.margin for design in designs), default=0.0)
+            iterations = settings.descents_when_met if designs else settings.descents_again
+            circuits = self._circuits(varied.topologies, varied.values)
+            yield _Stage(circuits, "variation", max(margin, 0.0) + settings.aim, iterations)
 
     def _circuits(self, topologies: Any, values: NDArray[np.float32]) -> list[Circuit]:
         return [self._sources.circuit(topology, own) for topology, own in zip(topologies, values, strict=True)]
 
-    def _add(self, stage: tuple[list[Circuit], str, float], descent: Descent) -> None:
+    def _add(self, stage: _Stage, descent: Descent) -> None:
         """Rate a stage's circuits, descend from the best, and put all that is new among what waits for the judge."""
-        circuits, source, aim = stage
-        fresh = [circuit for circuit in dict.fromkeys(circuits) if circuit not in self._seen]
         with self._record.timed("descent"):
-            rated = descent.rated(fresh)
-            starts = self._starts(rated)
-            best = max((margin for margin, _ in rated), default=-np.inf)
-            # A precedent that meets the specification as it is needs no descent before it is shown.
-            met = self._record.first_met is not None
-            most = self._settings.descents_when_met if met else self._settings.descents
-            iterations = most if best < aim else 0
-            descended = descent.run(starts, target=aim, iterations=iterations, enough=self._settings.enough)
+            rated = descent.rated(list(dict.fromkeys(stage.circuits)))
+            wide = stage.source == "again"
+            starts = self._starts(rated, 3 * self._settings.starts if wide else self._settings.starts, 2 if wide else 1)
+            # What has more margin than is aimed at needs no descent.
+            done = max((margin for margin, _ in rated), default=-np.inf) >= stage.aim
+            iterations = 0 if done else stage.iterations
+            descended = descent.run(starts, target=stage.aim, iterations=iterations, enough=self._settings.enough)
         self._record.explored += len(rated) + descended.simulated
-        found = [(margin, circuit, source) for margin, circuit in rated if np.isfinite(margin)]
+        found = [(margin, circuit, stage.source) for margin, circuit in rated if np.isfinite(margin)]
         found += [
-            (float(margin), circuit, f"{source}, descended")
+            (float(margin), circuit, f"{stage.source}, descended")
             for margin, circuit in zip(descended.margins, descended.circuits, strict=True)
         ]
         for item in found:
@@ -142,13 +160,13 @@ class SmallSignalSearch:
                 self._pending.append(item)
         self._pending.sort(key=lambda item: -item[0])
 
-    def _starts(self, rated: list[tuple[float, Circuit]]) -> list[Circuit]:
+    def _starts(self, rated: list[tuple[float, Circuit]], count: int, factor: int) -> list[Circuit]:
         """The best that simulate, few of one topology."""
         chosen: list[Circuit] = []
         used: Counter[str] = Counter()
         for margin, circuit in sorted(rated, key=lambda pair: -pair[0]):
             name = fingerprint(circuit.topology)
-            if len(chosen) < self._settings.starts and np.isfinite(margin) and used[name] < self._settings.per_topology:
+            if len(chosen) < count and np.isfinite(margin) and used[name] < factor * self._settings.per_topology:
                 used[name] += 1
                 chosen.append(circuit)
         return chosen

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from genrf.circuit.topology import Circuit, Device
-from genrf.technology.base import Process, Transistor
 from genrf.technology.variation import Variation
 
 if TYPE_CHECKING:
