@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from genrf.circuit.topology import Circuit, Device
+from genrf.technology.base import Technology
 from genrf.technology.variation import Variation
 
 if TYPE_CHECKING:
