@@ -46,13 +46,14 @@ def rightly_placed(
         plots: of a simulation that has kept `noise_vectors`.
         plot: of the noise's spectrum.
         transistors: SPICE names of the circuit's transistors; those of other models than VBIC do not count.
-        heat: of transistors that are held at their junctions' temperatures, rise over absolute ambient temperature.
+        heat: of transistors that are held at their junctions' temperatures, rise over absolute ambient temperature; one that
+            is not named is at ambient temperature. None: only rbp's noise is put right.
     """
     whole = plots.vector(plot, "onoise_spectrum").real ** 2
     power = whole.copy()
     for name in transistors:
         try:
-            for source, weight in _weights(None if heat is None else heat[name]).items():
+            for source, weight in _weights(None if heat is None else heat.get(name, 0.0)).items():
                 power += weight * plots.vector(plot, f"onoise_{name}_{source}").real ** 2
         except SimulationFailure:
             continue

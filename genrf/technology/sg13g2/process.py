@@ -11,7 +11,7 @@ diode           npn13G2 with collector and base joined: its base-emitter junctio
 varactor        npn13G2 with emitter and base joined: its base-collector junction, meant to be reverse biased
 
 Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage, so cards are
-written for the temperature that they are used at (`genrf.technology.sg13g2.vbic_temperature`).
+written for the temperature that they are used at (`genrf.technology.vbic_temperature`).
 """
 
 from __future__ import annotations
@@ -224,9 +224,13 @@ class SG13G2:
             for nx in _emitters(circuit)
         }
 
-    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> list[str]:
+    def thermal_nets(self, circuit: Circuit) -> dict[str, str]:
+        """See `genrf.technology.base.Technology.thermal_nets`."""
+        return {name: f"{name}_t" for name in self.transistors(circuit)}
+
+    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> tuple[list[str], list[str]]:
         """See `genrf.technology.base.Technology.held`."""
-        return held.held(netlist, rise_k)
+        return held.held(netlist, rise_k), []
 
     def with_own_cards(self, netlist: Sequence[str]) -> list[str]:
         """See `genrf.technology.base.Technology.with_own_cards`."""

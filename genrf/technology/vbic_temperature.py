@@ -113,6 +113,10 @@ def used_parameters() -> frozenset[str]:
     return frozenset(names - STEPS.keys() - _FUNCTIONS.keys() - {"card_k", "rise"})
 
 
+SEPARATE = frozenset({"xikf", "xrci", "xrcx", "xrbi", "xrbx", "xrbp", "dear", "xisr"})
+"""Parameters that ngspice's VBIC has besides; `scaled` knows cards that leave them out or at 0 only."""
+
+
 def with_numbers(text: str, card: Mapping[str, float]) -> str:
     """An expression in which the card's parameters, and ``card_k`` where it is given with them, are numbers."""
     known = DEFAULTS | dict(card)
