@@ -43,6 +43,7 @@ ROOMS = {
             "cli_options",
             "cli_yield",
             "generate",
+            "signoff",
             "resimulate",
             "terminal",
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genrf.circuit.canonical import canonical
@@ -14,12 +15,14 @@ from genrf.circuit.topology import Topology
 from genrf.circuit.violation import Rule
 from genrf.conditions import Conditions, Constraint
 from genrf.metrics import Metric
-from genrf.simulation.testbench import Testbench
+from genrf.simulation.testbench import Measurement, Testbench
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from genrf.circuit.topology import Circuit
     from genrf.simulation.batched.bench import SmallSignalBench
+    from genrf.technology.base import Technology
 
 
 class OwnFrequency(NamedTuple):
@@ -79,6 +82,21 @@ class CircuitClass:
         """Draw values around first-order design equations, with wide spread; in SI units, in the order of the devices."""
         values: tuple[float, ...] = self._module("sizing").first_order_values(topology, conditions, rng)
         return values
+
+    @property
+    def has_second_opinion(self) -> bool:
+        """Whether a second simulator can measure the class."""
+        return find_spec(f"genrf.classes.{self.name}.second_opinion") is not None
+
+    def second_opinion(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> Measurement:
+        """What the second simulator, VACASK, says of a circuit: as many of `metrics` as it can measure.
+
+        Raises:
+            MissingToolError: if it is not installed.
+            SimulationFailure: if the circuit does not simulate there.
+        """
+        measured: Measurement = self._module("second_opinion").measure(circuit, conditions, technology)
+        return measured
 
     def _module(self, name: str) -> Any:
         """A module of the class's folder that is imported when first needed: simulation workers never need it."""

@@ -74,6 +74,7 @@ def main(
         "generate examples/lna_28ghz.yaml --until-met",
         "generate my.yaml --calls 256 --designs 5 --output out",
         "generate examples/lna_28ghz.yaml --refine 64",
+        "generate examples/mixer_28ghz.yaml --signoff",
         "generate examples/lna_28ghz.yaml --refine 128 --pareto gain_db,nf_db,power_w",
     )
 )
@@ -115,6 +116,14 @@ def generate(
             help="Stop once the specification is met, instead of spending every call on designs with more margin.",
         ),
     ] = False,
+    signoff: Annotated[
+        bool,
+        typer.Option(
+            "--signoff",
+            help="Sign the written designs off: sign-off metrics in ngspice, and everything again in VACASK where it is "
+            "installed.",
+        ),
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -134,6 +143,7 @@ def generate(
         pareto=pareto,
         robust=robust,
         until_met=until_met,
+        signoff=signoff,
         seed=seed,
         designs=designs,
     )
@@ -179,7 +189,12 @@ def simulate(
         list[float] | None, typer.Option("--supply", help="Supply voltage in V; may be repeated.")
     ] = None,
     signoff: Annotated[
-        bool, typer.Option("--signoff", help="Measure the sign-off metrics too, which takes seconds a circuit.")
+        bool,
+        typer.Option(
+            "--signoff",
+            help="Measure the sign-off metrics too, and everything again in VACASK where it is installed; takes seconds a "
+            "circuit.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -189,9 +204,13 @@ def simulate(
     specification, and with 1 if any fails to simulate.
     """
     from genrf.resimulate import Sweep, resimulate
+    from genrf.signoff import MISSING
+    from genrf.simulation.vacask.locate import installed
 
     sweep = Sweep(corners=corner or (), temperatures_c=temperature or (), supplies_v=supply or ())
     simulated = resimulate(design_files, spec_file, sweep, signoff=signoff)
+    if signoff and not installed():
+        typer.echo(f"genrf: {MISSING}", err=True)
     if as_json:
         terminal.print_json([terminal.simulated_content(one) for one in simulated])
     else:

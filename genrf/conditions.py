@@ -8,6 +8,10 @@ from typing import Literal
 
 from genrf.errors import InvalidInputError
 
+LEAST_TONE_SPACING_HZ = 1e4
+LARGEST_TONE_SPACING = 0.2
+"""Of two tones, relative to the frequency that they are even about."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
@@ -25,6 +29,9 @@ class Conditions:
     """Ambient temperature, in degrees Celsius."""
     corner: str = "typ"
     """Process corner of the technology."""
+    tone_spacing_hz: float | None = None
+    """Distance of the two tones of an intercept point, in Hz, where it can be chosen (VACASK); None: that of the testbench,
+    f0 / 20.5 for amplifiers."""
 
     def __post_init__(self) -> None:
         limits = {
@@ -38,6 +45,12 @@ class Conditions:
             value = getattr(self, name)
             if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
                 raise InvalidInputError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
+        spacing, most = self.tone_spacing_hz, LARGEST_TONE_SPACING * self.frequency_hz
+        if spacing is not None and not (isinstance(spacing, (int, float)) and LEAST_TONE_SPACING_HZ <= spacing <= most):
+            raise InvalidInputError(
+                f"tone_spacing_hz: expected a number from {LEAST_TONE_SPACING_HZ:g} to {most:g},"
+                f" a fifth of the frequency, got {spacing!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

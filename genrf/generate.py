@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,9 @@ from genrf.export.folder import PlotWorker, check_free, write_result
 from genrf.generation.design import over_objectives
 from genrf.generation.objectives import parse_objectives
 from genrf.generation.robust import ranked_by_corners
-from genrf.simulation.judge import Simulation
+from genrf.signoff import MISSING, SignedOff, require_second_simulator, second_opinions
+from genrf.simulation.judge import Outcome, Simulation
+from genrf.simulation.vacask.locate import installed
 
 if TYPE_CHECKING:
     from genrf.generation.design import DesignResult
@@ -35,6 +37,8 @@ class Request:
     """Whether the best designs are ranked by the process corners that they hold at."""
     until_met: bool = False
     """Whether the search ends with the first design that meets the specification."""
+    signoff: bool = False
+    """Whether the designs that are written are signed off, in both simulators."""
     seed: int = 0
     designs: int = 3
     """Designs that are written."""
@@ -63,8 +67,10 @@ def generate(
 
     Raises:
         InvalidInputError: for metrics that cannot be traded off, or a folder that is in the way.
-        MissingToolError: if refinement is asked for and its packages are not installed.
+        MissingToolError: if refinement is asked for and its packages are not installed, or the specification bounds what
+            only VACASK measures and that is not.
     """
+    require_second_simulator(spec)
     traded = request.refine or request.pareto is not None
     objectives = parse_objectives(spec, request.pareto) if traded else ()
     if request.refine:
@@ -90,9 +96,24 @@ def generate(
                 result = over_objectives(result, objectives)
             if request.robust:
                 result = ranked_by_corners(result, designer.simulate)
+            if request.signoff:
+                result = _signed_off(designer, result, request.designs, warn)
             curves = _curves(designer, result, request.designs, warn)
         write_result(folder, result, curves, plots, overwrite=overwrite)
     return result
+
+
+def _signed_off(designer: Designer, result: DesignResult, count: int, warn: Callable[[str], None]) -> DesignResult:
+    """The result with its best designs measured for sign-off in ngspice and, where it is installed, in VACASK."""
+    best = result.designs[:count]
+    jobs = [Simulation(design.circuit, result.spec.conditions, signoff=True) for design in best]
+    first = designer.simulate(jobs)
+    second: list[Outcome | None] = [None] * len(jobs)
+    if installed():
+        second = second_opinions(jobs, [design.technology for design in best])
+    else:
+        warn(MISSING)
+    return replace(result, signed_off=tuple(SignedOff(*pair) for pair in zip(first, second, strict=True)))
 
 
 def _curves(designer: Designer, result: DesignResult, count: int, warn: Callable[[str], None]) -> list[Any]:

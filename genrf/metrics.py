@@ -32,6 +32,8 @@ class Metric:
     """Too slow for training data: measured for chosen designs, and where a specification bounds it."""
     estimate: str | None = None
     """Of a sign-off metric: the label metric that tells beforehand about where it will be."""
+    second: bool = False
+    """Measured by the second simulator, VACASK, only."""
     limit: float | None = None
     """The best value that is ever measured, where simulation or its testbench ends before a circuit does."""
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from genrf import technology
 from genrf.errors import InvalidInputError
 from genrf.export.design_file import read_design
+from genrf.signoff import joined, require_second_simulator, second_opinions
 from genrf.simulation.judge import Outcome, Simulation, run_in_processes
+from genrf.simulation.vacask.locate import installed
 from genrf.spec import DesignSpec
 
 
@@ -32,6 +34,8 @@ class Resimulated:
     spec: DesignSpec
     """Specification that it is held against, under this simulation's conditions."""
     outcome: Outcome
+    second: Outcome | None = None
+    """What VACASK says of it; none unless signed off where it is installed."""
 
     @property
     def met(self) -> bool:
@@ -52,11 +56,14 @@ def resimulate(
 
     Raises:
         InvalidInputError: for unreadable files, unknown corners, or a specification of another class.
+        MissingToolError: if a specification bounds what only VACASK measures, which is not installed.
     """
     read = [(path, *read_design(path)) for path in design_files]
     if spec_file is not None:
         other = DesignSpec.from_yaml(spec_file)
         read = [(path, design, other) for path, design, _ in read]
+    # Then VACASK is asked for all that it can measure anyway.
+    both = signoff and installed()
     jobs: list[tuple[Path, DesignSpec, Simulation]] = []
     processes: list[str] = []
     for path, design, spec in read:
@@ -69,6 +76,7 @@ def resimulate(
                 f"{path}: a design of class {design.circuit.topology.circuit_class},"
                 f" which a specification of class {spec.circuit_class} cannot judge"
             )
+        require_second_simulator(spec)
         own = spec.conditions
         for corner, temperature, supply in product(
             sweep.corners or [own.corner],
@@ -76,8 +84,23 @@ def resimulate(
             sweep.supplies_v or [own.supply_v],
         ):
             conditions = replace(own, corner=corner, temperature_c=temperature, supply_v=supply)
-            simulation = Simulation(design.circuit, conditions, signoff or spec.needs_signoff)
+            simulation = Simulation(
+                design.circuit,
+                conditions,
+                signoff or spec.needs_signoff,
+                second=bool(spec.second_metrics) and not both,
+            )
             jobs.append((path, replace(spec, conditions=conditions), simulation))
             processes.append(process.name)
-    outcomes = run_in_processes([simulation for _, _, simulation in jobs], processes)
-    return [Resimulated(path, spec, outcome) for (path, spec, _), outcome in zip(jobs, outcomes, strict=True)]
+    simulations = [simulation for _, _, simulation in jobs]
+    outcomes = run_in_processes(simulations, processes)
+    second: list[Outcome | None] = [None] * len(jobs)
+    if both:
+        second = second_opinions(simulations, processes)
+        outcomes = [
+            joined(spec, outcome, other) for (_, spec, _), outcome, other in zip(jobs, outcomes, second, strict=True)
+        ]
+    return [
+        Resimulated(path, spec, outcome, other)
+        for (path, spec, _), outcome, other in zip(jobs, outcomes, second, strict=True)
+    ]

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from genrf import classes, technology
 from genrf.conditions import Conditions, Constraint
 from genrf.errors import InvalidInputError
@@ -48,22 +51,33 @@ class DesignSpec:
 
     @property
     def needs_signoff(self) -> bool:
-        """Whether it bounds a metric that is measured only when asked for."""
+        """Whether it bounds a metric of ngspice that is measured only when asked for."""
         vocabulary = classes.get(self.circuit_class).metrics
-        return any(vocabulary[constraint.metric].signoff for constraint in self.constraints)
+        return any(
+            vocabulary[constraint.metric].signoff and not vocabulary[constraint.metric].second
+            for constraint in self.constraints
+        )
+
+    @property
+    def second_metrics(self) -> tuple[str, ...]:
+        """The metrics among those bounded that only the second simulator measures."""
+        vocabulary = classes.get(self.circuit_class).metrics
+        return tuple(dict.fromkeys(c.metric for c in self.constraints if vocabulary[c.metric].second))
 
     @property
     def screen(self) -> DesignSpec:
         """What must be met before sign-off is worth its time: the same, with estimates where sign-off has them.
 
-        A specification whose sign-off metrics have no estimates is its own screen: they are measured at once.
+        What only the second simulator measures is no part of it. A specification whose other sign-off metrics have no
+        estimates keeps those: they are measured at once.
         """
         vocabulary = classes.get(self.circuit_class).metrics
+        first = tuple(c for c in self.constraints if not vocabulary[c.metric].second)
         estimated = tuple(
-            replace(c, metric=estimate) if (estimate := vocabulary[c.metric].estimate) else c for c in self.constraints
+            replace(c, metric=estimate) if (estimate := vocabulary[c.metric].estimate) else c for c in first
         )
         if any(vocabulary[constraint.metric].signoff for constraint in estimated):
-            return self
+            return self if first == self.constraints else replace(self, constraints=first)
         hardest: dict[tuple[str, str], Constraint] = {}
         for constraint in estimated:
             known = hardest.setdefault((constraint.metric, constraint.sense), constraint)
@@ -81,14 +95,16 @@ class DesignSpec:
     def margins(self, metrics: Mapping[str, float]) -> dict[Constraint, float]:
         """Slack of each constraint relative to the size of its metric's useful range (see `relative_slack`).
 
-        A constraint on what was not signed off, because it was missed before, has the slack of its estimate.
+        A constraint on what was not signed off, because it was missed before, has the slack of its estimate; without one it
+        has none, and is not among them.
         """
         vocabulary = classes.get(self.circuit_class).metrics
         slacks = {}
         for constraint in self.constraints:
             metric = vocabulary[constraint.metric]
-            value = metrics[metric.name] if metric.name in metrics else metrics[str(metric.estimate)]
-            slacks[constraint] = relative_slack(metric, constraint, value)
+            known = metric.name if metric.name in metrics else metric.estimate
+            if known is not None:
+                slacks[constraint] = relative_slack(metric, constraint, metrics[known])
         return slacks
 
     def worst_margin(self, metrics: Mapping[str, float]) -> float:
@@ -164,7 +180,11 @@ class DesignSpec:
         return {
             "class": self.circuit_class,
             "name": self.name,
-            **{key: getattr(self.conditions, name) for key, (name, _) in _FIELDS.items()},
+            **{
+                key: value
+                for key, (name, _) in _FIELDS.items()
+                if (value := getattr(self.conditions, name)) is not None
+            },
             "constraints": constraints,
         }
 
@@ -183,6 +203,18 @@ def relative_slack(metric: Metric, constraint: Constraint, value: float) -> floa
     return max(slack, 0.0) if constraint.slack(value) >= 0.0 else min(slack, -math.ulp(0.0))
 
 
+def label_constraints(spec: DesignSpec) -> list[Constraint]:
+    """The constraints of a specification that label metrics decide."""
+    labels = classes.get(spec.circuit_class).label_metrics
+    return [constraint for constraint in spec.constraints if constraint.metric in labels]
+
+
+def slack_of_all(metric: Metric, constraint: Constraint, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`relative_slack` of values of any shape, but for its last digits."""
+    slack = (metric.normalise_all(values) - metric.normalise(constraint.bound)) / RELATIVE_TO[metric.scale]
+    return slack if constraint.sense == ">=" else -slack
+
+
 _FIELDS = {
     "frequency": ("frequency_hz", "Hz"),
     "supply": ("supply_v", "V"),
@@ -190,6 +222,7 @@ _FIELDS = {
     "load_impedance": ("load_ohm", "Ohm"),
     "temperature": ("temperature_c", "C"),
     "corner": ("corner", ""),
+    "tone_spacing": ("tone_spacing_hz", "Hz"),
 }
 """Key in the file -> field of `Conditions` and its unit."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genrf.generation.design import DesignResult
     from genrf.generation.record import Progress
     from genrf.resimulate import Resimulated
+    from genrf.simulation.engine import Outcome
 
 
 @contextmanager
@@ -39,7 +40,8 @@ def show_result(result: DesignResult, count: int, folder: Path) -> None:
     met = sum(design.met for design in result.designs)
     failed = sum(result.failed.values())
     output = console()
-    title = f"{result.spec.name}: best of {result.simulated} simulated"
+    explored = f" after {result.explored:,} explored" if result.explored else ""
+    title = f"{result.spec.name}: best of {result.simulated} simulated{explored}"
     output.print(design_table(result.designs[:count], result.spec, title=title))
     first = f", the first after {result.first_met}" if result.first_met is not None else ""
     causes = ", ".join(f"{number} {cause}" for cause, number in sorted(result.failed.items()))
@@ -57,6 +59,9 @@ def show_result(result: DesignResult, count: int, folder: Path) -> None:
     texts = [f"design {number} {at['met']} of {at['of']}" for number, at in enumerate(held, start=1) if at]
     if texts:
         output.print(f"Process corners met: {', '.join(texts)}", soft_wrap=True)
+    for number, signed in enumerate(result.signed_off, start=1):
+        if signed.second is not None:
+            _show_both(f"design {number}", result.spec.circuit_class, signed.first, signed.second)
     output.print(f"Written to {folder}; open {folder / 'report.html'}", soft_wrap=True)
 
 
@@ -72,10 +77,27 @@ def show_simulated(simulated: Sequence[Resimulated]) -> None:
         if failure is not None:
             where = f"{conditions.corner}, {conditions.temperature_c:g} °C, {conditions.supply_v:g} V"
             output.print(f"{one.path} ({where}): {failure.cause}: {failure.detail}", soft_wrap=True)
+    for one in simulated:
+        if one.second is not None:
+            conditions = one.spec.conditions
+            where = f"{conditions.corner}, {conditions.temperature_c:g} °C, {conditions.supply_v:g} V"
+            _show_both(f"{one.path} ({where})", one.spec.circuit_class, one.outcome, one.second)
+
+
+def _show_both(title: str, circuit_class: str, first: Outcome, second: Outcome) -> None:
+    """Two simulators side by side, and what they have to say."""
+    from genrf.report.second import comparison_notes, comparison_table
+
+    output = console()
+    output.print(comparison_table(f"{title}: sign-off in two simulators", circuit_class, first, second))
+    for note in comparison_notes(first, second):
+        output.print(note, soft_wrap=True)
 
 
 def simulated_content(one: Resimulated) -> dict[str, Any]:
     """One simulation as plain data."""
+    from genrf.signoff import SignedOff
+
     conditions, failure = one.spec.conditions, one.outcome.failure
     content: dict[str, Any] = {
         "design": str(one.path),
@@ -83,6 +105,8 @@ def simulated_content(one: Resimulated) -> dict[str, Any]:
         "temperature_c": conditions.temperature_c,
         "supply_v": conditions.supply_v,
     }
+    if one.second is not None:
+        content |= {"signoff": SignedOff(one.outcome, one.second).content()}
     if one.outcome.metrics is None:
         return content | {"failure": {"cause": failure.cause, "detail": failure.detail} if failure else {}}
     return content | {"metrics": dict(one.outcome.metrics), "met": one.met}

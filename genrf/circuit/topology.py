@@ -38,6 +38,14 @@ class Topology:
     circuit_class: str
     devices: tuple[Device, ...]
 
+    def __hash__(self) -> int:
+        # Of many circuits with one topology each looks its own up: the devices are hashed once.
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.circuit_class, self.devices))
+
     @cached_property
     def nets(self) -> tuple[str, ...]:
         """All nets in order of first appearance."""

@@ -101,8 +101,12 @@ def design_from_content(content: Any) -> tuple[Design, DesignSpec]:
     with _naming("metrics"):
         metrics = Metrics(current_measured(content["metrics"]))
     vocabulary = classes.get(spec.circuit_class).metrics
-    # What misses its estimate is not signed off.
-    missing = {c.metric for c in spec.constraints if not {c.metric, vocabulary[c.metric].estimate} & metrics.keys()}
+    # What misses its estimate is not signed off, and what misses anything else is not measured in a second simulator.
+    missing = {
+        c.metric
+        for c in spec.constraints
+        if not {c.metric, vocabulary[c.metric].estimate} & metrics.keys() and not vocabulary[c.metric].second
+    }
     if missing:
         raise InvalidInputError(f"metrics.{min(missing)}: missing, although the specification bounds it")
     provenance = content.get("provenance", {})

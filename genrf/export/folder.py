@@ -5,6 +5,7 @@ result.json                 the specification, effort, and metrics of every simu
 front.svg                   the Pareto front before and after refinement, if there was any
 design_1/design.json        values, metrics and provenance; `genrf simulate` reads it
 design_1/netlist.spice      runs in a plain ``ngspice -b`` and prints the same metrics
+design_1/signoff.json       figures of both simulators, where sign-off was asked for
 design_1/s_parameters.s2p   Touchstone, of classes with S-parameters
 design_1/performance.svg    S-parameters and other measured curves (also .png)
 design_1/schematic.svg      the drawn circuit
@@ -138,6 +139,8 @@ def write_result(
             place = temporary / f"design_{number}"
             write_design(place / "design.json", design, spec)
             write_netlist(place / "netlist.spice", design, spec)
+            if number <= len(result.signed_off):
+                write_json(place / "signoff.json", result.signed_off[number - 1].content())
             scattering = scattering_of(its_curves)
             if scattering:
                 comments = "\n".join(provenance_lines(design, spec))
@@ -176,6 +179,7 @@ def result_content(result: DesignResult) -> dict[str, Any]:
     return {
         "specification": result.spec.to_dict(),
         "simulated": result.simulated,
+        "explored": result.explored,
         "failed": result.failed,
         "first_met": result.first_met,
         "objectives": list(result.objectives),

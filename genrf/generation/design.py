@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from genrf import classes, pareto, technology
 from genrf.circuit.topology import Circuit
 from genrf.metrics import Metrics
+from genrf.signoff import SignedOff
 from genrf.spec import DesignSpec
 
 
@@ -58,6 +59,8 @@ class DesignResult:
     """How many calls it took to meet the specification; none if it was not met."""
     seconds: dict[str, float]
     """Wall time by stage."""
+    explored: int = 0
+    """Circuits simulated on the way to those, in descents; they are no calls."""
     failed_circuits: tuple[FailedCircuit, ...] = ()
     """The circuits that gave no metrics, in order."""
     objectives: tuple[str, ...] = ()
@@ -67,6 +70,9 @@ class DesignResult:
     hypervolume: tuple[float, float] | None = None
     """Volume that designs which meet the specification dominate in the objectives, before and after refinement, in standard
     deviations of the training data; none without refinement, or where nothing meets the specification."""
+
+    signed_off: tuple[SignedOff, ...] = ()
+    """The first designs by both simulators, in order; empty unless asked for."""
 
     def front_before_refinement(self) -> list[Design]:
         """The Pareto front in the objectives of the designs that met the specification before refinement."""

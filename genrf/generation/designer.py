@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from genrf import __version__, technology
+from genrf import __version__, classes, technology
 from genrf.circuit.tokens import Tokens
 from genrf.circuit.topology import Circuit, Topology
 from genrf.conditioning import Conditioning
@@ -21,8 +21,10 @@ from genrf.generation.record import Progress
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings
+from genrf.generation.small_signal_search import SmallSignalSearch
+from genrf.signoff import require_second_simulator
 from genrf.simulation.judge import Judge, Outcome, Simulation
-from genrf.spec import DesignSpec
+from genrf.spec import DesignSpec, label_constraints
 
 _NEAR = 0.05
 """Share of a quantity by which it may be beyond what is known and still be much like it."""
@@ -131,9 +133,11 @@ class Designer:
 
         Raises:
             InvalidInputError: if the models do not know the specification's class.
+            MissingToolError: if it bounds what only the second simulator measures, which is not installed.
         """
+        require_second_simulator(spec)
         seed = self._seed if seed is None else seed
-        return self._search(spec, np.random.default_rng((seed, 11))).run(
+        return self._strategy(spec)(self._models, self._settings, spec, np.random.default_rng((seed, 11))).run(
             self._pool,
             calls,
             stop_when_met=stop_when_met,
@@ -183,6 +187,11 @@ class Designer:
     ) -> list[Circuit]:
         """Values for each topology: of so many draws, those that the surrogate gives the best chance to work."""
         return self._search(spec, rng).sized(topologies, draws)
+
+    def _strategy(self, spec: DesignSpec) -> type[Search | SmallSignalSearch]:
+        """How the calls are spent: what simulates faster than it is predicted is not predicted."""
+        small_signal = classes.get(spec.circuit_class).small_signal is not None and label_constraints(spec)
+        return SmallSignalSearch if small_signal else Search
 
     def _search(self, spec: DesignSpec, rng: np.random.Generator) -> Search:
         return Search(self._models, self._settings, spec, rng)

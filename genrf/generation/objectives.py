@@ -38,6 +38,11 @@ def choose_objectives(spec: DesignSpec, names: Sequence[str] = ()) -> tuple[str,
                 f"pareto: {name!r} is not a metric of class {spec.circuit_class}; "
                 f"choose from {', '.join(definition.metrics)}"
             )
+        if definition.metrics[name].second:
+            raise InvalidInputError(
+                f"pareto: {name} is measured by a second simulator, and only for circuits that meet everything else; "
+                "bound it instead"
+            )
         if definition.metrics[name].signoff and not spec.needs_signoff:
             raise InvalidInputError(
                 f"pareto: {name} is a sign-off metric, which is measured only where the specification bounds one; "

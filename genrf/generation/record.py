@@ -34,6 +34,8 @@ class Record:
         self.failed_circuits: list[FailedCircuit] = list(earlier.failed_circuits) if earlier else []
         self.simulated = earlier.simulated if earlier else 0
         self.first_met = earlier.first_met if earlier else None
+        self.explored = earlier.explored if earlier else 0
+        """Circuits simulated on the way to those that the judge was called on."""
         self._seconds = dict(earlier.seconds) if earlier else {}
 
     def simulate(
@@ -79,11 +81,13 @@ class Record:
         return outcomes
 
     def _measured(self, pool: Judge, circuits: Sequence[Circuit]) -> Iterator[Outcome]:
-        """Outcomes in order. Where estimates tell beforehand, only the best of what may meet the specification is signed off,
-        until `MOST_SIGNED_OFF` designs have met it: signing an oscillator off takes ten seconds."""
+        """Outcomes in order. Where estimates tell beforehand, or a second simulator is needed, only the best of what may meet
+        the specification is signed off, until `MOST_SIGNED_OFF` designs have met it: signing an oscillator off takes ten
+        seconds."""
         conditions, screen = self.spec.conditions, self.spec.screen
+        second = bool(self.spec.second_metrics)
         first = pool.run_iter([Simulation(circuit, conditions, screen.needs_signoff) for circuit in circuits])
-        if not self.spec.needs_signoff or screen.needs_signoff:
+        if not second and (not self.spec.needs_signoff or screen.needs_signoff):
             yield from first
             return
         outcomes = list(first)
@@ -92,7 +96,9 @@ class Record:
         wanted = MOST_SIGNED_OFF - sum(design.met for design in self.designs)
         while hopeful and wanted > 0:
             chosen, hopeful = hopeful[:wanted], hopeful[wanted:]
-            signed = pool.run_iter([Simulation(circuits[n], conditions, True) for n in chosen])
+            signed = pool.run_iter(
+                [Simulation(circuits[n], conditions, self.spec.needs_signoff, second=second) for n in chosen]
+            )
             for number, outcome in zip(chosen, signed, strict=True):
                 outcomes[number] = outcome
                 wanted -= outcome.metrics is not None and self.spec.meets(outcome.metrics)
@@ -113,6 +119,7 @@ class Record:
             simulated=self.simulated,
             failed=dict(Counter(cause for _, cause in self.failed_circuits)),
             first_met=self.first_met,
+            explored=self.explored,
             seconds=self._seconds,
             failed_circuits=tuple(self.failed_circuits),
             objectives=tuple(objectives),

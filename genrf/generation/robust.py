@@ -46,7 +46,12 @@ def ranked_by_corners(
     spec = result.spec
     outcomes = simulate(
         [
-            Simulation(design.circuit, replace(spec.conditions, corner=corner), spec.needs_signoff)
+            Simulation(
+                design.circuit,
+                replace(spec.conditions, corner=corner),
+                spec.needs_signoff,
+                second=bool(spec.second_metrics),
+            )
             for design in chosen
             for corner in corners
         ]

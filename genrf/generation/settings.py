@@ -35,6 +35,18 @@ class SearchSettings:
     precedents: int = 64
     """Nearest precedents that are considered."""
     per_topology: int = 2
-    """Most candidates of one topology in the first batch."""
+    """Most candidates of one topology in the first batch, and to descend from at once."""
+    starts: int = 16
+    """Candidates that descend at once, where a class is measured in small signal alone."""
+    descents: int = 10
+    """Steps that each takes at most."""
+    descents_when_met: int = 4
+    """The same once the specification is met, for more margin."""
+    enough: int = 4
+    """Of them that have what is wanted, with which the others stop."""
+    aim: float = 0.03
+    """Relative margin that a descent aims at; 1 is 10 dB, or a decade."""
+    rounds: int = 1
+    """Times that the best designs are varied for more margin."""
     fresh_share: float = 0.25
     """Share of each later batch given to candidates that descend from no simulated circuit."""

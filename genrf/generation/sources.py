@@ -33,11 +33,20 @@ class Sources:
         spec: what to look for.
         rng: source of all randomness.
         record: where the time that it takes is written down.
+        rates: whether the surrogate predicts how candidates will do.
     """
 
     def __init__(
-        self, models: Models, settings: SearchSettings, spec: DesignSpec, rng: np.random.Generator, record: Record
+        self,
+        models: Models,
+        settings: SearchSettings,
+        spec: DesignSpec,
+        rng: np.random.Generator,
+        record: Record,
+        *,
+        rates: bool = True,
     ) -> None:
+        self._rates = rates
         self._models = models
         self._settings = settings
         self._spec = spec
@@ -125,9 +134,9 @@ class Sources:
     ) -> tuple[Array, Array, Array]:
         """The surrogate's mean and deviation of the standardised metrics, (P, n) each, and its logit that a circuit can be
         simulated within its devices' limits, (P,)."""
-        if len(kinds) == 0:
-            nothing = np.zeros((0, len(self._models.conditioning.metrics)), dtype=np.float32)
-            return nothing, nothing, np.zeros(0, dtype=np.float32)
+        if len(kinds) == 0 or not self._rates:
+            nothing = np.zeros((len(kinds), len(self._models.conditioning.metrics)), dtype=np.float32)
+            return nothing, nothing, np.zeros(len(kinds), dtype=np.float32)
         width = used_slots(kinds)
         mean, log_variance, feasible = self._models.backend.predict(
             values[:, :width], kinds[:, :width], nets[:, :width], conditions

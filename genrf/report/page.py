@@ -14,8 +14,10 @@ from genrf.fields import quantity_text
 from genrf.files import written_whole
 from genrf.page_style import HEAD
 from genrf.report.refinement import front_text, refinement_text
+from genrf.report.second import HEADINGS, comparison_cells, comparison_notes
 from genrf.report.table import NOT_MEASURED, bound_text, constraints_on, metric_columns, missed_text
 from genrf.report.values import metric_text, value_text
+from genrf.signoff import compared
 
 if TYPE_CHECKING:
     from genrf.generation.design import Design, DesignResult
@@ -70,6 +72,16 @@ img { max-width: 100%; }
 <ul class="values">
 {% for name, value in drawn.values_of_devices %}<li><b>{{ name }}</b> {{ value }}</li>{% endfor %}
 </ul>
+{% if drawn.signed %}
+<h3>Sign-off in two simulators</h3>
+<table>
+<tr>{% for heading in headings %}<th>{{ heading }}</th>{% endfor %}</tr>
+{% for row in drawn.signed.rows %}
+<tr class="{{ 'missed' if row.differs else '' }}">{% for cell in row.cells %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</table>
+{% for note in drawn.signed.notes %}<p class="quiet">{{ note }}</p>{% endfor %}
+{% endif %}
 <p class="quiet">{{ drawn.provenance }}</p>
 {% endfor %}
 </body>
@@ -127,6 +139,7 @@ def write_page(
         marked=f"● marks {front_text(result)}.",
         front="" if front is None else _data(front),
         refinement="" if front is None else f"{refinement_text(result)}.",
+        headings=HEADINGS,
         columns=columns,
         bounds=[bound_text(spec, name) for name in columns],
         rows=[
@@ -140,6 +153,7 @@ def write_page(
                 "schematic": _data(files.schematic),
                 "performance": _data(files.performance),
                 "values_of_devices": _values(design),
+                "signed": _signed(result, number),
                 "provenance": ", ".join(f"{key} {value}" for key, value in design.provenance.items()),
             }
             for number, (design, files) in enumerate(zip(result.designs, pictures, strict=False), start=1)
@@ -167,6 +181,18 @@ def _row(number: int, design: Design, result: DesignResult, columns: Sequence[st
         "met": design.met,
         "pareto": design.pareto,
         "order": design.provenance.get("order", ""),
+    }
+
+
+def _signed(result: DesignResult, number: int) -> dict[str, object]:
+    """Both simulators on a design, counted from 1; nothing unless both have been asked."""
+    signed = result.signed_off[number - 1] if number <= len(result.signed_off) else None
+    if signed is None or signed.second is None:
+        return {}
+    rows = compared(result.spec.circuit_class, signed.first, signed.second)
+    return {
+        "rows": [{"cells": comparison_cells(row), "differs": row.differs} for row in rows],
+        "notes": comparison_notes(signed.first, signed.second),
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from genrf import classes, technology
 from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
-from genrf.metrics import Metrics
+from genrf.metrics import Metric, Metrics
 from genrf.simulation.library import Library
 from genrf.simulation.testbench import Cause, Curve, SimulationFailure, Trace
 from genrf.technology.base import Technology
@@ -26,6 +26,8 @@ class Simulation:
     """Whether the sign-off metrics are measured too, which may take many times as long."""
     variation: Variation | None = None
     """How the manufactured circuit differs from the design; none: not at all."""
+    second: bool = False
+    """Whether the metrics that only the second simulator, VACASK, measures are measured too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,33 @@ class Outcome:
 
 
 def measure(library: Library, simulation: Simulation, technology_name: str, curves: bool = False) -> Outcome:
-    """Simulate one circuit; whatever is wrong with it becomes the outcome's failure."""
+    """Simulate one circuit; whatever is wrong with it becomes the outcome's failure.
+
+    Raises:
+        MissingToolError: if VACASK is needed and not installed.
+    """
     circuit, conditions = simulation.circuit, simulation.conditions
     process: Technology = technology.get(technology_name)
     if simulation.variation is not None:
         process = VariedTechnology(process, simulation.variation)
-    testbench = classes.get(circuit.topology.circuit_class).testbench
+    definition = classes.get(circuit.topology.circuit_class)
     try:
-        measurement = testbench.simulate(
+        measurement = definition.testbench.simulate(
             library, circuit, conditions, process, curves=curves, signoff=simulation.signoff
         )
+        if simulation.second:
+            other = definition.second_opinion(circuit, conditions, process)
+            return Outcome(
+                with_second(definition.metrics, measurement.metrics, other.metrics),
+                None,
+                measurement.curves,
+                (*measurement.notes, *other.notes),
+            )
     except SimulationFailure as failure:
         return Outcome(None, Failure(failure.cause, failure.detail))
     return Outcome(measurement.metrics, None, measurement.curves, measurement.notes)
+
+
+def with_second(vocabulary: Mapping[str, Metric], first: Metrics, second: Metrics) -> Metrics:
+    """ngspice's metrics and, of VACASK's, those that only it measures."""
+    return Metrics({**first, **{name: value for name, value in second.items() if vocabulary[name].second}})

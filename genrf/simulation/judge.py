@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import groupby, islice
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from genrf import classes
 from genrf.circuit.topology import Circuit
@@ -20,6 +21,12 @@ from genrf.metrics import Metrics
 from genrf.simulation.engine import Failure, Outcome, Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.technology import DEFAULT
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from genrf.simulation.batched.simulator import BatchedSimulator
 
 __all__ = ["Failure", "Judge", "Outcome", "Simulation", "run_in_processes", "simulate"]
 
@@ -82,12 +89,17 @@ class Judge:
             while chunk := list(islice(group, _CHUNK)):
                 yield from self._small_signal(chunk, curves)
 
-    def _small_signal(self, simulations: Sequence[Simulation], curves: bool) -> list[Outcome]:
+    def parts(self, simulations: Sequence[Simulation]) -> dict[str, NDArray[np.float64]]:
+        """Label metrics of circuits of one class as `BatchedSimulator.parts` has them; not counted as calls of the judge."""
+        return self._batched().parts(simulations)
+
+    def _batched(self) -> BatchedSimulator:
         from genrf.simulation.batched.simulator import BatchedSimulator
 
-        measured = BatchedSimulator(self._workers, self._technology, device=self._device).run(
-            simulations, curves=curves
-        )
+        return BatchedSimulator(self._workers, self._technology, device=self._device)
+
+    def _small_signal(self, simulations: Sequence[Simulation], curves: bool) -> list[Outcome]:
+        measured = self._batched().run(simulations, curves=curves)
         signed = [n for n, s in enumerate(simulations) if s.signoff and measured[n].metrics is not None]
         if signed:
             driven = self._ngspice().run([simulations[number] for number in signed])

@@ -27,10 +27,10 @@ def pack_tasks(tasks: Iterable[Task]) -> bytes:
 def unpack_tasks(message: bytes) -> list[Task]:
     """Inverse of `pack_tasks`."""
     tasks = []
-    for number, topology, values, conditions, signoff, varied, curves in pickle.loads(message):
+    for number, topology, values, conditions, signoff, varied, second, curves in pickle.loads(message):
         circuit = Circuit(_topology(*topology), values)
         variation = None if varied is None else Variation(*varied)
-        tasks.append((number, Simulation(circuit, _conditions(conditions), signoff, variation), curves))
+        tasks.append((number, Simulation(circuit, _conditions(conditions), signoff, variation, second), curves))
     return tasks
 
 
@@ -84,9 +84,11 @@ def _pack_simulation(simulation: Simulation) -> tuple[Any, ...]:
             conditions.load_ohm,
             conditions.temperature_c,
             conditions.corner,
+            conditions.tone_spacing_hz,
         ),
         simulation.signoff,
         None if variation is None else (variation.process, variation.mismatch),
+        simulation.second,
     )
 
 
@@ -97,7 +99,7 @@ def _topology(circuit_class: str, devices: tuple[tuple[str, tuple[str, ...]], ..
 
 @lru_cache(maxsize=1024)
 def _conditions(values: tuple[Any, ...]) -> Conditions:
-    frequency_hz, supply_v, source_ohm, load_ohm, temperature_c, corner = values
+    frequency_hz, supply_v, source_ohm, load_ohm, temperature_c, corner, spacing_hz = values
     return Conditions(
         frequency_hz=frequency_hz,
         supply_v=supply_v,
@@ -105,4 +107,5 @@ def _conditions(values: tuple[Any, ...]) -> Conditions:
         load_ohm=load_ohm,
         temperature_c=temperature_c,
         corner=corner,
+        tone_spacing_hz=spacing_hz,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
+from genrf.signoff import require_second_simulator
 from genrf.simulation.judge import Judge
 from genrf.yield_analysis.result import YieldResult
 from genrf.yield_analysis.run_log import RunLog
@@ -26,7 +27,11 @@ def analyse(
     Args:
         runs: of which the log may hold some, or more.
         progress: called with the runs done and the runs wanted.
+
+    Raises:
+        MissingToolError: if the specification bounds what only the second simulator measures, which is not installed.
     """
+    require_second_simulator(study.spec)
     missing = range(len(log.outcomes), runs)
     outcomes = pool.run_iter(study.simulation(run) for run in missing)
     while chunk := list(islice(outcomes, CHUNK)):

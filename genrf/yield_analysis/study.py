@@ -72,12 +72,19 @@ class YieldStudy:
         temperature, supply = rng.random(2).tolist()
         process = technology.get(self.technology_name)
         variation = process.draw(self.circuit, rng, process=self.process, mismatch=self.mismatch)
-        return Simulation(self.circuit, self.conditions(temperature, supply), self.spec.needs_signoff, variation)
+        second = bool(self.spec.second_metrics)
+        conditions = self.conditions(temperature, supply)
+        return Simulation(self.circuit, conditions, self.spec.needs_signoff, variation, second)
 
     def corners(self) -> dict[str, Simulation]:
         """The design at each corner, under its nominal conditions."""
         return {
-            corner: Simulation(self.circuit, replace(self.spec.conditions, corner=corner), self.spec.needs_signoff)
+            corner: Simulation(
+                self.circuit,
+                replace(self.spec.conditions, corner=corner),
+                self.spec.needs_signoff,
+                second=bool(self.spec.second_metrics),
+            )
             for corner in technology.get(self.technology_name).corners
         }
 

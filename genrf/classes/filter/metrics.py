@@ -8,7 +8,6 @@ pass band           around f0, contiguous, |S21| no more than 3 dB below that at
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,18 +68,36 @@ def figures(
         centre_hz: f0, in Hz.
         band: around f0.
     """
-    s11_db, s21_db, s22_db = all_decibels(scattering)
     ratio = np.asarray(frequency_hz) / centre_hz
+    parts = all_figures(ratio, scattering.T[None], np.array([[band.low_hz, band.high_hz]]))
+    return {
+        name: float(values.min() if METRICS[name].better == "higher" else values.max())
+        for name, values in parts.items()
+    }
+
+
+def all_figures(
+    ratio: NDArray[np.float64], scattering: NDArray[np.complex128], edges_hz: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """All metrics of B filters, (B, K) each; where K is more than 1 the least favourable counts.
+
+    Args:
+        ratio: frequencies relative to f0, ascending, (points,); contains 1/2, 1 and 2.
+        scattering: S11, S21 and S22, (B, points, 3).
+        edges_hz: of the band around f0, (B, 2).
+    """
+    s11_db, s21_db, s22_db = np.moveaxis(all_decibels(scattering), -1, 0)
     half, centre, twice = (int(np.argmin(np.abs(np.log(ratio / at)))) for at in (0.5, 1.0, 2.0))
     inner = slice(*np.searchsorted(ratio, (INNER_BAND[0] - 1e-6, INNER_BAND[1] + 1e-6)))
-    rejection_low, rejection_high = s21_db[centre] - s21_db[half], s21_db[centre] - s21_db[twice]
-    return {
-        "insertion_loss_db": float(-s21_db[centre]),
-        "return_loss_db": float(-max(s11_db[inner].max(), s22_db[inner].max())),
-        "ripple_db": float(np.ptp(s21_db[inner])),
-        "centre_hz": math.sqrt(band.low_hz * band.high_hz),
-        "bandwidth_hz": band.width_hz,
-        "rejection_low_db": float(rejection_low),
-        "rejection_high_db": float(rejection_high),
-        "rejection_db": float(max(rejection_low, rejection_high)),
+    rejection_low, rejection_high = (s21_db[:, centre] - s21_db[:, at] for at in (half, twice))
+    found = {
+        "insertion_loss_db": -s21_db[:, centre],
+        "return_loss_db": -np.concatenate([s11_db[:, inner], s22_db[:, inner]], axis=1),
+        "ripple_db": np.ptp(s21_db[:, inner], axis=1),
+        "centre_hz": np.sqrt(edges_hz[:, 0] * edges_hz[:, 1]),
+        "bandwidth_hz": edges_hz[:, 1] - edges_hz[:, 0],
+        "rejection_low_db": rejection_low,
+        "rejection_high_db": rejection_high,
+        "rejection_db": np.maximum(rejection_low, rejection_high),
     }
+    return {name: value.reshape(len(scattering), -1) for name, value in found.items()}

@@ -71,7 +71,7 @@ class FilterTestbench:
         if band.shape[1] != BAND_POINTS or wide.shape[1] != 2 * OCTAVES * POINTS_PER_OCTAVE + 1:
             raise SimulationFailure("not_measurable", "a sweep ended early")
         scattering = np.concatenate([wide[:, :SIDE_POINTS], band, wide[:, -SIDE_POINTS:]], axis=1)  # (3, 43)
-        frequency = RATIOS * conditions.frequency_hz
+        frequency = GRID * conditions.frequency_hz
         found = self._curves(plots, conditions) if curves else {}
         passed = band_around(transmission_sweep(plots), frequency, scattering[1], conditions.frequency_hz)
         values = figures(frequency.tolist(), scattering, conditions.frequency_hz, passed)
@@ -98,5 +98,5 @@ def _sweeps(centre_hz: float) -> list[str]:
 
 
 _WIDE = 2.0 ** np.linspace(-OCTAVES, OCTAVES, 2 * OCTAVES * POINTS_PER_OCTAVE + 1)
-RATIOS = np.concatenate([_WIDE[:SIDE_POINTS], np.linspace(*BAND, BAND_POINTS), _WIDE[-SIDE_POINTS:]])
+GRID = np.concatenate([_WIDE[:SIDE_POINTS], np.linspace(*BAND, BAND_POINTS), _WIDE[-SIDE_POINTS:]])
 """Frequencies relative to f0, ascending, (43,)."""

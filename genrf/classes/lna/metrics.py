@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from genrf.metrics import GAIN_DB, MU_MIN, POWER_W, S11_DB, S22_DB, Metric
 
 METRICS: dict[str, Metric] = {
@@ -59,3 +62,10 @@ def noise_figure_db(input_noise: float, source_ohm: float) -> float:
     """
     factor = 1.0 + input_noise**2 / (4.0 * BOLTZMANN * REFERENCE_TEMPERATURE_K * source_ohm)
     return 10.0 * math.log10(factor)
+
+
+def noise_figures_db(density: NDArray[np.float64], source_ohm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same of many, from densities in V^2/Hz and source resistances that broadcast."""
+    factor = 1.0 + density / (4.0 * BOLTZMANN * REFERENCE_TEMPERATURE_K * source_ohm)
+    found: NDArray[np.float64] = 10.0 * np.log10(factor)
+    return found

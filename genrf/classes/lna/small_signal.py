@@ -4,16 +4,13 @@ sign-off."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf.classes.lna.metrics import noise_figure_db
-from genrf.metrics import Metrics
-from genrf.simulation.band import Band
-from genrf.simulation.batched.bench import SmallSignal, Sweep, ascending
-from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.classes.lna.metrics import noise_figures_db
+from genrf.simulation.batched.bench import Parts, SmallSignal, Sweep, ascending, band_hz
+from genrf.simulation.engine import Failure
 from genrf.simulation.scattering import all_decibels, all_mu
 from genrf.simulation.testbench import Curve
 from genrf.simulation.two_port import (
@@ -39,76 +36,59 @@ class LnaSmallSignal:
 
     sweep = Sweep(ratios=_RATIOS, noise_points=1, grid=_GRID, centre=_CENTRE)
     curve_sweep = Sweep(ratios=_CURVE, noise_points=CURVE_POINTS, grid=np.zeros(0, np.int64))
+    span = WIDE
 
-    def outcomes(
-        self, simulations: Sequence[Simulation], found: Sequence[SmallSignal | Failure], technology: Technology
-    ) -> list[Outcome]:
-        """See `genrf.simulation.batched.bench.SmallSignalBench.outcomes`."""
-        simulated = [item for item in found if isinstance(item, SmallSignal)]
-        if not simulated:
-            return [Outcome(None, item) for item in found if isinstance(item, Failure)]
-        s = np.stack([item.s for item in simulated])  # (n, F, 4)
-        figures = iter(
-            zip(
-                all_decibels(s[:, 0]).tolist(),
-                np.abs(s[:, :, [0, 3]]).max(axis=1).tolist(),
-                all_mu(*np.moveaxis(s, -1, 0)).min(axis=1).tolist(),
-                strict=True,
-            )
-        )
+    def parts(self, found: SmallSignal) -> Parts:
+        """See `genrf.simulation.batched.bench.SmallSignalBench.parts`; stability at each frequency."""
+        decibels = all_decibels(found.s[:, 0])  # (B, 4)
+        low, high = band_hz(found, self.span).T
+        values: dict[str, NDArray[np.float64]] = {
+            "gain_db": decibels[:, 2],
+            "nf_db": noise_figures_db(found.noise[:, 0], found.source_ohm),
+            "s11_db": decibels[:, 0],
+            "s22_db": decibels[:, 3],
+            "s12_db": decibels[:, 1],
+            "bandwidth_hz": high - low,
+            "mu_min": all_mu(*np.moveaxis(found.s, -1, 0)),
+            "power_w": found.power_w,
+        }
+        return {name: value.reshape(len(found.simulations), -1) for name, value in values.items()}
+
+    def failures(self, found: SmallSignal, technology: Technology) -> list[Failure | None]:
+        """See `genrf.simulation.batched.bench.SmallSignalBench.failures`: device limits, then negative resistance."""
+        reflections = np.abs(found.s[:, :, [0, 3]]).max(axis=1, initial=0.0).tolist()  # (B, 2)
+        currents, voltages = found.collector_a.tolist(), found.vce_v.tolist()
         return [
-            Outcome(None, item) if isinstance(item, Failure) else _outcome(simulation, item, technology, *next(figures))
-            for simulation, item in zip(simulations, found, strict=True)
+            _limits(found, row, currents[row], voltages[row], technology) or _oscillation(reflections[row])
+            for row in range(len(found.simulations))
         ]
 
-    def curves(self, simulation: Simulation, found: SmallSignal) -> dict[str, Curve]:
+    def curves(self, found: SmallSignal, row: int) -> dict[str, Curve]:
         """See `genrf.simulation.batched.bench.SmallSignalBench.curves`."""
-        frequency = _CURVE * simulation.conditions.frequency_hz
-        noise = _noise_figures(found.noise, simulation)
+        conditions = found.simulations[row].conditions
+        frequency = _CURVE * conditions.frequency_hz
         return {
-            **{name: Curve(frequency, found.s[:, k]) for k, name in enumerate(("s11", "s12", "s21", "s22"))},
-            "nf_db": Curve(frequency, noise),
+            **{name: Curve(frequency, found.s[row, :, k]) for k, name in enumerate(("s11", "s12", "s21", "s22"))},
+            "nf_db": Curve(frequency, noise_figures_db(found.noise[row], np.array(conditions.source_ohm))),
         }
 
 
-def _noise_figures(density: NDArray[np.float64], simulation: Simulation) -> NDArray[np.float64]:
-    source_ohm = simulation.conditions.source_ohm
-    return np.array([noise_figure_db(math.sqrt(max(value, 0.0)), source_ohm) for value in density.tolist()])
-
-
-def _outcome(
-    simulation: Simulation,
-    found: SmallSignal,
-    technology: Technology,
-    decibels: Sequence[float],
-    reflections: Sequence[float],
-    mu: float,
-) -> Outcome:
-    topology = simulation.circuit.topology
+def _limits(
+    found: SmallSignal, row: int, currents: list[float], voltages: list[float], technology: Technology
+) -> Failure | None:
+    circuit = found.simulations[row].circuit
+    topology = circuit.topology
     broken = [
         f"{topology.designators[index]}: {text}"
-        for index, point in found.points.items()
+        for index, ic, vce in zip(found.transistors[row], currents, voltages, strict=False)
         if topology.devices[index].kind == "hbt"
-        for text in technology.violations(topology.devices[index], simulation.circuit.values[index], point)
+        for text in technology.violations(topology.devices[index], circuit.values[index], {"ic": ic, "vce": vce})
     ]
-    if broken:
-        return Outcome(None, Failure("device_limit", "; ".join(broken)))
+    return Failure("device_limit", "; ".join(broken)) if broken else None
+
+
+def _oscillation(reflections: list[float]) -> Failure | None:
     for port, reflection in zip(("input", "output"), reflections, strict=True):
         if not reflection <= LARGEST_REFLECTION:
-            said = f"negative resistance at the {port}: reflection up to {reflection:.4g}"
-            return Outcome(None, Failure("oscillation", said))
-    band = Band.of(found.edges_hz, simulation.conditions.frequency_hz, WIDE)
-    values = {
-        "gain_db": decibels[2],
-        "nf_db": float(_noise_figures(found.noise[:1], simulation)[0]),
-        "s11_db": decibels[0],
-        "s22_db": decibels[3],
-        "s12_db": decibels[1],
-        "bandwidth_hz": band.width_hz,
-        "mu_min": mu,
-        "power_w": found.power_w,
-    }
-    for name, value in values.items():
-        if not math.isfinite(value):
-            return Outcome(None, Failure("not_measurable", f"{name} is {value}"))
-    return Outcome(Metrics(values), notes=band.notes)
+            return Failure("oscillation", f"negative resistance at the {port}: reflection up to {reflection:.4g}")
+    return None

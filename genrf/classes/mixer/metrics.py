@@ -67,6 +67,22 @@ METRICS: dict[str, Metric] = {
             "Third-order intercept at the input: power available from each of two RF tones, at f0 and 31/30 f0.",
             signoff=True,
         ),
+        Metric(
+            "nf_ssb_db",
+            "dB",
+            "lower",
+            "Single-sideband noise figure at the IF, source at 290 K in all sidebands; measured by VACASK.",
+            signoff=True,
+            second=True,
+        ),
+        Metric(
+            "nf_dsb_db",
+            "dB",
+            "lower",
+            "Double-sideband noise figure at the IF, the image counted as signal; measured by VACASK.",
+            signoff=True,
+            second=True,
+        ),
     )
 }
 

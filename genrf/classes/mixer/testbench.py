@@ -12,7 +12,8 @@ metric, two RF tones are at f0 and 31/30 f0. Their IF products are at 3 and 4 un
 and 5, second-order ones at 1, 6, 7 and 8: apart from each other, which tones at 10 and 11 units of f0/10 would not be
 (10 + 11 - 2 * 9 = 2 * 11 - 10 - 9).
 
-There is no noise figure: ngspice's ``.noise`` is for a constant operating point, and a mixer's changes with the LO.
+The noise figures are VACASK's (`genrf.classes.mixer.second_opinion`): ngspice's ``.noise`` is for a constant operating point,
+and a mixer's changes with the LO.
 """
 
 from __future__ import annotations

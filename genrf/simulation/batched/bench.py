@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.simulation.engine import Failure, Simulation
 from genrf.technology.base import Technology
 
 if TYPE_CHECKING:
@@ -29,19 +29,39 @@ class Sweep:
     """Place of f0 in the grid."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SmallSignal:
-    """What one circuit's analysis has found."""
+    """What the analyses of B circuits with an operating point have found."""
 
+    simulations: Sequence[Simulation]
     s: NDArray[np.complex128]
-    """S11, S12, S21, S22 at the sweep's frequencies, (F, 4)."""
+    """S11, S12, S21, S22 at the sweep's frequencies, (B, F, 4)."""
     noise: NDArray[np.float64]
-    """Density of the circuit's own noise referred to the source's voltage, in V^2/Hz, (N,)."""
-    edges_hz: tuple[float, float]
-    """Of the band; 0 where it goes on beyond the grid."""
-    power_w: float
-    points: dict[int, dict[str, float]]
-    """Collector current ``ic`` in A of all transistors in parallel, and ``vce`` in V, by the device's index."""
+    """Density of the circuit's own noise referred to the source's voltage, in V^2/Hz, (B, N)."""
+    edges_hz: NDArray[np.float64]
+    """Of the band, (B, 2); 0 where it goes on beyond the grid."""
+    power_w: NDArray[np.float64]
+    """Drawn from the sources, (B,)."""
+    transistors: Sequence[tuple[int, ...]]
+    """Devices of each circuit that are made of transistors."""
+    collector_a: NDArray[np.float64]
+    """Of all of a device's transistors together, (B, Q)."""
+    vce_v: NDArray[np.float64]
+    """(B, Q)."""
+
+    @property
+    def centre_hz(self) -> NDArray[np.float64]:
+        """f0 of each circuit, (B,)."""
+        return np.array([simulation.conditions.frequency_hz for simulation in self.simulations])
+
+    @property
+    def source_ohm(self) -> NDArray[np.float64]:
+        """Of each circuit, (B,)."""
+        return np.array([simulation.conditions.source_ohm for simulation in self.simulations])
+
+
+Parts = Mapping[str, NDArray[np.float64]]
+"""Label metrics of B circuits, (B, K) each: a metric is the least favourable of its K values."""
 
 
 class SmallSignalBench(Protocol):
@@ -50,15 +70,19 @@ class SmallSignalBench(Protocol):
     sweep: Sweep
     curve_sweep: Sweep
     """For plots."""
+    span: tuple[float, float]
+    """The ends of the grid, relative to f0."""
 
-    def outcomes(
-        self, simulations: Sequence[Simulation], found: Sequence[SmallSignal | Failure], technology: Technology
-    ) -> list[Outcome]:
-        """Metrics of each circuit, or why it has none."""
+    def parts(self, found: SmallSignal) -> Parts:
+        """The label metrics, in the class's order."""
         ...
 
-    def curves(self, simulation: Simulation, found: SmallSignal) -> dict[str, Curve]:
-        """Curves by name from the `curve_sweep`."""
+    def failures(self, found: SmallSignal, technology: Technology) -> list[Failure | None]:
+        """Why circuits have no metrics, where they have none."""
+        ...
+
+    def curves(self, found: SmallSignal, row: int) -> dict[str, Curve]:
+        """Curves of one circuit by name, from the `curve_sweep`."""
         ...
 
 
@@ -66,3 +90,8 @@ def ascending(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
     """Places of the ratios in ascending order, and the place of f0 in it."""
     order = np.argsort(ratios, kind="stable").astype(np.int64)
     return order, int(np.argmin(np.abs(ratios[order] - 1.0)))
+
+
+def band_hz(found: SmallSignal, span: tuple[float, float]) -> NDArray[np.float64]:
+    """Both edges of each circuit's band, (B, 2), or the grid's ends where it goes on."""
+    return np.where(found.edges_hz > 0.0, found.edges_hz, found.centre_hz[:, None] * np.array(span))

@@ -40,37 +40,86 @@ def small_signal(
     Raises:
         MissingToolError: if there is no GPU, or its packages are not installed.
     """
-    _check()
-    batch, points = frequencies.shape
-    results = empty_results(circuits, points, noise_points)
-    kernel = _kernel(
-        _size(int(circuits.unknowns.max(initial=1))),
-        _size(int(circuits.unknowns.max(initial=1)) + circuits.held.shape[1]),
-        circuits.cards.shape[1],
-        max(len(grid), band_edges.POINTS) if len(grid) else 1,
-    )
-    on_device = [cuda.to_device(array) for array in (cards, grid)]
-    for first in range(0, batch, MOST_AT_ONCE):
+    results = empty_results(circuits, frequencies.shape[1], noise_points)
+    for first in range(0, len(frequencies), MOST_AT_ONCE):
         part = slice(first, first + MOST_AT_ONCE)
-        given = Circuits(*(cuda.to_device(np.ascontiguousarray(array[part])) for array in circuits))
-        taken = Results(*(cuda.device_array_like(array[part]) for array in results))
-        asked = cuda.to_device(np.ascontiguousarray(frequencies[part]))
-        blocks = -(-len(frequencies[part]) // _BLOCK)
-        kernel[blocks, _BLOCK](
-            given,
-            on_device[0],
-            asked,
+        launch = _Launch(circuits, cards, frequencies, part, results, noise_points, grid, centre, defects)
+        launch.run()
+        for array, found in zip(results, launch.taken, strict=True):
+            if array[part].size:
+                found.copy_to_host(array[part])
+    return results
+
+
+def kernel_seconds(
+    circuits: Circuits, cards: NDArray[np.float64], frequencies: NDArray[np.float64], *, noise_points: int = 0
+) -> float:
+    """How long the GPU computes, without the way to and from it, by its own clock.
+
+    Raises:
+        MissingToolError: if there is no GPU, or its packages are not installed.
+    """
+    results = empty_results(circuits, frequencies.shape[1], noise_points)
+    total = 0.0
+    for first in range(0, len(frequencies), MOST_AT_ONCE):
+        part = slice(first, first + MOST_AT_ONCE)
+        launch = _Launch(circuits, cards, frequencies, part, results, noise_points, NO_BAND, 0, False)
+        start, end = cuda.event(), cuda.event()
+        start.record()
+        launch.run()
+        end.record()
+        end.synchronize()
+        total += cuda.event_elapsed_time(start, end) * 1e-3
+    return total
+
+
+def name() -> str:
+    """The GPU's name."""
+    _check()
+    found = cuda.get_current_device().name
+    return found.decode() if isinstance(found, bytes) else str(found)
+
+
+class _Launch:
+    """A part of a batch on the GPU."""
+
+    def __init__(
+        self,
+        circuits: Circuits,
+        cards: NDArray[np.float64],
+        frequencies: NDArray[np.float64],
+        part: slice,
+        results: Results,
+        noise_points: int,
+        grid: NDArray[np.int64],
+        centre: int,
+        defects: bool,
+    ) -> None:
+        _check()
+        unknowns = int(circuits.unknowns.max(initial=1))
+        self._kernel = _kernel(
+            _size(unknowns),
+            _size(unknowns + circuits.held.shape[1]),
+            circuits.cards.shape[1],
+            max(len(grid), band_edges.POINTS) if len(grid) else 1,
+        )
+        self.taken = Results(*(cuda.device_array_like(array[part]) for array in results))
+        self._blocks = -(-len(frequencies[part]) // _BLOCK)
+        self._arguments = (
+            Circuits(*(cuda.to_device(np.ascontiguousarray(array[part])) for array in circuits)),
+            cuda.to_device(cards),
+            cuda.to_device(np.ascontiguousarray(frequencies[part])),
             noise_points,
-            on_device[1],
+            cuda.to_device(grid),
             centre,
             solver.DROP_DB,
             1.0 if defects else 0.0,
-            taken,
+            self.taken,
         )
-        for array, found in zip(results, taken, strict=True):
-            if array[part].size:
-                array[part] = found.copy_to_host()
-    return results
+
+    def run(self) -> None:
+        """Start the kernel."""
+        self._kernel[self._blocks, _BLOCK](*self._arguments)
 
 
 def _check() -> None:

@@ -21,6 +21,8 @@ from genrf.simulation.vacask.rawfile import Plot, read_raw
 
 TIMEOUT_S = 30.0
 """Of a small-signal run, which takes about 20 ms."""
+_LAST_OF_HEAD = "OpenBLAS CPUs:"
+"""In the last line of what it says of itself before anything else."""
 _LONGEST_SAID = 300
 _CAUSES: tuple[tuple[str, Cause], ...] = (
     ("singular", "singular_matrix"),
@@ -115,7 +117,6 @@ def _watched(command: Sequence[str], folder: Path, timeout_s: float) -> tuple[in
 def _failure(status: int, said: str) -> SimulationFailure:
     if status < 0:
         return SimulationFailure("crash", f"VACASK died of signal {-status}")
-    # What precedes the first empty line is the program's name and settings.
-    words = " ".join(said.partition("\n\n")[2].split()) or "without a word"
+    words = " ".join(said.rpartition(_LAST_OF_HEAD)[2].split()) or "without a word"
     cause: Cause = next((cause for text, cause in _CAUSES if text.lower() in words.lower()), "netlist_error")
     return SimulationFailure(cause, f"VACASK ended with status {status}: {words[-_LONGEST_SAID:]}")

@@ -175,6 +175,18 @@ def read(
     )
 
 
+def two_port_metrics(found: SmallSignal, conditions: Conditions) -> dict[str, float]:
+    """The metrics that all amplifiers have in small signal."""
+    f0 = conditions.frequency_hz
+    return {
+        "gain_db": found.decibels_at(f0, 2, 1),
+        "s11_db": found.decibels_at(f0, 1, 1),
+        "s22_db": found.decibels_at(f0, 2, 2),
+        "mu_min": found.mu_min,
+        "power_w": found.power_w,
+    }
+
+
 def operating_power_w(point: Plot, circuit: Circuit, conditions: Conditions) -> float:
     """Power drawn from the supply ``v_supply`` and the bias sources, in W."""
     power = -conditions.supply_v * _scalar(point, "v_supply:flow(br)")

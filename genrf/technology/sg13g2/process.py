@@ -23,7 +23,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from genrf.circuit.devices import KINDS
-from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device
+from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device, Topology
 from genrf.errors import InvalidInputError, MissingToolError
 from genrf.technology.base import Transistor
 from genrf.technology.sg13g2 import elements, held, model_cards, npn13g2
@@ -112,6 +112,8 @@ class SG13G2:
         """See `genrf.technology.base.Technology.check`."""
         self._check_corner(corner)
         topology = circuit.topology
+        if _within(topology, circuit.values):
+            return
         for designator, device, value in zip(topology.designators, topology.devices, circuit.values, strict=True):
             _check(designator, device, value)
 
@@ -338,6 +340,23 @@ def _rounded_down(value: float) -> float:
     """The next lower number of four significant digits."""
     digit = 10.0 ** (math.floor(math.log10(value)) - 3)
     return float(f"{math.floor(value / digit) * digit:.4g}")
+
+
+def _within(topology: Topology, values: Sequence[float]) -> bool:
+    """Whether nothing need be looked at more closely: plain numbers in their ranges, and emitters that can be drawn."""
+    low, high, junctions = _bounds(topology)
+    return all(a <= value <= b for a, value, b in zip(low, values, high, strict=True)) and all(
+        math.prod(npn13g2.split_emitters(values[index])) == values[index] for index in junctions
+    )
+
+
+@lru_cache(maxsize=65536)
+def _bounds(topology: Topology) -> tuple[tuple[float, ...], tuple[float, ...], tuple[int, ...]]:
+    """Ranges of a topology's values, none if a net is malformed, and which of them count emitters."""
+    named = all(_is_net(net) for net in topology.nets)
+    ranges = [_RANGES[device.kind] if named else (math.inf, -math.inf) for device in topology.devices]
+    junctions = tuple(index for index, device in enumerate(topology.devices) if device.kind in JUNCTIONS)
+    return tuple(low for low, _ in ranges), tuple(high for _, high in ranges), junctions
 
 
 def _check(designator: str, device: Device, value: float) -> None:

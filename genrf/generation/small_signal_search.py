@@ -1,0 +1,157 @@
+"""How a specification of small-signal metrics is met: candidates are simulated, not predicted, and the best descend.
+
+For these classes a circuit is simulated in less time than the surrogate needs to predict it, and slopes come with it. So what
+precedents, topology generator and sizing model propose is simulated at once; the best descend on their worst margins
+(`genrf.generation.descent`), each stage only where the one before has met nothing; and the judge is called on what meets the
+specification, most margin first. Later stages vary the best designs, for more margin yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf.circuit.canonical import fingerprint
+from genrf.circuit.topology import Circuit
+from genrf.generation.candidates import normalised_values
+from genrf.generation.descent import Descent
+from genrf.generation.design import DesignResult, ranked
+from genrf.generation.models import Models
+from genrf.generation.record import Progress, Record
+from genrf.generation.settings import SearchSettings
+from genrf.generation.sources import Sources
+from genrf.simulation.batched.bench import Parts
+from genrf.simulation.judge import Judge, Simulation
+from genrf.spec import DesignSpec
+
+_Rated = tuple[float, Circuit, str]
+"""Worst margin, circuit, and where it comes from."""
+
+
+class SmallSignalSearch:
+    """The state of one search.
+
+    Args:
+        models: which propose and size; their surrogate is not asked.
+        settings: how the effort is divided.
+        spec: what to look for; constraints on sign-off metrics are left to the judge.
+        rng: source of all randomness.
+    """
+
+    def __init__(self, models: Models, settings: SearchSettings, spec: DesignSpec, rng: np.random.Generator) -> None:
+        self._settings = settings
+        self._spec = spec
+        self._record = Record(spec)
+        self._sources = Sources(models, settings, spec, rng, self._record, rates=False)
+        self._pending: list[_Rated] = []
+        self._seen: set[Circuit] = set()
+
+    def run(
+        self,
+        pool: Judge,
+        calls: int,
+        *,
+        stop_when_met: bool = False,
+        progress: Progress | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> DesignResult:
+        """Call the judge at most ``calls`` times; with ``stop_when_met`` end after the batch that meets the specification.
+
+        Args:
+            provenance: recorded with every design, besides its order of simulation and its source.
+        """
+        descent = Descent(self._spec, self._sources.rules, lambda circuits: self._parts(pool, circuits))
+        stages = self._stages()
+        while self._record.simulated < calls:
+            met = self._record.first_met is not None
+            ready = sum(margin >= 0.0 for margin, _, _ in self._pending)
+            if not ready:
+                stage = next(stages, None)
+                if stage is not None:
+                    self._add(stage, descent)
+                    continue
+                # What is known to miss is shown where nothing is known that does not.
+                ready = 0 if met else len(self._pending)
+            batch = self._settings.batch_when_met if met else self._settings.batch
+            chosen = self._pending[: min(batch, ready, calls - self._record.simulated)]
+            del self._pending[: len(chosen)]
+            if not chosen:
+                break
+            self._record.simulate(
+                pool,
+                [circuit for _, circuit, _ in chosen],
+                [source for _, _, source in chosen],
+                allowed=calls,
+                progress=progress,
+                provenance=provenance or {},
+            )
+            if stop_when_met and self._record.first_met is not None:
+                break
+        return self._record.result()
+
+    def _stages(self) -> Iterator[tuple[list[Circuit], str, float]]:
+        """Circuits to begin with, where they come from, and the margin to aim at, stage after stage."""
+        aim = self._settings.aim
+        near = self._sources.precedents()
+        if near is not None:
+            topologies = near.topologies(self._spec.circuit_class)
+            values = near.values.astype(np.float32)
+            yield [self._sources.circuit(*pair) for pair in zip(topologies, values, strict=True)], "precedent", aim
+        proposed = self._sources.proposed(self._settings.sizings)
+        yield self._circuits(proposed.topologies, proposed.values), "generator", aim
+        for _ in range(self._settings.rounds):
+            parents = [design.circuit for design in ranked(self._record.designs, self._spec)]
+            parents = (parents or [circuit for _, circuit, _ in self._pending])[: self._settings.parents]
+            if not parents:
+                return
+            frequency_hz = self._spec.conditions.frequency_hz
+            around = np.stack([normalised_values(parent, frequency_hz) for parent in parents])
+            varied = self._sources.around([parent.topology for parent in parents], around)
+            best = max((design.margin for design in self._record.designs), default=0.0)
+            yield self._circuits(varied.topologies, varied.values), "variation", max(best, 0.0) + aim
+
+    def _circuits(self, topologies: Any, values: NDArray[np.float32]) -> list[Circuit]:
+        return [self._sources.circuit(topology, own) for topology, own in zip(topologies, values, strict=True)]
+
+    def _add(self, stage: tuple[list[Circuit], str, float], descent: Descent) -> None:
+        """Rate a stage's circuits, descend from the best, and put all that is new among what waits for the judge."""
+        circuits, source, aim = stage
+        fresh = [circuit for circuit in dict.fromkeys(circuits) if circuit not in self._seen]
+        with self._record.timed("descent"):
+            rated = descent.rated(fresh)
+            starts = self._starts(rated)
+            best = max((margin for margin, _ in rated), default=-np.inf)
+            # A precedent that meets the specification as it is needs no descent before it is shown.
+            met = self._record.first_met is not None
+            most = self._settings.descents_when_met if met else self._settings.descents
+            iterations = most if best < aim else 0
+            descended = descent.run(starts, target=aim, iterations=iterations, enough=self._settings.enough)
+        self._record.explored += len(rated) + descended.simulated
+        found = [(margin, circuit, source) for margin, circuit in rated if np.isfinite(margin)]
+        found += [
+            (float(margin), circuit, f"{source}, descended")
+            for margin, circuit in zip(descended.margins, descended.circuits, strict=True)
+        ]
+        for item in found:
+            if item[1] not in self._seen:
+                self._seen.add(item[1])
+                self._pending.append(item)
+        self._pending.sort(key=lambda item: -item[0])
+
+    def _starts(self, rated: list[tuple[float, Circuit]]) -> list[Circuit]:
+        """The best that simulate, few of one topology."""
+        chosen: list[Circuit] = []
+        used: Counter[str] = Counter()
+        for margin, circuit in sorted(rated, key=lambda pair: -pair[0]):
+            name = fingerprint(circuit.topology)
+            if len(chosen) < self._settings.starts and np.isfinite(margin) and used[name] < self._settings.per_topology:
+                used[name] += 1
+                chosen.append(circuit)
+        return chosen
+
+    def _parts(self, pool: Judge, circuits: Any) -> Parts:
+        return pool.parts([Simulation(circuit, self._spec.conditions) for circuit in circuits])
