@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from genrf.circuit.topology import Circuit, Device
-from genrf.technology.base import Technology
+from genrf.technology.base import Technology, Transistor
 from genrf.technology.variation import Variation
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class VariedTechnology:
         self._variation = variation
         self.name = technology.name
         self.corners = technology.corners
+        self.transistor_kinds = technology.transistor_kinds
 
     @property
     def version(self) -> str:
@@ -42,6 +43,28 @@ class VariedTechnology:
     def snap(self, kind: str, value: float) -> float:
         """See `Technology.snap`."""
         return self._technology.snap(kind, value)
+
+    def check(self, circuit: Circuit, corner: str) -> None:
+        """See `Technology.check`."""
+        self._technology.check(circuit, corner)
+
+    def elements(
+        self,
+        kind: str,
+        values: NDArray[np.float64],
+        corner: str,
+        temperature_c: float,
+        process: tuple[tuple[str, float], ...],
+        factors: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """See `Technology.elements`; the variation is the one that is given."""
+        return self._technology.elements(kind, values, corner, temperature_c, process, factors)
+
+    def transistor(
+        self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
+    ) -> Transistor:
+        """See `Technology.transistor`; the variation is the one that is given."""
+        return self._technology.transistor(value, corner, temperature_c, process)
 
     def instances(
         self,
