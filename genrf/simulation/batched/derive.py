@@ -16,10 +16,6 @@ from genrf.simulation.batched.tape import Dual, Number, Phasor, Real, Tape, elim
 
 WRITTEN = Path(__file__).with_name("transistor.py")
 
-SMALL_SIGNAL_INNER = tuple(node for node in vbic.INNER if node != "t")
-"""Inner nodes of the small-signal circuit: at radio frequencies a transistor does not follow its own heat."""
-_SMALL_NODES = (*vbic.OUTER, *SMALL_SIGNAL_INNER)
-
 THERMAL_NOISE = {
     "rcx": ("c", "cx"),
     "rci": ("cx", "ci"),
@@ -148,13 +144,14 @@ def _reduced() -> list[str]:
 
 def _operating(tape: Tape) -> tuple[dict[str, Number], dict[str, Dual], dict[str, Dual], dict[str, Number]]:
     card = _card(tape)
-    whole = card | {"gmin": tape.input("gmin"), "leak": 0.0}
+    whole = card | {"gmin": tape.input("gmin"), "leak": tape.input("leak")}
     nodes = {name: tape.input(f"volts[{number}]") for number, name in enumerate(vbic.NODES)}
     u = _duals(nodes)
     kelvin = u["t"] + tape.input("ambient_k")
     found = vbic.currents(whole, u, kelvin)
     # With ngspice's defects charges are at ambient temperature.
-    stored = vbic.charges(whole, u, Dual(tape.input("charge_k")))
+    rise = u["t"] * tape.input("charges_heated")
+    stored = vbic.charges(whole, u, rise + tape.input("ambient_k"))
     return card, found, stored, nodes
 
 
@@ -163,19 +160,20 @@ def _nodal(
 ) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any], dict[str, Dual], dict[str, Number], dict[str, Number]]:
     """Nodal conductances, capacitances, and conductances that follow with the excess phase."""
     card, found, stored, nodes = _operating(tape)
+    follow = 1.0 - tape.input("defects")
     conductance: dict[tuple[str, str], Any] = {}
     transport: dict[tuple[str, str], Any] = {}
     capacitance: dict[tuple[str, str], Any] = {}
     for name, dual in found.items():
-        if name in ("power", "irth"):
-            continue
         matrix = transport if name in ("itzf", "itzr") else conductance
         for voltage, slope in dual.slopes.items():
-            if voltage != "t":
-                _stamp(matrix, vbic.CURRENTS[name], voltage, slope)
+            # ngspice's transistors do not follow their own heat in small signal.
+            follows = 1.0 if voltage != "t" or name == "irth" else follow
+            _stamp(matrix, vbic.CURRENTS[name], voltage, slope * follows)
     for name, dual in stored.items():
         for voltage, slope in dual.slopes.items():
-            _stamp(capacitance, vbic.CHARGES[name], voltage, slope)
+            _stamp(capacitance, vbic.CHARGES[name], voltage, slope * follow if voltage == "t" else slope)
+    capacitance["t", "t"] = card["cth"]
     return conductance, capacitance, transport, found, card, nodes
 
 
@@ -200,7 +198,7 @@ def _linearised(index: Mapping[str, int]) -> list[str]:
     outputs |= {f"flow_{node}": found[f"i{name}"].value for node, name in OUTER_RESISTORS.items()}
     outputs |= {name: card[name] for name in ("td", "kfn", "afn", "rsub", "csub")}
     return [
-        "def linearised(card, ambient_k, charge_k, gmin, defects, volts, out):",
+        "def linearised(card, ambient_k, charges_heated, gmin, leak, defects, volts, out):",
         '    """Small-signal elements, noise sources and currents of one transistor at its operating point."""',
         *tape.write({f"out[{index[name]}]": value for name, value in outputs.items()}, 4),
     ]
@@ -235,7 +233,7 @@ def _admittances(tape: Tape, index: Mapping[str, int]) -> dict[tuple[str, str], 
 def _admittance(index: Mapping[str, int]) -> list[str]:
     tape = Tape()
     matrix: dict[tuple[str, str], Any] = dict(_admittances(tape, index))
-    eliminate(matrix, SMALL_SIGNAL_INNER, vbic.OUTER)
+    eliminate(matrix, vbic.INNER, vbic.OUTER)
     outputs: dict[str, Number] = {}
     for i, row in enumerate(vbic.OUTER):
         for j, column in enumerate(vbic.OUTER):
@@ -253,9 +251,9 @@ def _admittance(index: Mapping[str, int]) -> list[str]:
 def _noise(index: Mapping[str, int]) -> list[str]:
     tape = Tape()
     matrix: dict[tuple[str, str], Any] = {(b, a): y for (a, b), y in _admittances(tape, index).items()}
-    solved = eliminate(matrix, SMALL_SIGNAL_INNER, vbic.OUTER)
+    solved = eliminate(matrix, vbic.INNER, vbic.OUTER)
     z = {node: Phasor(tape.input(f"real[{i}]"), tape.input(f"imag[{i}]")) for i, node in enumerate(vbic.OUTER)}
-    for node in SMALL_SIGNAL_INNER:
+    for node in vbic.INNER:
         total = Phasor(0.0, 0.0)
         for outer, coefficient in solved[node].items():
             total = total - coefficient * z[outer]

@@ -27,7 +27,7 @@ _PATIENCE = 30
 """Iterations after which heat counts in any case."""
 _MOST = 70
 _MOST_STEPPED = 15
-_IS = vbic.PARAMETERS.index("is")
+_IS, _XIS, _EA, _NF = (vbic.PARAMETERS.index(name) for name in ("is", "xis", "ea", "nf"))
 _HOTTEST_K, _COLDEST_K, _HEAT_STEP_K = 600.0, -50.0, 20.0
 
 reduced = compiled(transistor.reduced)
@@ -227,7 +227,10 @@ def begin(circuits, cards, c, v, inner, scratch):
         v[n + i] = circuits.held[c, i]
     for q in range(circuits.counts[c, 3]):
         many = circuits.multiplicities[c, q]
-        critical[q] = vt * math.log(vt / (math.sqrt(2.0) * cards[circuits.cards[c, q], _IS] * many))
+        card = cards[circuits.cards[c, q]]
+        ratio = circuits.ambient_k[c] / vbic.NOMINAL_K
+        growth = (math.log(ratio) * card[_XIS] + (ratio - 1.0) / vt * card[_EA]) / card[_NF]
+        critical[q] = vt * math.log(vt / (math.sqrt(2.0) * card[_IS] * math.exp(growth) * many))
         for t in range(9):
             inner[q, t] = 0.0
         for t in range(6):

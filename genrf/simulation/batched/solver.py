@@ -84,9 +84,17 @@ def linearise(circuits, cards, c, defects, v, inner, volts, linear, results):
     for q in range(circuits.counts[c, 3]):
         dc.gather(circuits, c, q, v, inner, volts)
         ambient = circuits.ambient_k[c]
-        charge_k = ambient if defects > 0.0 else ambient + inner[q, 8]
         many = circuits.multiplicities[c, q]
-        linearised(cards[circuits.cards[c, q]], ambient, charge_k, dc.GMIN_S / many, defects, volts, linear[q])
+        linearised(
+            cards[circuits.cards[c, q]],
+            ambient,
+            1.0 - defects,
+            dc.GMIN_S / many,
+            dc.THERMAL_LEAK_S / many,
+            defects,
+            volts,
+            linear[q],
+        )
         results.collector_a[c, q] = linear[q, transistor.IC] * many
         results.vce_v[c, q] = volts[0] - volts[2]
     results.power_w[c] = source_power(circuits, c, v, linear)

@@ -126,7 +126,24 @@ PARAMETERS = (
         "xin",
     ),
     *("tnf", "tavc", "afn", "cje", "cjc", "cjep", "cjcp", "is", "ibei", "iben", "ikf", "ibci", "ibcn", "ikr", "isp"),
-    *("ibcip", "ibcnp", "ibeip", "ibenp", "re", "rcx", "rci", "rbx", "rbi", "rbp", "itf", "kfn", "rth", "rsub", "csub"),
+    *(
+        "ibcip",
+        "ibcnp",
+        "ibeip",
+        "ibenp",
+        "re",
+        "rcx",
+        "rci",
+        "rbx",
+        "rbi",
+        "rbp",
+        "itf",
+        "kfn",
+        "rth",
+        "cth",
+        "rsub",
+        "csub",
+    ),
 )
 """Parameters of a card, and the substrate's resistance and capacitance beside it."""
 DEFAULTS = {"eap": 1.12}
@@ -269,7 +286,7 @@ def currents(p: Mapping[str, Number], u: Mapping[str, Dual], kelvin: Dual) -> di
         "irbx": u["rbx"] * base * (1.0 / p["rbx"]),
         "irbi": u["rbi"] * transport.qb * base * (1.0 / p["rbi"]),
         "ire": u["re"] * at.power(-p["xre"]) * (1.0 / p["re"]),
-        "irbp": u["rbp"] * (1.0 / p["rbp"]),
+        "irbp": u["rbp"] * at.power(-p["xrc"]) * (1.0 / p["rbp"]),
         "irs": u["rs"] * at.power(-p["xrs"]) * (1.0 / p["rs"]),
     }
     power = (
