@@ -5,7 +5,7 @@ its emitter resistance: a tenth of ``rbp`` makes ten times the noise, and every 
 0.43 dB in four of five random amplifiers. It lists the noise of ``rs`` and of the parasitic transistor's current but
 leaves both out of the sum, and its resistances make the noise of the ambient temperature however hot the junction is. So
 ``.noise`` is asked for the contribution of every source, and the sum is put right. With junctions held at their
-temperatures (`genrf.simulation.held_junctions`) noise figures agree within 0.01 dB with VACASK's VBIC, whose ``rbp``
+temperatures (`genrf.simulation.held_junctions`) noise figures agree within 0.02 dB with VACASK's VBIC, whose ``rbp``
 hardly makes noise; where a transistor saturates they do not, because VBIC's epilayer makes the noise of its current over
 its voltage, ngspice's that of the slope.
 """
