@@ -133,6 +133,7 @@ def time_sedes(python: str, simulations: list[Simulation], workers: int) -> tupl
 def differences(simulations: list[Simulation]) -> dict[str, Any]:
     """Largest differences from VACASK; nothing if that is not installed."""
     from genrf.simulation.vacask.many import small_signals
+    from genrf.simulation.vacask.small_signal import SmallSignal
 
     try:
         others = small_signals(simulations, PROCESS.name)
@@ -141,7 +142,7 @@ def differences(simulations: list[Simulation]) -> dict[str, Any]:
         return {"worst_gain_db": None, "worst_nf_db": None}
     gain, noise = [], []
     for simulation, outcome, other in zip(simulations, BatchedSimulator().run(simulations), others, strict=True):
-        if outcome.metrics is not None and hasattr(other, "nf_db"):
+        if outcome.metrics is not None and isinstance(other, SmallSignal):
             gain.append(abs(outcome.metrics["gain_db"] - other.decibels_at(simulation.conditions.frequency_hz, 2, 1)))
             noise.append(abs(outcome.metrics["nf_db"] - float(other.nf_db[0])))
     return {

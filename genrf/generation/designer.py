@@ -191,7 +191,7 @@ class Designer:
     def _strategy(self, spec: DesignSpec) -> type[Search | SmallSignalSearch]:
         """How the calls are spent: what simulates faster than it is predicted is not predicted."""
         small_signal = classes.get(spec.circuit_class).small_signal is not None and label_constraints(spec)
-        return SmallSignalSearch if small_signal else Search
+        return SmallSignalSearch if small_signal and self._settings.descend else Search
 
     def _search(self, spec: DesignSpec, rng: np.random.Generator) -> Search:
         return Search(self._models, self._settings, spec, rng)

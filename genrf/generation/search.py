@@ -28,7 +28,7 @@ from genrf.generation.sources import Sources
 from genrf.simulation.judge import Judge
 from genrf.spec import DesignSpec
 
-VERSION = 13
+VERSION = 14
 """Raised when the same models would spend the calls otherwise: benchmarks then try again."""
 _Chosen = tuple[Candidates, int, Circuit]
 """A candidate by its place among others, and the circuit that it stands for."""

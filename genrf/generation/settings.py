@@ -36,6 +36,9 @@ class SearchSettings:
     """Nearest precedents that are considered."""
     per_topology: int = 2
     """Most candidates of one topology in the first batch, and to descend from at once."""
+    descend: bool = True
+    """Whether candidates are simulated and descend, where a class is measured in small signal alone, instead of being
+    predicted by the surrogate."""
     starts: int = 16
     """Candidates that descend at once, where a class is measured in small signal alone."""
     descents: int = 10

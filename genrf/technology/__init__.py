@@ -1,4 +1,4 @@
-"""Fabrication processes, one a folder: its module ``process`` has a `Technology` called ``TECHNOLOGY``."""
+"""Fabrication processes, one a folder: its module ``process`` has a `Process` called ``TECHNOLOGY``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from genrf.errors import InvalidInputError
-from genrf.technology.base import Technology
+from genrf.technology.base import Process
 
 DEFAULT = "sg13g2"
 """What a design that does not name its process was made for: the released weights know this one."""
@@ -19,7 +19,7 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def get(name: str = DEFAULT) -> Technology:
+def get(name: str = DEFAULT) -> Process:
     """The technology of that name.
 
     Raises:
@@ -27,5 +27,5 @@ def get(name: str = DEFAULT) -> Technology:
     """
     if name not in names():
         raise InvalidInputError(f"technology: unknown process {name!r}; known: {', '.join(names())}")
-    technology: Technology = import_module(f"{__name__}.{name}.process").TECHNOLOGY
+    technology: Process = import_module(f"{__name__}.{name}.process").TECHNOLOGY
     return technology

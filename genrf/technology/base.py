@@ -61,38 +61,6 @@ class Technology(Protocol):
     transistor_kinds: frozenset[str]
     """Device kinds that are made of transistors."""
 
-    def check(self, circuit: Circuit, corner: str) -> None:
-        """Refuse what `instances` refuses.
-
-        Raises:
-            InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net.
-        """
-        ...
-
-    def elements(
-        self,
-        kind: str,
-        values: NDArray[np.float64],
-        corner: str,
-        temperature_c: float,
-        process: tuple[tuple[str, float], ...],
-        factors: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """Devices of one kind as numbers, of designed values (n,), each with its mismatch's factor.
-
-        Returns:
-            Of resistors resistance in Ohm, (n, 1); of inductors inductance in H, series and parallel resistance in Ohm, and
-            capacitance in F to ground at each end, (n, 4); of capacitors capacitance in F, series resistance in Ohm and
-            capacitance in F to ground at each end, (n, 3), the last where no end is ground.
-        """
-        ...
-
-    def transistor(
-        self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
-    ) -> Transistor:
-        """The transistors that make a device of `transistor_kinds`."""
-        ...
-
     def models(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
     ) -> list[str]:
@@ -168,4 +136,40 @@ class Technology(Protocol):
         self, circuit: Circuit, rng: np.random.Generator, *, process: bool = True, mismatch: bool = True
     ) -> Variation:
         """Draw one manufactured copy of a circuit; leaving a part out does not change what is drawn for the other."""
+        ...
+
+
+class Process(Technology, Protocol):
+    """A technology whose devices are also known as numbers, for the batched simulator."""
+
+    def check(self, circuit: Circuit, corner: str) -> None:
+        """Refuse what `instances` refuses.
+
+        Raises:
+            InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net.
+        """
+        ...
+
+    def elements(
+        self,
+        kind: str,
+        values: NDArray[np.float64],
+        corner: str,
+        temperature_c: float,
+        process: tuple[tuple[str, float], ...],
+        factors: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Devices of one kind as numbers, of designed values (n,), each with its mismatch's factor.
+
+        Returns:
+            Of resistors resistance in Ohm, (n, 1); of inductors inductance in H, series and parallel resistance in Ohm, and
+            capacitance in F to ground at each end, (n, 4); of capacitors capacitance in F, series resistance in Ohm and
+            capacitance in F to ground at each end, (n, 3), the last where no end is ground.
+        """
+        ...
+
+    def transistor(
+        self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
+    ) -> Transistor:
+        """The transistors that make a device of `transistor_kinds`."""
         ...

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from genrf.circuit.topology import Circuit, Device
+<<<<<<< HEAD
 from genrf.technology.base import Technology, Transistor
+=======
+from genrf.technology.base import Process, Transistor
+>>>>>>> main
 from genrf.technology.variation import Variation
 
 if TYPE_CHECKING:
@@ -20,7 +24,7 @@ class VariedTechnology:
     Testbenches ask it as they ask any technology, so none of them knows of variation.
     """
 
-    def __init__(self, technology: Technology, variation: Variation) -> None:
+    def __init__(self, technology: Process, variation: Variation) -> None:
         self._technology = technology
         self._variation = variation
         self.name = technology.name
@@ -57,13 +61,21 @@ class VariedTechnology:
         process: tuple[tuple[str, float], ...],
         factors: NDArray[np.float64],
     ) -> NDArray[np.float64]:
+<<<<<<< HEAD
         """See `Technology.elements`; the variation is the one that is given."""
+=======
+        """See `Technology.elements`."""
+>>>>>>> main
         return self._technology.elements(kind, values, corner, temperature_c, process, factors)
 
     def transistor(
         self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
     ) -> Transistor:
+<<<<<<< HEAD
         """See `Technology.transistor`; the variation is the one that is given."""
+=======
+        """See `Technology.transistor`."""
+>>>>>>> main
         return self._technology.transistor(value, corner, temperature_c, process)
 
     def instances(

@@ -15,6 +15,7 @@ from genrf.generation.backend import OnnxBackend
 from genrf.generation.bundle import Bundle
 from genrf.generation.designer import Designer
 from genrf.generation.precedents import precedents_in
+from genrf.generation.settings import SearchSettings
 from genrf.metrics import Metrics
 from genrf.progress import progress_bar
 from genrf.simulation.judge import Outcome, Simulation
@@ -116,18 +117,25 @@ def generator_trial(designer: Designer, item: HeldOutSpecification, calls: int, 
 
 
 def bundle_designer(
-    config: Config, bundle: Bundle, topology_source: TopologySource | None = None, *, precedents: bool = True
+    config: Config,
+    bundle: Bundle,
+    topology_source: TopologySource | None = None,
+    *,
+    precedents: bool = True,
+    settings: SearchSettings | None = None,
 ) -> Designer:
     """A designer with exported models, on one core.
 
     Args:
         topology_source: where topologies come from instead of from the generator.
         precedents: whether searches also start from the bundle's precedents.
+        settings: how searches divide their effort.
     """
     return Designer(
         OnnxBackend(bundle, threads=1),
         bundle.conditioning,
         bundle.sampler,
+        settings=settings,
         workers=1,
         seed=config.seed,
         technology_name=config.technology,

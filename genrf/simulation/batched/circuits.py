@@ -20,7 +20,7 @@ from genrf.errors import InvalidInputError
 from genrf.simulation.batched import vbic
 from genrf.simulation.engine import Failure, Simulation
 from genrf.simulation.testbench import SimulationFailure
-from genrf.technology.base import Technology
+from genrf.technology.base import Process
 
 KINDS = ("resistor", "inductor", "capacitor")
 
@@ -91,7 +91,7 @@ class _Plan:
     """Nodes of the transistors' overlap capacitances, (2 Q, 2): base-emitter and base-collector."""
 
 
-def pack(simulations: Sequence[Simulation], technology: Technology) -> Packed:
+def pack(simulations: Sequence[Simulation], technology: Process) -> Packed:
     """Put simulations into arrays; those that the technology refuses, or whose sources contradict each other, are named."""
     plans: list[_Plan] = []
     kept: list[int] = []
@@ -159,7 +159,7 @@ def _filled(
     plans: Sequence[_Plan],
     numbers: NDArray[np.int64],
     refused: dict[int, Failure],
-    technology: Technology,
+    technology: Process,
 ) -> Packed:
     batch = len(plans)
     counts = np.array([[len(chosen) for chosen in plan.devices] for plan in plans], np.int32).reshape(-1, 4)
@@ -193,14 +193,14 @@ def _filled(
     capacitors = np.zeros((batch, most[2], 3))
     capacitors[at_capacitor] = values["capacitor"]
     capacitors[..., 2] *= ~grounded
-    row, index = places[2]
+    of_circuit, place_in_it = places[2]
     cards = np.zeros((batch, most[3]), np.int32)
     multiplicities = np.ones((batch, most[3]))
     many, card, overlaps = values["many"], values["card"], values["overlaps"]
-    cards[row, index] = card
-    multiplicities[row, index] = many
+    cards[of_circuit, place_in_it] = card
+    multiplicities[of_circuit, place_in_it] = many
     for k in range(2):
-        capacitors[row, own_capacitors[row] + 2 * index + k, 0] = overlaps[:, k] * many
+        capacitors[of_circuit, own_capacitors[of_circuit] + 2 * place_in_it + k, 0] = overlaps[:, k] * many
     # A capacitor between joined terminals does nothing: its entries cancel.
     packed = Circuits(
         unknowns=np.array([plan.unknowns for plan in plans], np.int32),
@@ -222,7 +222,7 @@ def _filled(
 
 
 def _values(
-    simulations: Sequence[Simulation], plans: Sequence[_Plan], technology: Technology
+    simulations: Sequence[Simulation], plans: Sequence[_Plan], technology: Process
 ) -> dict[str, NDArray[np.float64]]:
     """Values of all devices of a kind, circuit after circuit, as the technology makes them."""
     found: dict[str, NDArray[np.float64]] = {}
@@ -258,7 +258,7 @@ def _transistors(
     factors: NDArray[np.float64],
     where: NDArray[np.int64],
     settings: Sequence[_Setting],
-    technology: Technology,
+    technology: Process,
 ) -> dict[str, NDArray[np.float64]]:
     many, card = np.ones(len(flat)), np.zeros(len(flat), np.int64)
     overlaps = np.zeros((len(flat), 2))
@@ -295,4 +295,4 @@ def _by_setting(settings: Sequence[_Setting], where: NDArray[np.int64]) -> Itera
     for row, setting in enumerate(settings):
         groups.setdefault(setting, []).append(row)
     for setting, rows in groups.items():
-        yield setting, np.nonzero(np.isin(where, rows))[0] if len(groups) > 1 else np.arange(len(where))
+        yield setting, np.flatnonzero(np.isin(where, rows))

@@ -6,6 +6,7 @@ Circuits of one topology next to each other therefore run fastest.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -45,7 +46,8 @@ def small_signal(
         part = slice(first, first + MOST_AT_ONCE)
         launch = _Launch(circuits, cards, frequencies, part, results, noise_points, grid, centre, defects)
         launch.run()
-        for array, found in zip(results, launch.taken, strict=True):
+        arrays: Iterable[Any] = zip(results, launch.taken, strict=True)
+        for array, found in arrays:
             if array[part].size:
                 found.copy_to_host(array[part])
     return results
@@ -144,7 +146,7 @@ def _kernel(unknowns: int, nodes: int, transistors: int, points: int) -> Any:
     search = (band_edges.LEVELS, points)
     levels = band_edges.LEVELS
 
-    def kernel(circuits, cards, frequencies, noise_points, grid, centre, drop_db, defects, results):  # type: ignore[no-untyped-def]
+    def kernel(circuits, cards, frequencies, noise_points, grid, centre, drop_db, defects, results):
         c = cuda.grid(1)
         if c >= frequencies.shape[0]:
             return

@@ -22,7 +22,16 @@ WITHOUT_PRECEDENTS = "without precedents"
 TRAINING_TOPOLOGIES_ALONE = "training topologies, without precedents"
 PRECEDENTS_ALONE = "precedents alone"
 """The generator without the GAN: only topologies that were simulated before and came nearest to the specification."""
-NEEDS_BUNDLE = (GENERATOR, PRECEDENTS_ALONE, TRAINING_TOPOLOGIES, WITHOUT_PRECEDENTS, TRAINING_TOPOLOGIES_ALONE)
+PREDICTED = "predicted"
+"""The generator where candidates are predicted by the surrogate in every class, and none descends in the simulator."""
+NEEDS_BUNDLE = (
+    GENERATOR,
+    PREDICTED,
+    PRECEDENTS_ALONE,
+    TRAINING_TOPOLOGIES,
+    WITHOUT_PRECEDENTS,
+    TRAINING_TOPOLOGIES_ALONE,
+)
 FROM_TRAINING = (TRAINING_TOPOLOGIES, TRAINING_TOPOLOGIES_ALONE)
 """Those whose topologies the training data gives."""
 NEEDS_ROWS = (*FROM_TRAINING, RETRIEVAL)

@@ -20,6 +20,7 @@ from genrf.conditioning import Conditioning
 from genrf.files import written_whole
 from genrf.generation.bundle import Bundle
 from genrf.generation.designer import Designer
+from genrf.generation.settings import SearchSettings
 from genrf.simulation.judge import Judge
 from genrf.spec import DesignSpec
 from training.comparison.botorch_search import METHOD as BOTORCH
@@ -32,6 +33,7 @@ from training.comparison.quality.tasks import (
     FROM_TRAINING,
     NEEDS_BUNDLE,
     PRECEDENTS_ALONE,
+    PREDICTED,
     SEARCHES,
     TRAINING_TOPOLOGIES,
     Task,
@@ -152,8 +154,14 @@ class _Worker:
     def _designer(self, method: str) -> Designer:
         if method not in self._designers:
             sources = {PRECEDENTS_ALONE: _no_topologies, **dict.fromkeys(FROM_TRAINING, self._topologies)}
-            precedents = method in (GENERATOR, PRECEDENTS_ALONE, TRAINING_TOPOLOGIES)
-            opened = bundle_designer(self._setup.config, self._bundle, sources.get(method), precedents=precedents)
+            precedents = method in (GENERATOR, PREDICTED, PRECEDENTS_ALONE, TRAINING_TOPOLOGIES)
+            opened = bundle_designer(
+                self._setup.config,
+                self._bundle,
+                sources.get(method),
+                precedents=precedents,
+                settings=SearchSettings(descend=method != PREDICTED),
+            )
             self._designers[method] = self._stack.enter_context(opened)
         return self._designers[method]
 
