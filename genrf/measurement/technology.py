@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from genrf.technology.base import Transistor
     from genrf.technology.variation import Variation
 
 _ONLY_NGSPICE = "netlist: only ngspice reads it; sign-off in another simulator needs a design of genrf"
@@ -42,7 +41,6 @@ class NetlistTechnology:
 
     name = "netlist"
     corners: tuple[str, ...] = ("typ",)
-    transistor_kinds: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -105,35 +103,6 @@ class NetlistTechnology:
             if device.kind == "bias_voltage"
         ]
         return [*self._netlist.definitions, *self._netlist.lines, *bias]
-
-    def check(self, circuit: Circuit, corner: str) -> None:
-        """Nothing is refused: ngspice reads the user's lines itself."""
-
-    def elements(
-        self,
-        kind: str,
-        values: NDArray[np.float64],
-        corner: str,
-        temperature_c: float,
-        process: tuple[tuple[str, float], ...],
-        factors: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """Refused, as `vbic_cards`.
-
-        Raises:
-            InvalidInputError: always.
-        """
-        raise InvalidInputError(_ONLY_NGSPICE)
-
-    def transistor(
-        self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
-    ) -> Transistor:
-        """Refused, as `vbic_cards`.
-
-        Raises:
-            InvalidInputError: always.
-        """
-        raise InvalidInputError(_ONLY_NGSPICE)
 
     def models(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None

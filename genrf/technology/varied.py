@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from genrf.circuit.topology import Circuit, Device
-<<<<<<< HEAD
-from genrf.technology.base import Technology, Transistor
-=======
-from genrf.technology.base import Process, Transistor
->>>>>>> main
+from genrf.technology.base import Technology
 from genrf.technology.variation import Variation
 
 if TYPE_CHECKING:
@@ -24,12 +20,11 @@ class VariedTechnology:
     Testbenches ask it as they ask any technology, so none of them knows of variation.
     """
 
-    def __init__(self, technology: Process, variation: Variation) -> None:
+    def __init__(self, technology: Technology, variation: Variation) -> None:
         self._technology = technology
         self._variation = variation
         self.name = technology.name
         self.corners = technology.corners
-        self.transistor_kinds = technology.transistor_kinds
 
     @property
     def version(self) -> str:
@@ -47,36 +42,6 @@ class VariedTechnology:
     def snap(self, kind: str, value: float) -> float:
         """See `Technology.snap`."""
         return self._technology.snap(kind, value)
-
-    def check(self, circuit: Circuit, corner: str) -> None:
-        """See `Technology.check`."""
-        self._technology.check(circuit, corner)
-
-    def elements(
-        self,
-        kind: str,
-        values: NDArray[np.float64],
-        corner: str,
-        temperature_c: float,
-        process: tuple[tuple[str, float], ...],
-        factors: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-<<<<<<< HEAD
-        """See `Technology.elements`; the variation is the one that is given."""
-=======
-        """See `Technology.elements`."""
->>>>>>> main
-        return self._technology.elements(kind, values, corner, temperature_c, process, factors)
-
-    def transistor(
-        self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
-    ) -> Transistor:
-<<<<<<< HEAD
-        """See `Technology.transistor`; the variation is the one that is given."""
-=======
-        """See `Technology.transistor`."""
->>>>>>> main
-        return self._technology.transistor(value, corner, temperature_c, process)
 
     def instances(
         self,
