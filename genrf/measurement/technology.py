@@ -41,6 +41,7 @@ class NetlistTechnology:
 
     name = "netlist"
     corners: tuple[str, ...] = ("typ",)
+    transistor_kinds: frozenset[str] = frozenset()
 
     def __init__(
         self,

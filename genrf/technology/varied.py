@@ -25,6 +25,7 @@ class VariedTechnology:
         self._variation = variation
         self.name = technology.name
         self.corners = technology.corners
+        self.transistor_kinds = technology.transistor_kinds
 
     @property
     def version(self) -> str:
