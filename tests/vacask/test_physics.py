@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from genrf import technology
+from genrf import classes, technology
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.vacask.harmonic_balance import amplifier_lines, drive
-from genrf.simulation.vacask.small_signal import BOLTZMANN, REFERENCE_TEMPERATURE_K, small_signal
+from genrf.simulation.vacask.netlist import number, options
+from genrf.simulation.vacask.process import run
+from genrf.simulation.vacask.small_signal import BOLTZMANN, REFERENCE_TEMPERATURE_K, cautions, small_signal
 from genrf.technology.sg13g2.mim_capacitor import mim_capacitor
 from genrf.technology.sg13g2.npn13g2 import thermal_resistance
-from tests.vacask.circuits import COMMON_EMITTER, CONDITIONS, circuit
+from tests.vacask.circuits import COMMON_EMITTER, CONDITIONS, circuit, design
 
 pytestmark = pytest.mark.vacask
 TECHNOLOGY = technology.get()
@@ -97,3 +100,39 @@ def test_frequencies_are_checked(frequency_hz: list[float]) -> None:
     with pytest.raises(SimulationFailure, match="frequency_hz") as caught:
         small_signal(COMMON_EMITTER, CONDITIONS, TECHNOLOGY, np.array(frequency_hz))
     assert caught.value.cause == "invalid_value"
+
+
+def test_broken_limits_and_negative_resistance_are_told() -> None:
+    fine = small_signal(COMMON_EMITTER, CONDITIONS, TECHNOLOGY)
+    assert cautions(fine, COMMON_EMITTER, TECHNOLOGY) == ()
+    hot = small_signal(COMMON_EMITTER, replace(CONDITIONS, supply_v=3.3), TECHNOLOGY)
+    assert any("Q1: |V_CE|" in said for said in cautions(hot, COMMON_EMITTER, TECHNOLOGY))
+    reflecting = replace(fine, scattering=fine.scattering * np.array([[9.0, 1.0], [1.0, 1.0]]))
+    (said,) = cautions(reflecting, COMMON_EMITTER, TECHNOLOGY)
+    assert "negative resistance at the input" in said
+
+
+def test_noise_without_a_local_oscillators_drive_is_that_of_the_operating_point() -> None:
+    lines = amplifier_lines(COMMON_EMITTER, CONDITIONS, TECHNOLOGY)
+    values = f"values=[{number(10e9)}]"
+    control = [
+        "control",
+        "abort always",
+        options(CONDITIONS),
+        f'analysis plain noise out="out" in="v_in" {values}',
+        f'analysis periodic hbnoise freq=[{number(25e9)}] nharm=2 out="out" in="v_in" outspur=[0] inspur=[0] {values}',
+        "endc",
+    ]
+    found = run([*lines, *control], ("plain", "periodic"))
+    for vector in ("onoise", "gain", "n(r_in)", "n(r_out)"):
+        assert found["periodic"][vector][0].real == pytest.approx(found["plain"][vector][0].real, rel=1e-4), vector
+
+
+def test_noise_figures_of_both_sidebands_follow_from_their_gains() -> None:
+    mixer, spec = design("mixer_28ghz")
+    measured = classes.get("mixer").second_opinion(mixer, spec.conditions, TECHNOLOGY)
+    image_db = float(re.findall(r"image's sideband is (\S+) dB", " ".join(measured.notes))[0])
+    gain = 10.0 ** (measured.metrics["conversion_gain_db"] / 10.0)
+    both = gain + 10.0 ** (image_db / 10.0)
+    difference = measured.metrics["nf_ssb_db"] - measured.metrics["nf_dsb_db"]
+    assert difference == pytest.approx(10.0 * math.log10(both / gain), abs=0.01)

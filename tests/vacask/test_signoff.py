@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,14 @@ from genrf import classes, signoff
 from genrf.cli import app
 from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError, MissingToolError
+from genrf.export.design_file import read_design
+from genrf.generation.design import DesignResult
 from genrf.generation.record import Record
 from genrf.metrics import Metrics
+from genrf.report.page import Pictures, write_page
 from genrf.report.second import comparison_cells, comparison_notes
 from genrf.resimulate import Sweep, resimulate
-from genrf.signoff import compared, require_second_simulator, tolerance
+from genrf.signoff import SignedOff, compared, require_second_simulator, tolerance
 from genrf.simulation.engine import Failure, Outcome, Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.vacask import locate
@@ -178,3 +182,52 @@ def test_simulate_without_vacask_goes_on_with_ngspice(monkeypatch: pytest.Monkey
     assert "iip3_dbm" in content["metrics"]
     assert "signoff" not in content
     assert "VACASK is not installed" in result.stderr
+
+
+def test_the_report_has_both_simulators_side_by_side(tmp_path: Path) -> None:
+    read, spec = read_design(DESIGNS / "lna_28ghz.json")
+    second = Outcome(Metrics({**read.metrics, "nf_db": read.metrics["nf_db"] + 0.4}), notes=("nf_db: hot",))
+    result = DesignResult(
+        spec=spec,
+        designs=(read,),
+        simulated=1,
+        failed={},
+        first_met=1,
+        seconds={"spice": 1.0},
+        signed_off=(SignedOff(Outcome(read.metrics), second),),
+    )
+    picture = tmp_path / "picture.svg"
+    picture.write_text("<svg/>")
+    write_page(tmp_path / "report.html", result, [Pictures(picture, picture)])
+    text = (tmp_path / "report.html").read_text()
+    assert "Sign-off in two simulators" in text
+    (marked,) = re.findall(r'<tr class="missed">(.*?)</tr>', text)
+    assert "<td>nf_db</td>" in marked
+    assert "<td>differs</td>" in marked
+    assert "VACASK: nf_db: hot" in text
+
+
+def test_generate_signs_the_written_designs_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from genrf import generate as module
+
+    second = _outcome(gain_db=20.0)
+    monkeypatch.setattr(module, "installed", lambda: True)
+    monkeypatch.setattr(module, "second_opinions", lambda jobs, technologies: [second] * len(jobs))
+    output = tmp_path / "out"
+    arguments = [
+        "generate",
+        "examples/lna_28ghz.yaml",
+        "--calls",
+        "8",
+        "--designs",
+        "1",
+        "--signoff",
+        "--output",
+        str(output),
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert "design 1: sign-off in two simulators" in result.stdout
+    written = json.loads((output / "design_1" / "signoff.json").read_text())
+    assert written["vacask"]["metrics"] == {"gain_db": 20.0}
+    assert "iip3_dbm" in written["ngspice"]["metrics"]
+    assert "Sign-off in two simulators" in (output / "report.html").read_text()

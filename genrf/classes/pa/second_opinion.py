@@ -11,10 +11,13 @@ from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.testbench import Measurement, SimulationFailure
 from genrf.simulation.vacask.harmonic_balance import Driven, amplifier_lines, driven
-from genrf.simulation.vacask.small_signal import small_signal, two_port_metrics
+from genrf.simulation.vacask.small_signal import cautions, small_signal, two_port_metrics
 from genrf.technology.base import Technology
 
-_ORDER = 5
+_ORDER = 8
+_CHECKS = (16, 12)
+"""Twice the harmonics where they converge, else fewer. With 16 and with 20 a design has the same output within 0.03 dB."""
+_TOLD = ("op1db_dbm", "psat_dbm", "pae_percent")
 _DROP_DB = 3.0
 
 
@@ -27,7 +30,7 @@ def measure(circuit: Circuit, conditions: Conditions, technology: Technology) ->
     """
     small = small_signal(circuit, conditions, technology)
     values = two_port_metrics(small, conditions)
-    notes: list[str] = []
+    notes = [*cautions(small, circuit, technology)]
     lines = amplifier_lines(circuit, conditions, technology)
     guess = first_guess_dbm(values["gain_db"], max(small.power_w, 1e-6))
     try:
@@ -36,15 +39,16 @@ def measure(circuit: Circuit, conditions: Conditions, technology: Technology) ->
     except SimulationFailure as failure:
         notes.append(f"op1db_dbm, psat_dbm, pae_percent: not given by VACASK, {failure}")
     else:
-        try:
-            again = _figures(driven(circuit, conditions, lines, guess, 2 * _ORDER, drop_db=_DROP_DB))
-            moved = ", ".join(
-                f"{name} {again[name] - values[name]:+.3g}" for name in ("op1db_dbm", "psat_dbm", "pae_percent")
-            )
-            notes.append(f"psat_dbm: twice the harmonics change {moved}")
+        notes.append(f"psat_dbm: with {_ORDER} harmonics; more do not converge")
+        for order in _CHECKS:
+            try:
+                again = _figures(driven(circuit, conditions, lines, guess, order, drop_db=_DROP_DB))
+            except SimulationFailure:
+                continue
+            moved = ", ".join(f"{name} {again[name] - values[name]:+.3g}" for name in _TOLD)
+            notes[-1] = f"psat_dbm: {order} harmonics instead of {_ORDER} change {moved}"
             values |= again
-        except SimulationFailure:
-            notes.append(f"psat_dbm: with {_ORDER} harmonics; twice as many do not converge")
+            break
     return Measurement(Metrics({name: value for name, value in values.items() if np.isfinite(value)}), {}, tuple(notes))
 
 

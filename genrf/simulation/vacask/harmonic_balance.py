@@ -32,9 +32,11 @@ from genrf.technology.base import Technology
 TOLERANCES = {"reltol": 1e-4, "vntol": 1e-9, "abstol": 1e-13}
 """Newton's method ends far below these; tighter ones only keep it from ending."""
 TIMEOUT_S = 60.0
-_BELOW_DB, _FINE_DB, _ABOVE_DB, _STEP_DB = 30.0, 12.0, 8.0, 1.0
+_FINER_DB, _FURTHER_DB = 0.1, 4.0
+"""Steps where those are too large, and how far they go."""
+_BELOW_DB, _FINE_DB, _ABOVE_DB, _STEP_DB = 30.0, 12.0, 8.0, 0.5
 """The gain that compression is counted from is measured so far below the guess; from so far below to so far above it in
-steps."""
+steps. With steps of 1 dB an amplifier with 10 harmonics is lost near compression, with these it is followed to saturation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +172,26 @@ def driven(
     while True:
         grid = [low, *np.arange(low + _BELOW_DB - _FINE_DB, top + _STEP_DB, _STEP_DB).tolist()]
         found = drive(circuit, conditions, lines, grid, order, timeout_s=timeout_s)
-        if low not in found:
-            raise SimulationFailure("no_convergence", f"harmonic balance at {low:.1f} dBm")
-        inputs, outputs = np.array(list(found)), np.array([level.output_dbm for level in found.values()])
-        sweep = PowerSweep(float(outputs[0] - low), inputs, outputs)
-        if (sweep.compression_db >= drop_db).any() or top >= highest_dbm or len(found) < len(grid):
+        last = max(found)
+        if len(found) < len(grid) and not _compressed(found, drop_db):
+            # Lost before the gain has fallen: once more, with small steps from there.
+            finer = np.arange(last + _FINER_DB, min(last + _FURTHER_DB, highest_dbm) + _FINER_DB, _FINER_DB)
+            found = drive(circuit, conditions, lines, [*found, *finer.tolist()], order, timeout_s=timeout_s)
+        if _compressed(found, drop_db) or top >= highest_dbm or len(found) < len(grid):
+            sweep = _sweep(found)
             sweep.input_at(drop_db)
             return Driven(sweep, tuple(found.values()), order)
         top = min(top + _ABOVE_DB, highest_dbm)
+
+
+def _sweep(levels: Mapping[float, Level]) -> PowerSweep:
+    """Compression counts from the lowest level."""
+    inputs, outputs = np.array(list(levels)), np.array([level.output_dbm for level in levels.values()])
+    return PowerSweep(float(outputs[0] - inputs[0]), inputs, outputs)
+
+
+def _compressed(levels: Mapping[float, Level], drop_db: float) -> bool:
+    return bool((_sweep(levels).compression_db >= drop_db).any())
 
 
 def phasor(spectrum: Plot | Mapping[str, np.ndarray], vector: str, frequency_hz: float) -> complex:

@@ -22,7 +22,7 @@ from genrf.circuit.topology import GROUND, SUPPLY, Circuit
 from genrf.conditions import Conditions
 from genrf.simulation.scattering import decibels, mu_minimum
 from genrf.simulation.testbench import SimulationFailure
-from genrf.simulation.two_port import frequencies
+from genrf.simulation.two_port import LARGEST_REFLECTION, frequencies
 from genrf.simulation.vacask import netlist as vacask_netlist
 from genrf.simulation.vacask.netlist import instance, meter, name, number, options, thermal_net
 from genrf.simulation.vacask.process import TIMEOUT_S, run
@@ -185,6 +185,23 @@ def two_port_metrics(found: SmallSignal, conditions: Conditions) -> dict[str, fl
         "mu_min": found.mu_min,
         "power_w": found.power_w,
     }
+
+
+def cautions(found: SmallSignal, circuit: Circuit, technology: Technology) -> tuple[str, ...]:
+    """What of a two-port nothing else should be believed with: limits that are broken at rest, ports that reflect more than
+    they receive. ngspice's testbenches refuse such a circuit."""
+    topology = circuit.topology
+    said = []
+    for designator, device, value in zip(topology.designators, topology.devices, circuit.values, strict=True):
+        point = found.transistors.get(designator.lower())
+        if point is not None:
+            at_rest = {"vce": point.vce_v, "ic": point.ic_a}
+            said += [f"power_w: {designator}: {text}" for text in technology.violations(device, value, at_rest)]
+    for port, place in enumerate(("input", "output")):
+        most = float(np.abs(found.scattering[:, port, port]).max())
+        if most > LARGEST_REFLECTION:
+            said.append(f"mu_min: negative resistance at the {place}: reflection up to {most:.4g}")
+    return tuple(said)
 
 
 def operating_power_w(point: Plot, circuit: Circuit, conditions: Conditions) -> float:
