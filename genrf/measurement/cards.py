@@ -156,6 +156,7 @@ class Transistor:
     path: str
     """Its name, after those of the instances that lead to it."""
     model: str
+    """Its card's, after the instances that lead to it and a colon where the card stands in a subcircuit."""
     thermal_net: str | None
     """Net of its junction's temperature, with the same path, if it has one of its own."""
 
@@ -168,6 +169,7 @@ def bipolar_transistors(cards: Cards) -> list[Transistor]:
     """
     inside: dict[str, list[Line]] = {"": []}
     formal: dict[str, list[str]] = {"": []}
+    own_models: set[tuple[str, str]] = set()
     scope = [""]
     for line in cards.body:
         word = line.tokens[0]
@@ -177,6 +179,8 @@ def bipolar_transistors(cards: Cards) -> list[Transistor]:
             inside[name], formal[name] = [], nets
         elif word == ".ends":
             scope.pop()
+        elif word == ".model" and scope[-1]:
+            own_models.add((scope[-1], _model_name(line)))
         elif line.text[0] in "qx":
             inside[scope[-1]].append(line)
 
@@ -186,7 +190,10 @@ def bipolar_transistors(cards: Cards) -> list[Transistor]:
             if line.text[0] == "q":
                 nets = nets_of(line, cards.models)
                 own = len(nets) == 5 and nets[4] not in {*formal[cell], *cards.global_nets, "0", "gnd"}
-                yield Transistor(path + name, line.tokens[1 + len(nets)], path + nets[4] if own else None)
+                model = line.tokens[1 + len(nets)]
+                if (cell, model) in own_models:
+                    model = f"{path.removesuffix('.')}:{model}"
+                yield Transistor(path + name, model, path + nets[4] if own else None)
                 continue
             called = cell_of(line)[0]
             if called in above:

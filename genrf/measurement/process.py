@@ -24,6 +24,7 @@ from genrf.metrics import Metrics
 from genrf.simulation.engine import Failure, Outcome
 from genrf.simulation.pool import WORKER_ENVIRONMENT
 from genrf.simulation.testbench import Deck, SimulationFailure
+from genrf.technology import vbic_temperature
 
 if TYPE_CHECKING:
     from genrf.simulation.library import Library
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 TIME_LIMIT_S = 60.0
 """Processor time a netlist may take."""
 _WALL_FACTOR = 5.0
+_READ = (*vbic_temperature.used_parameters(), *vbic_temperature.FACTORS, *vbic_temperature.SEPARATE, "tnom")
 _MEMORY_BYTES = 8 << 30
 
 
@@ -98,11 +100,14 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"failure": {"cause": failure.cause, "detail": failure.detail}}
     except GenRFError as error:
         return {"missing": str(error)}
-    return {"metrics": dict(measured.metrics), "notes": measured.notes}
+    return {"metrics": dict(measured.metrics), "notes": [*measured.notes, *technology.notes]}
 
 
-def _read(simulator: Library, netlist: UserNetlist) -> tuple[list[float], dict[str, float]]:
-    """Voltages of the bias sources, in V, and thermal resistances by their nets, in K/W, as ngspice reads them.
+def _read(
+    simulator: Library, netlist: UserNetlist
+) -> tuple[list[float], dict[str, float], dict[str, dict[str, float]]]:
+    """Voltages of the bias sources, in V, thermal resistances by their nets, in K/W, and VBIC's cards by their names, as
+    ngspice reads them.
 
     Raises:
         SimulationFailure: if it refuses the netlist.
@@ -112,9 +117,10 @@ def _read(simulator: Library, netlist: UserNetlist) -> tuple[list[float], dict[s
     simulator.run(Deck((title, *netlist.definitions, *sources, "r_read read_0 0 1"), ("op",), ("read_0", *nets)))
     bias = [float(simulator.vector("op1", net)[0]) for net in nets]
     if not netlist.heated:
-        return bias, {}
+        return bias, {}, {}
     simulator.run(Deck((title, *netlist.definitions, *netlist.lines, *sources), (), ("read_0",)))
     thermal: dict[str, float] = {}
+    cards: dict[str, dict[str, float]] = {}
     for net, name, model in netlist.heated:
         # A model that knows nothing of heat has no such parameter.
         with contextlib.suppress(SimulationFailure):
@@ -123,7 +129,12 @@ def _read(simulator: Library, netlist: UserNetlist) -> tuple[list[float], dict[s
             ohm = simulator.device(model, "rth") / size
             if ohm > 0.0:
                 thermal[net] = ohm
-    return bias, thermal
+                card = {parameter: simulator.device(model, parameter) for parameter in _READ}
+                if not any(card[parameter] for parameter in vbic_temperature.SEPARATE):
+                    # What is not given has no value before an analysis.
+                    card["eap"] = card["eap"] or vbic_temperature.DEFAULTS["eap"]
+                    cards[model] = card
+    return bias, thermal, cards
 
 
 def main() -> None:

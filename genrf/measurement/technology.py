@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from genrf.circuit.topology import SUPPLY, Circuit, Device, Topology
 from genrf.errors import InvalidInputError
+from genrf.measurement.own_cards import NOTE, hold_commands
 from genrf.measurement.user_netlist import PROBE, UserNetlist
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genrf.technology.variation import Variation
+
+_ONLY_NGSPICE = "netlist: only ngspice reads it; sign-off in another simulator needs a design of genrf"
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,25 @@ class NetlistTechnology:
     corners: tuple[str, ...] = ("typ",)
     transistor_kinds: frozenset[str] = frozenset()
 
-    def __init__(self, netlist: UserNetlist, bias_v: Sequence[float], thermal_ohm: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        netlist: UserNetlist,
+        bias_v: Sequence[float],
+        thermal_ohm: Mapping[str, float],
+        cards: Mapping[str, Mapping[str, float]],
+    ) -> None:
         """
         Args:
             netlist: the user's.
             bias_v: voltage of each of its bias sources, in V.
             thermal_ohm: thermal resistance at each of its thermal nets, in K/W.
+            cards: VBIC's parameters of each card that is known well enough to be scaled, by its name.
         """
+        self.notes: list[str] = []
         self._netlist = netlist
         self._bias_v = bias_v
         self._thermal_ohm = thermal_ohm
+        self._cards = cards
 
     @property
     def circuit(self) -> Circuit:
@@ -113,13 +125,35 @@ class NetlistTechnology:
         Raises:
             InvalidInputError: always.
         """
-        raise InvalidInputError("netlist: only ngspice reads it; sign-off in another simulator needs a design of genrf")
+        raise InvalidInputError(_ONLY_NGSPICE)
 
     def thermal_resistances(
         self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
     ) -> dict[str, float]:
         """What ngspice has read of the user's cards."""
         return dict(self._thermal_ohm)
+
+    def thermal_nets(self, circuit: Circuit) -> dict[str, str]:
+        """Transistors whose cards have a thermal resistance."""
+        return {name: net for net, name, _ in self._netlist.heated if net in self._thermal_ohm}
+
+    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> tuple[list[str], list[str]]:
+        """The netlist as it is, and commands that alter its cards; none, and a note, where that cannot be done."""
+        heated = tuple(entry for entry in self._netlist.heated if entry[0] in self._thermal_ohm)
+        commands = hold_commands(heated, self._cards, rise_k)
+        if commands is None and NOTE not in self.notes:
+            self.notes.append(NOTE)
+        return [*netlist], commands or []
+
+    def with_own_cards(self, netlist: Sequence[str]) -> list[str]:
+        """The netlist as it is: nothing is exported."""
+        return [*netlist]
+
+    def hold_commands(
+        self, circuit: Circuit, corner: str, temperature_c: float, variation: Variation | None = None
+    ) -> list[str]:
+        """None: nothing is exported."""
+        return []
 
     def transistor_name(self, designator: str, kind: str) -> str:
         """No device of a user's netlist is known to be a transistor."""

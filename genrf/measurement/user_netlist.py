@@ -2,8 +2,8 @@
 
 The user's lines become the body of a subcircuit whose terminals are the user's own net names; an instance of it joins
 them to the ports and the supply of the circuit class. No name in the user's text is changed, so none can be changed
-wrongly, and none can collide with the testbench's. DC sources from a net to ground are taken out of the body and stand
-in the circuit as bias sources, so that the testbench counts their power.
+wrongly, and none can collide with the testbench's; only transistors that share a card get one each. DC sources from a net to
+ground are taken out of the body and stand in the circuit as bias sources, so that the testbench counts their power.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from genrf.errors import InvalidInputError
 from genrf.measurement.cards import EXPRESSION, Cards, bipolar_transistors, nets_of, sorted_cards
 from genrf.measurement.cautions import cautions, spice_number
 from genrf.measurement.lines import Line, read_lines
+from genrf.measurement.own_cards import give_own_cards
 
 OPEN = "-"
 """Stands for an optional port that the netlist does not have."""
@@ -90,6 +91,7 @@ def read_netlist(
     """
     definition = classes.get(circuit_class)
     cards = sorted_cards(read_lines(path))
+    give_own_cards(cards)
     nets = {net for line in cards.top for net in nets_of(line, cards.models)} | cards.global_nets
     if ports is None:
         ports = [
@@ -130,7 +132,11 @@ def read_netlist(
         bias=tuple((f"bias{number}", value) for number, (_, value) in enumerate(bias, start=1)),
         transistors=tuple(f"q.x_{SUBCIRCUIT}.{transistor.path}" for transistor in transistors),
         heated=tuple(
-            (f"x_{SUBCIRCUIT}.{transistor.thermal_net}", f"q.x_{SUBCIRCUIT}.{transistor.path}", transistor.model)
+            (
+                f"x_{SUBCIRCUIT}.{transistor.thermal_net}",
+                f"q.x_{SUBCIRCUIT}.{transistor.path}",
+                f"x_{SUBCIRCUIT}.{transistor.model}" if ":" in transistor.model else transistor.model,
+            )
             for transistor in transistors
             if transistor.thermal_net
         ),

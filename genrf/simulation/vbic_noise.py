@@ -5,7 +5,7 @@ its emitter resistance: a tenth of ``rbp`` makes ten times the noise, and every 
 0.43 dB in four of five random amplifiers. It lists the noise of ``rs`` and of the parasitic transistor's current but
 leaves both out of the sum, and its resistances make the noise of the ambient temperature however hot the junction is. So
 ``.noise`` is asked for the contribution of every source, and the sum is put right. With junctions held at their
-temperatures (`genrf.simulation.held_junctions`) noise figures agree within 0.01 dB with VACASK's VBIC, whose ``rbp``
+temperatures (`genrf.simulation.held_junctions`) noise figures agree within 0.02 dB with VACASK's VBIC, whose ``rbp``
 hardly makes noise; where a transistor saturates they do not, because VBIC's epilayer makes the noise of its current over
 its voltage, ngspice's that of the slope.
 """
@@ -46,13 +46,14 @@ def rightly_placed(
         plots: of a simulation that has kept `noise_vectors`.
         plot: of the noise's spectrum.
         transistors: SPICE names of the circuit's transistors; those of other models than VBIC do not count.
-        heat: of transistors that are held at their junctions' temperatures, rise over absolute ambient temperature.
+        heat: of transistors that are held at their junctions' temperatures, rise over absolute ambient temperature; one that
+            is not named is at ambient temperature. None: only rbp's noise is put right.
     """
     whole = plots.vector(plot, "onoise_spectrum").real ** 2
     power = whole.copy()
     for name in transistors:
         try:
-            for source, weight in _weights(None if heat is None else heat[name]).items():
+            for source, weight in _weights(None if heat is None else heat.get(name, 0.0)).items():
                 power += weight * plots.vector(plot, f"onoise_{name}_{source}").real ** 2
         except SimulationFailure:
             continue

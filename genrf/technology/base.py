@@ -83,12 +83,19 @@ class Technology(Protocol):
         """
         ...
 
-    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> list[str]:
+    def thermal_nets(self, circuit: Circuit) -> dict[str, str]:
+        """Of `transistors` those that heat themselves, and the net of each one's temperature."""
+        ...
+
+    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> tuple[list[str], list[str]]:
         """A ngspice netlist with every transistor at a junction temperature of its own, without self-heating.
 
         Args:
             netlist: lines of `instances` and `models` among others.
-            rise_k: of every thermal net of `thermal_resistances` above ambient temperature, in K.
+            rise_k: of every net of `thermal_nets` above ambient temperature, in K.
+
+        Returns:
+            The netlist, and commands that complete it once it is loaded.
         """
         ...
 

@@ -74,7 +74,11 @@ class VariedTechnology:
             circuit, corner, temperature_c, variation or self._variation, excess_phase=excess_phase
         )
 
-    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> list[str]:
+    def thermal_nets(self, circuit: Circuit) -> dict[str, str]:
+        """See `Technology.thermal_nets`."""
+        return self._technology.thermal_nets(circuit)
+
+    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> tuple[list[str], list[str]]:
         """See `Technology.held`."""
         return self._technology.held(netlist, rise_k)
 

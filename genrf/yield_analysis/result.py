@@ -24,8 +24,8 @@ ASSUMPTIONS = (
     "A resistor's mismatch is that of a rppd strip 2 um wide: a schematic has no layout.",
 )
 TEMPERATURE_CAVEAT = (
-    "Over temperature transistors scale by the PDK's own card, resistors and capacitors to first order; bias voltages and "
-    "inductors do not move."
+    "Over temperature transistors, resistors and capacitors follow the PDK's coefficients; bias voltages and inductors do "
+    "not move."
 )
 
 

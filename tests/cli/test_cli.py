@@ -92,8 +92,11 @@ def test_the_written_netlist_gives_the_same_metrics_when_run_by_hand(generated: 
     for number in (1, 2):
         design, spec = read_design(folder / f"design_{number}" / "design.json")
         by_hand = run_standalone(folder / f"design_{number}" / "netlist.spice", spec.circuit_class)
-        # Band edges are interpolated in a fine sweep there, and found by looking closer here.
-        assert dict(by_hand) == pytest.approx(dict(design.metrics), rel=2e-5, abs=1e-6)
+        assert by_hand.keys() == design.metrics.keys()
+        for name, value in design.metrics.items():
+            # ngspice holds the junctions, which follow the signal a little in our simulator, and is without the noise of rbp.
+            close = {"abs": 0.02} if name.endswith("_db") else {"rel": 1e-3}
+            assert by_hand[name] == pytest.approx(value, **close), name
 
 
 def test_the_touchstone_file_shows_the_same_gain(generated: tuple[Path, str]) -> None:

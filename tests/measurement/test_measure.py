@@ -18,6 +18,7 @@ from genrf.conditions import Conditions
 from genrf.measurement.process import measure_netlist
 from genrf.measurement.user_netlist import read_netlist
 from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.technology.sg13g2 import model_cards
 from tests.amplifiers import CASCODE
 
 EXAMPLE = Path("examples/bsim4_lna.cir")
@@ -44,6 +45,51 @@ def test_a_netlist_of_ours_gives_the_metrics_of_the_pool(tmp_path: Path) -> None
         expected = pool.run([Simulation(CASCODE, conditions)])[0].metrics
     assert expected is not None
     assert found == pytest.approx(dict(expected), rel=1e-6)
+
+
+def test_cells_of_the_pdk_have_their_junctions_held(tmp_path: Path) -> None:
+    """Their cards stand within the cells; overlap capacitances, which ngspice leaves out of small signal, beside them."""
+    folder = model_cards.model_folder()
+    for name in ("cornerHBT.lib", "sg13g2_hbt_mod.lib"):
+        shutil.copy(folder / name, tmp_path / name)
+    ours = re.compile(r"(q|rsub_q|csub_q|rt_q)\d+ ")
+    lines = technology.get("sg13g2").instances(CASCODE)
+    cells = [f"x{line.split()[0]} {' '.join(line.split()[1:4])} 0 npn13G2 Nx=4" for line in lines if line[0] == "q"]
+    kept = [line for line in lines if not ours.match(line)]
+    path = tmp_path / "cells.cir"
+    path.write_text("\n".join(["cells", '.lib "cornerHBT.lib" hbt_typ', *kept, *cells, ""]))
+    found = measured(path, "--frequency", "28e9", "--supply", "vdd=1.8")
+    with SimulatorPool(1) as pool:
+        expected = pool.run([Simulation(CASCODE, Conditions(frequency_hz=28e9, supply_v=1.8))])[0].metrics
+    assert expected is not None
+    assert found == pytest.approx(dict(expected), rel=1e-6)
+
+
+def test_transistors_that_cannot_have_cards_of_their_own_have_a_note(tmp_path: Path) -> None:
+    (card,) = technology.get("sg13g2").models(CASCODE, "typ", 27.0)
+    stage = ["c1 in n1 1p", "r1 n1 vdd 20k", "r2 n1 0 19k", "q1 n2 n1 0 s t npn_x4", "rt t 0 1g", "rs s 0 500"]
+    stage += ["r3 vdd n2 60", "c2 n2 out 1p"]
+    lines = [
+        "twice",
+        "x1 in mid vdd stage",
+        "x2 mid out vdd stage",
+        "rm mid 0 1meg",
+        ".subckt stage in out vdd",
+        *stage,
+        ".ends",
+        card,
+    ]
+    path = tmp_path / "twice.cir"
+    path.write_text("\n".join([*lines, ""]))
+    outcome = measure_netlist(read_netlist(path, "lna", None, "vdd"), Conditions(frequency_hz=20e9, supply_v=1.6))
+    assert outcome.metrics is not None, outcome.failure
+    assert any("called more than once" in note for note in outcome.notes)
+    (tmp_path / "once.cir").write_text("\n".join(["once", "x1 in out vdd stage", *lines[4:], ""]))
+    once = measure_netlist(
+        read_netlist(tmp_path / "once.cir", "lna", None, "vdd"), Conditions(frequency_hz=20e9, supply_v=1.6)
+    )
+    assert once.metrics is not None, once.failure
+    assert not any("called more than once" in note for note in once.notes)
 
 
 @pytest.mark.parametrize(("source_ohm", "load_ohm"), [(50.0, 50.0), (100.0, 25.0)])

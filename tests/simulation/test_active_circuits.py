@@ -57,7 +57,7 @@ def test_noise_figure_is_not_the_one_of_sp_analysis(library: Library, pool: Simu
     sources = [f"onoise_q{number}_{part}" for number in (1, 2) for part in (*colder, "iccp", "rbp")]
     library.run(
         Deck(
-            (*bench, *PROCESS.held(devices, rise_k)),
+            (*bench, *PROCESS.held(devices, rise_k)[0]),
             (f"noise v(out) v_in lin 1 {f0} {f0} 1",),
             ("onoise_spectrum", "inoise_spectrum", "onoise_rload", "onoise_rsource", *sources),
         )

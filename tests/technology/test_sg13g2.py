@@ -17,9 +17,12 @@ from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.errors import InvalidInputError
 from genrf.simulation.library import Library
 from genrf.simulation.testbench import Deck
+from genrf.simulation.vacask.locate import installed, program
+from genrf.simulation.vacask.process import run
 from genrf.technology.sg13g2 import model_cards, npn13g2
 from genrf.technology.sg13g2.inductor import SpiralInductor
 from genrf.technology.sg13g2.mim_capacitor import mim_capacitor
+from genrf.technology.sg13g2.resistor import resistances
 
 PROCESS = technology.get("sg13g2")
 FREQUENCY_HZ = 10e9
@@ -180,13 +183,69 @@ def test_capacitor_between_signal_nets_has_symmetric_parasitics() -> None:
     )
 
 
-def test_resistor_follows_its_corner() -> None:
-    def resistance(corner: str, temperature_c: float) -> float:
-        return float(PROCESS.instances(one_device("resistor", ("a", "0"), 100.0), corner, temperature_c)[0].split()[-1])
+def resistance(nominal: float, corner: str, temperature_c: float) -> float:
+    return float(PROCESS.instances(one_device("resistor", ("a", "0"), nominal), corner, temperature_c)[0].split()[-1])
 
-    assert resistance("typ", 27.0) == 100.0
-    assert resistance("bcs", 27.0) == pytest.approx(90.0)
-    assert resistance("typ", 127.0) == pytest.approx(101.7)
+
+def test_resistor_is_a_body_that_corners_move_between_heads_that_they_do_not() -> None:
+    # Heads of 35 Ohm um over 2 um each; the body has 260 Ohm a square, 10 % less in the best case.
+    assert resistance(1000.0, "typ", 27.0) == 1000.0
+    assert resistance(1000.0, "bcs", 27.0) == pytest.approx(35.0 + 0.9 * 965.0)
+    heated = 35.0 * (1.0 - 950e-6 * 100.0) + 965.0 * (1.0 + 170e-6 * 100.0 + 0.4e-6 * 100.0**2)
+    assert resistance(1000.0, "typ", 127.0) == pytest.approx(heated)
+    # Below one square a resistor gets wider, and heads and body share alike.
+    assert resistance(10.0, "bcs", 27.0) / 10.0 == pytest.approx(resistance(100.0, "bcs", 27.0) / 100.0)
+
+
+def test_resistors_are_the_same_one_by_one_and_at_once() -> None:
+    values = np.array([5.0, 100.0, 290.0, 1e3, 50e3])
+    at_once = PROCESS.elements("resistor", values, "wcs", 85.0, (("rsh_rppd", 1.05),), np.ones(5))[:, 0]
+    one_by_one = [resistances(value, "wcs", 85.0, 1.05) for value in values.tolist()]
+    np.testing.assert_allclose(at_once, one_by_one, rtol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def r3_cmc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The PDK's resistor model, compiled for VACASK."""
+    if not installed():
+        pytest.skip("VACASK is not installed: the PDK's own resistor model cannot be asked")
+    source = model_cards.model_folder().parent / "va" / "r3_cmc" / "r3_cmc.va"
+    compiler = program().with_name("openvaf-r")
+    if not source.is_file() or not compiler.is_file():
+        pytest.skip("r3_cmc.va or openvaf-r is not installed: the PDK's own resistor model cannot be asked")
+    compiled = tmp_path_factory.mktemp("osdi") / "r3_cmc.osdi"
+    subprocess.run([compiler, "-o", compiled, source], check=True, capture_output=True, timeout=120)
+    return compiled
+
+
+@pytest.mark.parametrize(("corner", "temperature_c"), [("typ", 27.0), ("bcs", -40.0), ("wcs", 125.0)])
+@pytest.mark.parametrize("nominal", [100.0, 400.0, 5000.0])
+def test_resistance_is_that_of_the_pdks_own_model(
+    r3_cmc: Path, nominal: float, corner: str, temperature_c: float
+) -> None:
+    # As long as 2 um and wider, or 2 um wide and longer: heads are 35 Ohm um each, and 0.012 um add to the body's width.
+    width, length = 2.0, (nominal - 35.0) / 260.0 * 2.012
+    if length < 2.0:
+        length = 2.0
+        for _ in range(50):
+            width = (70.0 + 520.0 * width / (width + 0.012)) / nominal
+    sheet = model_cards.corner_parameters("cornerRES.lib", f"res_{corner}")["rsh_rppd"]
+    netlist = [
+        "strip",
+        "ground 0",
+        f'load "{r3_cmc}"',
+        "model vsource vsource",
+        f"model strip r3_cmc rsh={sheet} xw=0.006 rc={35e-6 / (width * 1e-6)} tc1=170e-6 tc2=0.4e-6 tc1rc=-950e-6",
+        f"nr (a 0 0 t) strip l={length * 1e-6} w={(width + 0.006) * 1e-6} c1=1 c2=1 sw_et=0",
+        "v (a 0) vsource dc=1e-3",
+        "control",
+        "abort always",
+        f"options temp={temperature_c} reltol=1e-6",
+        "analysis o op",
+        "endc",
+    ]
+    current = -run(netlist, ["o"])["o"]["v:flow(br)"][0].real
+    assert resistance(nominal, corner, temperature_c) == pytest.approx(1e-3 / current, rel=2e-4)
 
 
 @given(st.sampled_from(list(KINDS)), st.floats(0.0, 1.0))

@@ -16,7 +16,8 @@ from genrf.simulation.testbench import Deck
 from genrf.simulation.vacask.locate import installed
 from genrf.simulation.vacask.netlist import PREAMBLE, circuit_lines, instance, options
 from genrf.simulation.vacask.process import run
-from genrf.technology.sg13g2 import npn13g2, vbic_temperature
+from genrf.technology import vbic_temperature
+from genrf.technology.sg13g2 import npn13g2
 
 PROCESS = technology.get("sg13g2")
 HBT = Circuit(Topology("lna", (Device("hbt", ("c", "b", "0")),)), (4.0,))

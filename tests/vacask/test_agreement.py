@@ -22,8 +22,8 @@ AMPLIFIERS = ("lna_5ghz", "lna_28ghz", "lna_60ghz")
 
 @pytest.mark.parametrize(
     ("name", "gain_db", "nf_db"),
-    # ngspice takes charges at the ambient temperature, with junctions up to 5 K hotter: a matter of frequency.
-    [("lna_5ghz", 0.1, 0.01), ("lna_28ghz", 0.2, 0.04), ("lna_60ghz", 0.6, 0.15)],
+    # Junctions are held in ngspice; in VACASK they follow the signal a little.
+    [("lna_5ghz", 0.02, 0.01), ("lna_28ghz", 0.02, 0.02), ("lna_60ghz", 0.02, 0.02)],
 )
 def test_examples_agree_with_ngspice(name: str, gain_db: float, nf_db: float) -> None:
     amplifier, spec = design(name)
@@ -33,7 +33,7 @@ def test_examples_agree_with_ngspice(name: str, gain_db: float, nf_db: float) ->
     assert outcome.metrics is not None
     second = small_signal(amplifier, spec.conditions, TECHNOLOGY)
     assert second.decibels_at(f0, 2, 1) == pytest.approx(outcome.metrics["gain_db"], abs=gain_db)
-    assert second.decibels_at(f0, 1, 1) == pytest.approx(outcome.metrics["s11_db"], abs=0.5)
+    assert second.decibels_at(f0, 1, 1) == pytest.approx(outcome.metrics["s11_db"], abs=0.05)
     assert float(second.nf_db[0]) == pytest.approx(outcome.metrics["nf_db"], abs=nf_db)
     assert second.power_w == pytest.approx(outcome.metrics["power_w"], rel=1e-3)
     assert second.mu_min == pytest.approx(outcome.metrics["mu_min"], abs=0.01)

@@ -52,7 +52,7 @@ class LnaSmallSignal:
             "mu_min": all_mu(*np.moveaxis(found.s, -1, 0)),
             "power_w": found.power_w,
         }
-        return {name: value.reshape(len(found.simulations), -1) for name, value in values.items()}
+        return {name: value if value.ndim > 1 else value[:, None] for name, value in values.items()}
 
     def failures(self, found: SmallSignal, technology: Technology) -> list[Failure | None]:
         """See `genrf.simulation.batched.bench.SmallSignalBench.failures`: device limits, then negative resistance."""

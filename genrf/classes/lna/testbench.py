@@ -10,7 +10,7 @@ their temperatures (`genrf.simulation.held_junctions`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from genrf.conditions import Conditions
 from genrf.metrics import Metrics
 from genrf.simulation.band import band_around
 from genrf.simulation.device_lines import thermal_ohm
-from genrf.simulation.held_junctions import heat, heat_expressions, run_held
+from genrf.simulation.held_junctions import heat_expressions, run_held
 from genrf.simulation.large_signal import UnsettledError
 from genrf.simulation.scattering import decibels, mu_minimum
 from genrf.simulation.slow_bias import with_slow_capacitors_held
@@ -69,7 +69,7 @@ class LnaTestbench:
     ) -> Measurement:
         """See `genrf.simulation.testbench.Testbench.simulate`."""
         deck = self.deck(circuit, conditions, technology, curves)
-        hot = heat(run_held(simulator, deck, circuit, conditions, technology), conditions)
+        hot = run_held(simulator, deck, circuit, conditions, technology)
         measured = self.measure(simulator, circuit, conditions, technology, hot, curves, thorough)
         if not signoff:
             return measured
@@ -136,13 +136,14 @@ class LnaTestbench:
         """Label metrics from the results of `deck`, which is still loaded; the same with and without `curves`.
 
         Args:
-            hot: of `genrf.simulation.held_junctions.heat`.
+            hot: of `genrf.simulation.held_junctions.run_held`.
         """
         power = operating_power_w(plots, circuit, conditions, technology)
         scattering = read_scattering(plots, conditions.frequency_hz, unstable=thorough)
-        (noise,) = _input_noise(plots, "noise2", hot)
+        transistors = technology.transistors(circuit)
+        (noise,) = _input_noise(plots, "noise2", transistors, hot)
         s11, s12, s21, s22 = scattering.centre
-        found = self._curves(plots, conditions, hot) if curves else {}
+        found = self._curves(plots, conditions, transistors, hot) if curves else {}
         band = band_around(
             transmission_sweep(plots),
             np.array(scattering.frequency_hz),
@@ -166,7 +167,7 @@ class LnaTestbench:
 
     def control(self, circuit: Circuit, conditions: Conditions, technology: Technology) -> list[str]:
         """See `genrf.simulation.testbench.Testbench.control`: `measure` again, in ngspice's own language."""
-        hot = heat_expressions(circuit, conditions, technology)
+        hot = heat_expressions(circuit, technology)
         return lna_control(
             circuit,
             conditions,
@@ -177,15 +178,17 @@ class LnaTestbench:
             rightly_placed_expression("noise2", list(hot), hot),
         )
 
-    def _curves(self, plots: Plots, conditions: Conditions, hot: Mapping[str, float]) -> dict[str, Curve]:
-        densities = _input_noise(plots, "noise3", hot)
+    def _curves(
+        self, plots: Plots, conditions: Conditions, transistors: Sequence[str], hot: Mapping[str, float]
+    ) -> dict[str, Curve]:
+        densities = _input_noise(plots, "noise3", transistors, hot)
         noise = np.array([noise_figure_db(density, conditions.source_ohm) for density in densities])
         curves = scattering_curves(plots, conditions.frequency_hz)
         return {**curves, "nf_db": Curve(curves["s11"].frequency_hz, noise)}
 
 
-def _input_noise(plots: Plots, plot: str, hot: Mapping[str, float]) -> list[float]:
+def _input_noise(plots: Plots, plot: str, transistors: Sequence[str], hot: Mapping[str, float]) -> list[float]:
     """Density of the circuit's noise as a voltage of the source, in V/sqrt(Hz), at each frequency."""
-    density = plots.vector(plot, "inoise_spectrum").real * np.sqrt(rightly_placed(plots, plot, list(hot), hot))
+    density = plots.vector(plot, "inoise_spectrum").real * np.sqrt(rightly_placed(plots, plot, transistors, hot))
     found: list[float] = density.tolist()
     return found

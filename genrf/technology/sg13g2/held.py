@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from genrf.technology.sg13g2 import model_cards, vbic_temperature
+from genrf.technology import vbic_temperature
+from genrf.technology.sg13g2 import model_cards
 
 _THERMAL_NET, _MODEL = 5, 6
 """Places among the words of a transistor's line."""

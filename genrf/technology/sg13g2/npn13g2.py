@@ -15,7 +15,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf.technology.sg13g2 import model_cards, vbic_temperature
+from genrf.technology import vbic_temperature
+from genrf.technology.sg13g2 import model_cards
 
 HBT_FILE = "sg13g2_hbt_mod.lib"
 HBT_SUBCIRCUIT = "npn13G2"

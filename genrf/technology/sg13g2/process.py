@@ -5,13 +5,14 @@ hbt             the PDK's npn13G2 (VBIC), cards derived from its text and overla
                 (`genrf.technology.sg13g2.npn13g2`); above 10 emitters several in parallel
 capacitor       MIM with the PDK's series resistance and bottom plate (`genrf.technology.sg13g2.mim_capacitor`)
 inductor        a model of ours (`genrf.technology.sg13g2.inductor`): the PDK has none
-resistor        ideal, with the corner and temperature coefficient of the PDK's rppd (its own model needs a plug-in)
+resistor        linear, with corner and temperature of the PDK's rppd (`genrf.technology.sg13g2.resistor`); its own model
+                needs a plug-in
 bias_voltage    ideal
 diode           npn13G2 with collector and base joined: its base-emitter junction
 varactor        npn13G2 with emitter and base joined: its base-collector junction, meant to be reverse biased
 
 Away from 27 degrees Celsius ngspice 39's VBIC scales the saturation currents but not the thermal voltage, so cards are
-written for the temperature that they are used at (`genrf.technology.sg13g2.vbic_temperature`).
+written for the temperature that they are used at (`genrf.technology.vbic_temperature`).
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import GROUND, SUPPLY, Circuit, Device, Topology
-from genrf.errors import InvalidInputError, MissingToolError
+from genrf.errors import InvalidInputError
 from genrf.technology.base import Transistor
 from genrf.technology.sg13g2 import elements, held, model_cards, npn13g2
 from genrf.technology.sg13g2 import statistics as sg13g2_statistics
 from genrf.technology.sg13g2.inductor import SpiralInductor, largest_inductance
 from genrf.technology.sg13g2.mim_capacitor import SMALLEST_F, mim_capacitor, plate_area_um2
+from genrf.technology.sg13g2.resistor import resistances
 from genrf.technology.variation import NOMINAL, Variation
 
 if TYPE_CHECKING:
@@ -131,8 +133,8 @@ class SG13G2:
             return elements.inductors(values)
         if kind == "capacitor":
             return elements.capacitors(values, corner, temperature_c, process, factors)
-        factor = _resistor_factor(corner, temperature_c) * dict(process).get("rsh_rppd", 1.0)
-        return (values * factors * factor)[:, None]
+        ohm: NDArray[np.float64] = resistances(values, corner, temperature_c, dict(process).get("rsh_rppd", 1.0))
+        return (ohm * factors)[:, None]
 
     def transistor(
         self, value: float, corner: str, temperature_c: float, process: tuple[tuple[str, float], ...]
@@ -168,8 +170,8 @@ class SG13G2:
                 lines += npn13g2.lines(self.transistor_name(name, device.kind), _terminals(device), value, own)
             elif device.kind == "resistor":
                 a, b = device.nets
-                factor = _resistor_factor(corner, temperature_c) * process.get("rsh_rppd", 1.0) * own
-                lines.append(f"{name} {a} {b} {value * factor:.7g}")
+                ohm = resistances(value, corner, temperature_c, process.get("rsh_rppd", 1.0)) * own
+                lines.append(f"{name} {a} {b} {ohm:.7g}")
             elif device.kind == "bias_voltage":
                 lines.append(f"{name} {device.nets[0]} 0 {value:.7g}")
             elif device.kind == "inductor":
@@ -226,9 +228,13 @@ class SG13G2:
             for nx in _emitters(circuit)
         }
 
-    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> list[str]:
+    def thermal_nets(self, circuit: Circuit) -> dict[str, str]:
+        """See `genrf.technology.base.Technology.thermal_nets`."""
+        return {name: f"{name}_t" for name in self.transistors(circuit)}
+
+    def held(self, netlist: Sequence[str], rise_k: Mapping[str, float]) -> tuple[list[str], list[str]]:
         """See `genrf.technology.base.Technology.held`."""
-        return held.held(netlist, rise_k)
+        return held.held(netlist, rise_k), []
 
     def with_own_cards(self, netlist: Sequence[str]) -> list[str]:
         """See `genrf.technology.base.Technology.with_own_cards`."""
@@ -403,17 +409,6 @@ def _mismatch_deviation(kind: str, value: float) -> float:
 
 
 _mim = lru_cache(maxsize=8192)(mim_capacitor)
-
-
-@cache
-def _resistor_factor(corner: str, temperature_c: float) -> float:
-    """Resistance relative to its designed value: rppd's sheet resistance and first-order temperature coefficient."""
-    sheet = model_cards.corner_parameters("cornerRES.lib", f"res_{corner}")["rsh_rppd"]
-    typical = model_cards.corner_parameters("cornerRES.lib", "res_typ")["rsh_rppd"]
-    found = re.search(r"^\.model\s+res_rppd\s.*?\btc1=(\S+)", model_cards.read("resistors_mod.lib"), re.M)
-    if not found:
-        raise MissingToolError(f"{model_cards.model_folder() / 'resistors_mod.lib'}: no model res_rppd")
-    return sheet / typical * (1.0 + float(found.group(1)) * (temperature_c - 27.0))
 
 
 TECHNOLOGY = SG13G2()

@@ -5,7 +5,7 @@ and its kT/q is right. Self-heating still scales from there: powers of the tempe
 potentials compose without error, emission coefficients with their own temperature coefficients too. Only the 1/nf in the
 exponent of ``is`` is another by then; ``xis`` and ``ea`` are written so that ``is`` composes, ``eap`` so that ``isp`` does
 to first order, and ``gamm`` is left with that error (a few percent at the worst, where the collector's epilayer is
-flooded).
+flooded). ngspice does not scale ``rbp`` with self-heating, VBIC 1.3 does; here it is written for the card's temperature.
 
 The mappings are those of McAndrew et al., "VBIC95, the vertical bipolar inter-company model", IEEE JSSC 31(10), 1996, with
 ``eap`` and ``tavc`` of VBIC 1.2. They are text, because a netlist's ``.control`` block needs them as well: what Python
@@ -80,6 +80,7 @@ FACTORS: Mapping[str, str] = {
     "rci": "exp(xrc*ln(r))",
     "rbx": "exp(xrb*ln(r))",
     "rbi": "exp(xrb*ln(r))",
+    "rbp": "exp(xrc*ln(r))",
     "rs": "exp(xrs*ln(r))",
     "vo": "exp(xvo*ln(r))",
     "nf": "drift",
@@ -111,6 +112,10 @@ def used_parameters() -> frozenset[str]:
     """Parameters of the card that `STEPS` and `FACTORS` read."""
     names = {name for text in (*STEPS.values(), *FACTORS.values()) for name in _NAME.findall(text)}
     return frozenset(names - STEPS.keys() - _FUNCTIONS.keys() - {"card_k", "rise"})
+
+
+SEPARATE = frozenset({"xikf", "xrci", "xrcx", "xrbi", "xrbx", "xrbp", "dear", "xisr"})
+"""Parameters that ngspice's VBIC has besides; `scaled` knows cards that leave them out or at 0 only."""
 
 
 def with_numbers(text: str, card: Mapping[str, float]) -> str:
