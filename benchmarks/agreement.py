@@ -4,10 +4,10 @@
     python benchmarks/agreement.py --random 50 --designed 20
 
 Random circuits are drawn from the grammars of amplifiers and filters with first-order values, designed ones are released
-precedents. Each is simulated at -40, 27, 85 and 125 degrees and in three corners by both simulators, which share no code nor
-authors; circuits that one of them finds no operating point of are counted, and those whose transistors are beyond their limits or
-that oscillate are left out. Reflections are compared in dB where they are above -25 dB in both, and as complex numbers everywhere:
-near a match a thousandth is a decibel.
+precedents. Each is simulated at -40, 27, 85 and 125 degrees and in three corners by both simulators, which share no code.
+Circuits that one of them finds no operating point of are counted, and those whose transistors are beyond their limits or
+that oscillate are left out. Reflections are compared in dB where they are above -25 dB in both, and as complex numbers
+everywhere: near a match a thousandth is a decibel.
 
 Every difference of gain or noise figure above 0.02 dB is listed. The last line is one JSON object.
 """
@@ -34,7 +34,7 @@ from genrf.simulation.batched import solver
 from genrf.simulation.batched.circuits import pack
 from genrf.simulation.batched.operating_point import CONVERGED
 from genrf.simulation.batched.simulator import BatchedSimulator
-from genrf.simulation.engine import Simulation
+from genrf.simulation.outcome import Simulation
 from genrf.simulation.scattering import mu_minimum
 from genrf.simulation.two_port import frequencies
 from genrf.simulation.vacask.locate import program_version

@@ -38,7 +38,7 @@ from genrf.errors import MissingToolError
 from genrf.simulation.batched import solver
 from genrf.simulation.batched.circuits import Circuits, Packed, pack
 from genrf.simulation.batched.simulator import BatchedSimulator
-from genrf.simulation.engine import Simulation
+from genrf.simulation.outcome import Simulation
 from genrf.simulation.pool import SimulatorPool
 from training.running.machine import commit
 

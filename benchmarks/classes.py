@@ -33,8 +33,9 @@ import numpy as np
 from genrf import classes, technology
 from genrf.circuit.netlist import run_standalone, standalone_netlist
 from genrf.errors import GenRFError
-from genrf.simulation.engine import Simulation, measure
+from genrf.simulation.engine import measure
 from genrf.simulation.library import REMEDY, library, simulator_version
+from genrf.simulation.outcome import Simulation
 from genrf.simulation.pool import WORKER_ENVIRONMENT, SimulatorPool
 from training.data.breeding import SearchSpace, random_candidate
 from training.running.machine import commit

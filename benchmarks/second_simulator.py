@@ -25,8 +25,8 @@ from genrf.cores import cores
 from genrf.generation.bundle import Bundle
 from genrf.generation.precedents import Precedents, file_name
 from genrf.generation.released import released_folder
-from genrf.simulation.engine import Simulation
 from genrf.simulation.library import simulator_version
+from genrf.simulation.outcome import Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.vacask.locate import program_version
 from genrf.simulation.vacask.many import small_signals

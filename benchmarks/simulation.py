@@ -44,8 +44,8 @@ from genrf.circuit.topology import Circuit
 from genrf.classes.lna.metrics import noise_figure_db
 from genrf.classes.lna.testbench import LnaTestbench
 from genrf.conditions import Conditions
-from genrf.simulation.engine import Simulation
 from genrf.simulation.library import REMEDY, library, simulator_version
+from genrf.simulation.outcome import Simulation
 from genrf.simulation.pool import WORKER_ENVIRONMENT, SimulatorPool
 from genrf.simulation.testbench import Deck
 from genrf.technology.sg13g2 import model_cards, npn13g2

@@ -16,7 +16,8 @@ from genrf import classes, technology
 from genrf.cores import cores
 from genrf.errors import MissingToolError
 from genrf.metrics import Metric
-from genrf.simulation.engine import Failure, Outcome, Simulation, with_second
+from genrf.simulation.engine import with_second
+from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.vacask.locate import REMEDY, installed
 from genrf.spec import DesignSpec

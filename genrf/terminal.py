@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from genrf.generation.design import DesignResult
     from genrf.generation.record import Progress
     from genrf.resimulate import Resimulated
-    from genrf.simulation.engine import Outcome
+    from genrf.simulation.outcome import Outcome
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError, SpecificationNotMetError
 from genrf.generation.design import Design, DesignResult
 from genrf.generation.designer import Designer
-from genrf.simulation.engine import Outcome, Simulation
+from genrf.simulation.outcome import Outcome, Simulation
 from genrf.spec import DesignSpec
 
 MIXER_NOISE_NOTE = (

@@ -21,7 +21,7 @@ from genrf.conditions import Conditions
 from genrf.errors import GenRFError, InvalidInputError, MissingToolError
 from genrf.measurement.user_netlist import UserNetlist
 from genrf.metrics import Metrics
-from genrf.simulation.engine import Failure, Outcome
+from genrf.simulation.outcome import Failure, Outcome
 from genrf.simulation.pool import WORKER_ENVIRONMENT
 from genrf.simulation.testbench import Deck, SimulationFailure
 from genrf.technology import vbic_temperature

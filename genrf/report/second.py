@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from genrf.report.table import NOT_MEASURED
 from genrf.report.values import metric_text
 from genrf.signoff import Compared, compared
-from genrf.simulation.engine import Outcome
+from genrf.simulation.outcome import Outcome
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -3,51 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from genrf import classes, technology
-from genrf.circuit.topology import Circuit
-from genrf.conditions import Conditions
 from genrf.metrics import Metric, Metrics
 from genrf.simulation.library import Library
-from genrf.simulation.testbench import Cause, Curve, SimulationFailure, Trace
+from genrf.simulation.outcome import Failure, Outcome, Simulation
+from genrf.simulation.testbench import SimulationFailure
 from genrf.technology.base import Technology
-from genrf.technology.variation import Variation
 from genrf.technology.varied import VariedTechnology
-
-
-@dataclass(frozen=True, slots=True)
-class Simulation:
-    """A circuit and the conditions to measure it under."""
-
-    circuit: Circuit
-    conditions: Conditions
-    signoff: bool = False
-    """Whether the sign-off metrics are measured too, which may take many times as long."""
-    variation: Variation | None = None
-    """How the manufactured circuit differs from the design; none: not at all."""
-    second: bool = False
-    """Whether the metrics that only the second simulator, VACASK, measures are measured too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a circuit has no metrics."""
-
-    cause: Cause
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Either metrics or a failure."""
-
-    metrics: Metrics | None
-    failure: Failure | None = None
-    curves: Mapping[str, Curve | Trace] = field(default_factory=dict)
-    """Only where they were asked for."""
-    notes: tuple[str, ...] = ()
-    """See `genrf.simulation.testbench.Measurement`."""
 
 
 def measure(library: Library, simulation: Simulation, technology_name: str, curves: bool = False) -> Outcome:

@@ -18,7 +18,7 @@ from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
 from genrf.cores import cores
 from genrf.metrics import Metrics
-from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.technology import DEFAULT
 

@@ -12,7 +12,7 @@ from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.conditions import Conditions
 from genrf.errors import GenRFError
 from genrf.metrics import Metrics
-from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.technology.variation import Variation
 
 Task = tuple[int, Simulation, bool]

@@ -24,8 +24,8 @@ from pathlib import Path
 from types import TracebackType
 
 from genrf.cores import cores
-from genrf.simulation.engine import Failure, Outcome, Simulation
 from genrf.simulation.messages import Task, pack_tasks, unpack_answers
+from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.simulation.worker import SHARED_BYTES, read_progress, time_limit_s, write_progress
 from genrf.technology import DEFAULT
 

@@ -19,8 +19,9 @@ import time
 from multiprocessing.connection import Connection
 
 from genrf.errors import GenRFError
-from genrf.simulation.engine import Failure, Outcome, measure
+from genrf.simulation.engine import measure
 from genrf.simulation.messages import READY, Task, pack_answers, pack_error, unpack_tasks
+from genrf.simulation.outcome import Failure, Outcome
 
 SHARED_BYTES = 8
 """Number of the circuit in progress, as a signed 64-bit integer; -1 when idle."""

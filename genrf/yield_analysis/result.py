@@ -13,7 +13,7 @@ import numpy as np
 
 from genrf import classes
 from genrf.conditions import Constraint
-from genrf.simulation.engine import Outcome
+from genrf.simulation.outcome import Outcome
 from genrf.spec import DesignSpec
 from genrf.yield_analysis.study import YieldStudy
 

@@ -15,7 +15,7 @@ from typing import Any
 from genrf.errors import InvalidInputError
 from genrf.files import written_whole
 from genrf.metrics import Metrics
-from genrf.simulation.engine import Failure, Outcome
+from genrf.simulation.outcome import Failure, Outcome
 
 FORMAT = "genrf-yield-runs"
 VERSION = 1

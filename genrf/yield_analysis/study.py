@@ -17,7 +17,7 @@ from genrf import __version__, technology
 from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError
-from genrf.simulation.engine import Simulation
+from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 
 STATISTICS_CORNER = "typ"

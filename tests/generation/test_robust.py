@@ -8,7 +8,7 @@ from genrf.conditions import Conditions, Constraint
 from genrf.generation.design import Design, DesignResult
 from genrf.generation.robust import ranked_by_corners
 from genrf.metrics import Metrics
-from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.spec import DesignSpec
 from tests.amplifiers import CASCODE
 

@@ -14,8 +14,9 @@ from genrf.errors import InvalidInputError
 from genrf.measurement.process import measure_netlist
 from genrf.measurement.user_netlist import UserNetlist, read_netlist
 from genrf.metrics import Metrics
-from genrf.simulation.engine import Simulation, measure
+from genrf.simulation.engine import measure
 from genrf.simulation.library import library
+from genrf.simulation.outcome import Simulation
 from tests.amplifiers import CASCODE
 
 AMPLIFIER = """a stage

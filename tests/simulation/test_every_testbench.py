@@ -10,8 +10,8 @@ import pytest
 from genrf import classes, technology
 from genrf.circuit.rules import is_legal
 from genrf.metrics import Metrics
-from genrf.simulation.engine import Outcome
 from genrf.simulation.library import library
+from genrf.simulation.outcome import Outcome
 from genrf.simulation.pool import Simulation, SimulatorPool
 from genrf.simulation.testbench import Deck
 from tests.simulation.golden.renew import design, golden

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genrf import classes, technology
-from genrf.simulation.engine import Failure, Simulation
+from genrf.simulation.outcome import Failure, Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.vacask.many import small_signals
 from genrf.simulation.vacask.small_signal import SmallSignal, small_signal

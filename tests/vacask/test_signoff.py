@@ -23,7 +23,7 @@ from genrf.report.page import Pictures, write_page
 from genrf.report.second import comparison_cells, comparison_notes
 from genrf.resimulate import Sweep, resimulate
 from genrf.signoff import SignedOff, compared, require_second_simulator, tolerance
-from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.vacask import locate
 from genrf.spec import DesignSpec

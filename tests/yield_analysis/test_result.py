@@ -8,7 +8,7 @@ import pytest
 
 from genrf.conditions import Constraint
 from genrf.metrics import Metrics
-from genrf.simulation.engine import Failure, Outcome
+from genrf.simulation.outcome import Failure, Outcome
 from genrf.yield_analysis.result import YieldResult, wilson_interval
 from genrf.yield_analysis.study import YieldStudy
 

@@ -10,9 +10,10 @@ import pytest
 
 from genrf import technology
 from genrf.circuit.topology import Circuit, Device, Topology
-from genrf.simulation.engine import Simulation, measure
+from genrf.simulation.engine import measure
 from genrf.simulation.library import Library
 from genrf.simulation.messages import pack_tasks, unpack_tasks
+from genrf.simulation.outcome import Simulation
 from genrf.simulation.testbench import Deck
 from genrf.technology.sg13g2 import statistics as sg13g2_statistics
 from genrf.technology.variation import Variation

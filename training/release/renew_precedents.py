@@ -30,8 +30,8 @@ from genrf.generation.candidates import normalised_values
 from genrf.generation.precedents import Precedents, file_name, precedents_in
 from genrf.generation.released import read_card, released_folder
 from genrf.progress import progress_bar
-from genrf.simulation.engine import Outcome, Simulation
 from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Outcome, Simulation
 from genrf.technology.base import Technology
 from training.data.breeding import within_rules
 from training.data.split import place

@@ -7,7 +7,7 @@ import numpy as np
 from genrf.classes.filter.metrics import all_figures
 from genrf.classes.filter.testbench import CURVE_POINTS, CURVE_SPAN, GRID
 from genrf.simulation.batched.bench import Parts, SmallSignal, Sweep, ascending, band_hz
-from genrf.simulation.engine import Failure
+from genrf.simulation.outcome import Failure
 from genrf.simulation.testbench import Curve
 from genrf.technology.base import Technology
 

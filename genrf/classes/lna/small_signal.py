@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genrf.classes.lna.metrics import noise_figures_db
 from genrf.simulation.batched.bench import Parts, SmallSignal, Sweep, ascending, band_hz
-from genrf.simulation.engine import Failure
+from genrf.simulation.outcome import Failure
 from genrf.simulation.scattering import all_decibels, all_mu
 from genrf.simulation.testbench import Curve
 from genrf.simulation.two_port import (

@@ -12,7 +12,7 @@ from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.conditions import Conditions
 from genrf.simulation.batched.compiling import kernels_folder
 from genrf.simulation.batched.simulator import BatchedSimulator
-from genrf.simulation.engine import Simulation
+from genrf.simulation.outcome import Simulation
 
 _RESISTOR = Circuit(Topology("lna", (Device("resistor", ("in", "out")),)), (50.0,))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf.simulation.engine import Failure, Simulation
+from genrf.simulation.outcome import Failure, Simulation
 from genrf.technology.base import Technology
 
 if TYPE_CHECKING:

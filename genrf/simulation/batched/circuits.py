@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from genrf.circuit.topology import GROUND, SUPPLY, Topology
 from genrf.errors import InvalidInputError
 from genrf.simulation.batched import vbic
-from genrf.simulation.engine import Failure, Simulation
+from genrf.simulation.outcome import Failure, Simulation
 from genrf.simulation.testbench import SimulationFailure
 from genrf.technology.base import Process
 

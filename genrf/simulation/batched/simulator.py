@@ -16,7 +16,7 @@ from genrf.simulation.band import Band
 from genrf.simulation.batched import operating_point, solver
 from genrf.simulation.batched.bench import Parts, SmallSignal, SmallSignalBench, Sweep
 from genrf.simulation.batched.circuits import Packed, pack
-from genrf.simulation.engine import Failure, Outcome, Simulation
+from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.technology import DEFAULT
 
 _FAILURES = {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from genrf import technology
 from genrf.cores import cores
-from genrf.simulation.engine import Failure, Simulation
+from genrf.simulation.outcome import Failure, Simulation
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.two_port import frequencies
 from genrf.simulation.vacask.locate import program

@@ -13,8 +13,8 @@ from genrf.classes.lna.testbench import LnaTestbench
 from genrf.conditions import Conditions
 from genrf.errors import MissingToolError
 from genrf.simulation.batched.simulator import BatchedSimulator
-from genrf.simulation.engine import Simulation
 from genrf.simulation.library import library
+from genrf.simulation.outcome import Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.vacask.locate import program

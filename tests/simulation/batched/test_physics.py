@@ -16,7 +16,7 @@ from genrf.simulation.batched.circuits import pack
 from genrf.simulation.batched.operating_point import CONVERGED
 from genrf.simulation.batched.simulator import BatchedSimulator
 from genrf.simulation.batched.solver import Results
-from genrf.simulation.engine import Simulation
+from genrf.simulation.outcome import Simulation
 from tests.simulation.circuits import CONDITIONS, cascode, circuit
 
 PROCESS = technology.get("sg13g2")

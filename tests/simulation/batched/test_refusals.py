@@ -13,7 +13,7 @@ import pytest
 from genrf.errors import InvalidInputError
 from genrf.simulation.batched import circuits, compiling
 from genrf.simulation.batched.simulator import BatchedSimulator
-from genrf.simulation.engine import Simulation
+from genrf.simulation.outcome import Simulation
 from tests.simulation.circuits import CONDITIONS, cascode, circuit, divider
 
 RUNAWAY = circuit(("bias_voltage", "n1", 1.2), ("hbt", "vdd n1 0", 8), ("resistor", "in out", 50.0))
@@ -100,7 +100,7 @@ import numpy as np
 from genrf import technology
 from genrf.simulation.batched import gpu, solver
 from genrf.simulation.batched.circuits import pack
-from genrf.simulation.engine import Simulation
+from genrf.simulation.outcome import Simulation
 from tests.simulation.circuits import CONDITIONS, cascode
 
 packed = pack([Simulation(cascode(), CONDITIONS)], technology.get("sg13g2"))
