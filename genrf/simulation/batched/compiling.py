@@ -6,7 +6,6 @@ text, and of numba's version and the technology of the processor numba takes car
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -19,37 +18,41 @@ from typing import Any
 import numba
 from numba.core import config
 
+from genrf.errors import MissingToolError
+
 FOLDER_VARIABLE = "GENRF_KERNELS"
 """Environment variable that names a folder to keep compiled kernels in."""
 
 
 @cache
 def kernels_folder() -> Path:
-    """Where compiled kernels are kept: below ``GENRF_KERNELS``, the user's cache, or, where neither can be written, a temporary
-    folder, which begins with what the first holds."""
+    """Where compiled kernels are kept: below ``GENRF_KERNELS``, the user's cache, or a temporary folder, whichever can be written
+    first. Kernels that lie where nothing can be written, as in an image, are copied from there."""
     text = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     name = f"kernels-{hashlib.sha256(text).hexdigest()[:16]}"
     cached = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    places = [Path(place) for place in (os.environ.get(FOLDER_VARIABLE), Path(cached) / "genrf") if place]
-    for place in places:
-        folder = place / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    folder = Path(tempfile.gettempdir()) / f"genrf-{os.getuid()}" / name
-    kept = next((place / name for place in places if (place / name).is_dir()), None)
-    if kept is not None and not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        whole = Path(tempfile.mkdtemp(dir=folder.parent)) / name
-        shutil.copytree(kept, whole)
-        # Of processes that start together one is first; the others have the same.
-        with contextlib.suppress(OSError):
-            whole.rename(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    named = os.environ.get(FOLDER_VARIABLE)
+    places = [Path(cached) / "genrf", Path(tempfile.gettempdir()) / f"genrf-{os.getuid()}"]
+    folders = [place / name for place in ([Path(named), *places] if named else places)]
+    kept = next((folder for folder in folders if any(folder.rglob("*.nbi"))), None)
+    chosen = next((folder for folder in folders if _writable(folder)), None)
+    if chosen is None:
+        raise MissingToolError(
+            f"compiled kernels: no folder can be written; name one with the environment variable {FOLDER_VARIABLE}"
+        )
+    if kept is not None and kept != chosen:
+        shutil.copytree(kept, chosen, dirs_exist_ok=True)
+    return chosen
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be written to a folder, which is made if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def compiled(function: Callable[..., Any]) -> Any:

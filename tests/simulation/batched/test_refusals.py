@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from genrf.errors import InvalidInputError
+from genrf.errors import InvalidInputError, MissingToolError
 from genrf.simulation.batched import circuits, compiling
 from genrf.simulation.batched.simulator import BatchedSimulator
 from genrf.simulation.outcome import Simulation
@@ -60,37 +60,46 @@ def test_nothing_to_simulate() -> None:
     assert BatchedSimulator(1).run([]) == []
 
 
-def test_kernels_of_a_folder_that_cannot_be_written_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiling.kernels_folder.cache_clear()
+@pytest.fixture
+def folder_name() -> Iterator[str]:
+    """Of the kernels' folder; what is found out in the test is forgotten after it."""
     name = compiling.kernels_folder().name
     compiling.kernels_folder.cache_clear()
-    kept = tmp_path / "image" / name
+    yield name
+    compiling.kernels_folder.cache_clear()
+
+
+def only_writable(monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
+    """Lets nothing be written elsewhere, whoever runs the test."""
+    monkeypatch.setattr(
+        compiling, "_writable", lambda folder: folder.parent in places and not folder.mkdir(parents=True)
+    )
+
+
+def test_kernels_of_a_folder_that_cannot_be_written_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder_name: str
+) -> None:
+    kept = tmp_path / "image" / folder_name
     kept.mkdir(parents=True)
     (kept / "one.nbi").write_text("kept")
-    original = compiling.tempfile.TemporaryFile
-
-    def refuse(dir: Path) -> object:
-        if dir == kept:
-            raise PermissionError
-        return original(dir=dir)
-
-    monkeypatch.setattr(compiling.tempfile, "TemporaryFile", refuse)
-    monkeypatch.setattr(compiling.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
     monkeypatch.setenv(compiling.FOLDER_VARIABLE, str(tmp_path / "image"))
-    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
-    try:
-        folder = compiling.kernels_folder()
-    finally:
-        compiling.kernels_folder.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    only_writable(monkeypatch, tmp_path / "cache" / "genrf")
+    folder = compiling.kernels_folder()
+    assert folder == tmp_path / "cache" / "genrf" / folder_name
     assert (folder / "one.nbi").read_text() == "kept"
-    assert folder.is_relative_to(tmp_path / "tmp")
-    assert stat.S_ISDIR(os.stat(folder).st_mode)
+
+
+def test_where_nothing_can_be_written_the_remedy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder_name: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    only_writable(monkeypatch)
+    with pytest.raises(MissingToolError, match="GENRF_KERNELS"):
+        compiling.kernels_folder()
 
 
 def test_gpu_that_is_not_there_is_named() -> None:
-    from genrf.errors import MissingToolError
-
     with pytest.raises(MissingToolError, match="no CUDA device"):
         BatchedSimulator(1, device="cuda").run([divider(10.0)])
 
