@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from genrf import classes
@@ -20,10 +21,18 @@ from genrf.technology.base import Technology
 _RUN_LIMIT_S = 60.0
 
 
-def standalone_netlist(circuit: Circuit, conditions: Conditions, technology: Technology) -> str:
+def standalone_netlist(
+    circuit: Circuit, conditions: Conditions, technology: Technology, comments: Sequence[str] = ()
+) -> str:
     """The circuit with its testbench, models and a ``.control`` block that prints every metric of its class.
 
     The text needs no other file: model cards are written out as numbers, for the given corner and temperature.
+
+    Args:
+        circuit: to write.
+        conditions: to measure it under.
+        technology: that it is made in.
+        comments: said before the devices, a line each.
 
     Raises:
         SimulationFailure: ``invalid_value``, if the technology refuses the circuit.
@@ -39,6 +48,7 @@ def standalone_netlist(circuit: Circuit, conditions: Conditions, technology: Tec
             "* Run with: ngspice -b FILE",
             f"* {conditions.frequency_hz:g} Hz, {conditions.supply_v:g} V supply, source {conditions.source_ohm:g} Ohm,"
             f" load {conditions.load_ohm:g} Ohm, corner {conditions.corner}, {conditions.temperature_c:g} Celsius",
+            *(f"* {comment}" for comment in comments),
             "* Devices as designed; the lines below are what they come to in this corner, parasitics included:",
             *_device_comments(circuit),
             "",

@@ -26,7 +26,7 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
-from genrf import __version__, technology
+from genrf import __version__, classes, technology
 from genrf.circuit.canonical import fingerprint
 from genrf.circuit.netlist import standalone_netlist
 from genrf.errors import InvalidInputError
@@ -158,8 +158,15 @@ def write_result(
 
 def write_netlist(path: Path, design: Design, spec: DesignSpec) -> None:
     """The netlist that reproduces the design's metrics when run by hand."""
+    comments = [f"Measured: {', '.join(f'{name} {value:.6g}' for name, value in design.metrics.items())}"]
+    if classes.get(spec.circuit_class).small_signal is not None:
+        comments += [
+            "Small-signal figures are those of genrf's own simulator, whose junctions follow their heat. ngspice, which holds them",
+            "below, prints gains and noise figures within some hundredths of a decibel; reflections in deep nulls differ by more.",
+        ]
     process = technology.get(design.technology)
-    path.write_text(standalone_netlist(design.circuit, spec.conditions, process), encoding="utf-8")
+    text = standalone_netlist(design.circuit, spec.conditions, process, comments)
+    path.write_text(text, encoding="utf-8")
 
 
 def provenance_lines(design: Design, spec: DesignSpec) -> list[str]:
