@@ -161,8 +161,8 @@ def write_netlist(path: Path, design: Design, spec: DesignSpec) -> None:
     comments = [f"Measured: {', '.join(f'{name} {value:.6g}' for name, value in design.metrics.items())}"]
     if classes.get(spec.circuit_class).small_signal is not None:
         comments += [
-            "Small-signal figures are those of genrf's own simulator, whose junctions follow their heat. ngspice, which holds them",
-            "below, prints gains and noise figures within some hundredths of a decibel; reflections in deep nulls differ by more.",
+            "Small-signal figures are those of genrf's own simulator, whose junctions follow their heat. ngspice, which holds",
+            "them below, prints gains and noise figures within hundredths of a decibel; reflections in deep nulls differ more.",
         ]
     process = technology.get(design.technology)
     text = standalone_netlist(design.circuit, spec.conditions, process, comments)
