@@ -102,18 +102,6 @@ def _small_signal(speed: dict[str, Any], gpu: dict[str, Any], agreement: dict[st
     ]
 
 
-def _met(entries: list[dict[str, Any]], level: str) -> tuple[str, str, str]:
-    """How many held-out specifications of all classes are met at a level, beside retrieval."""
-    ours, theirs = (
-        [entry for entry in entries if (entry["level"], entry["method"]) == (level, method)]
-        for method in (GENERATOR, "retrieval")
-    )
-    count = sum(entry["specifications"] for entry in ours)
-    what = f"{count:,} held-out specifications of {len(ours)} classes, {LEVELS[level]}"
-    measured = f"{_pooled(ours, 1)} met by the first SPICE call, {_pooled(ours, 64)} within 64"
-    return what, measured, f"retrieval {_pooled(theirs, 64)} within 64"
-
-
 def _pooled(entries: list[dict[str, Any]], calls: int) -> str:
     count = sum(entry["specifications"] for entry in entries)
     return _percent(sum(entry["specifications"] * entry[f"success_at_{calls}"] for entry in entries) / count)
