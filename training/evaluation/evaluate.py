@@ -6,7 +6,8 @@ specification. Intervals are percentiles of a bootstrap over specifications.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from genrf import technology
 from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning
+from genrf.cores import cores
 from genrf.files import write_json
 from genrf.generation.designer import Designer
 from genrf.generation.precedents import precedents_in
@@ -35,8 +37,9 @@ from training.evaluation.headline import headline
 from training.evaluation.hypervolume import hypervolumes
 from training.evaluation.methods import RANDOM, RETRIEVAL
 from training.evaluation.success import SUCCESS_AT, summarize
-from training.evaluation.topology_quality import topology_quality
+from training.evaluation.topology_quality import quality_of_class
 from training.evaluation.trials import SourceTrial, Trial, generator_trials
+from training.running.processes import Processes
 from training.running.tracking import log_artifact
 
 
@@ -57,8 +60,7 @@ def evaluate_generator(
     specifications = read_specifications(prepared / SPECIFICATIONS_FILE)
     train = Rows.load(prepared / "train.npz")
     open_designer = partial(_open_designer, config, prepared, topology_gan, sizing_diffusion, surrogate)
-    with open_designer() as designer:
-        topologies = topology_quality(designer, config, specifications, train)
+    topologies = _topologies(open_designer, config, specifications, prepared)
     trials = generator_trials(open_designer, specifications, config.evaluation.calls)
     trials += baseline_trials(config, specifications, train, conditioning)
     result: dict[str, Any] = {
@@ -73,6 +75,33 @@ def evaluate_generator(
     draw_showpieces(trials, specifications, config.technology, output)
     log_artifact(output, "evaluation")
     return headline(result) | flatten(result)
+
+
+def _topologies(
+    open_designer: Callable[[], Designer],
+    config: Config,
+    specifications: Sequence[HeldOutSpecification],
+    prepared: Path,
+) -> dict[str, dict[str, float]]:
+    """Quality of the generator's topologies, classes side by side: sampling by itself does not fill many cores."""
+    opened = partial(_judging, open_designer, config, specifications, prepared)
+    workers = min(cores(), len(config.classes))
+    with Processes(workers, opened) as processes:
+        quality = dict(processes.map(config.classes))
+    return {name: quality[name] for name in config.classes}
+
+
+@contextmanager
+def _judging(
+    open_designer: Callable[[], Designer],
+    config: Config,
+    specifications: Sequence[HeldOutSpecification],
+    prepared: Path,
+) -> Iterator[Callable[[str], tuple[str, dict[str, float]]]]:
+    """In a process: a function of a class's name."""
+    train = Rows.load(prepared / "train.npz")
+    with open_designer() as designer:
+        yield lambda name: (name, quality_of_class(designer, config, specifications, train, name))
 
 
 def _open_designer(

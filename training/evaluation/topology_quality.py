@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from genrf import classes
 from genrf.circuit.canonical import fingerprint
 from genrf.circuit.topology import Topology
 from genrf.generation.designer import Designer
@@ -45,29 +46,38 @@ def topology_quality(
         ``simulates`` (are valid, and one of a few sizings by the sizing model gives metrics) and that are ``unique`` (distinct
         fingerprints of valid ones); and of the unique ones the share that is ``novel`` (not in the training set).
     """
+    return {name: quality_of_class(designer, config, specifications, train, name, draw) for name in config.classes}
+
+
+def quality_of_class(
+    designer: Designer,
+    config: Config,
+    specifications: Sequence[HeldOutSpecification],
+    train: Rows,
+    name: str,
+    draw: TopologyDraw | None = None,
+) -> dict[str, float]:
+    """The same of one class, which does not depend on the others."""
     draw = draw or partial(_written, designer)
-    rng = np.random.default_rng((config.seed, 17))
+    rng = np.random.default_rng((config.seed, 17, classes.names().index(name)))
     known = set(train.fingerprint.tolist())
-    quality = {}
-    for name in config.classes:
-        specs = [item.spec for item in specifications if item.spec.circuit_class == name and item.level == "exact"]
-        count = per_class(config.evaluation.topologies, name)
-        drawn: list[tuple[DesignSpec, Topology | None]] = []
-        for index, spec in enumerate(specs):
-            # As even a share of the whole number for each specification as integers allow.
-            share = count * (index + 1) // len(specs) - count * index // len(specs)
-            if share:
-                drawn += [(spec, topology) for topology in draw(spec, share, rng)]
-        valid = [(spec, topology) for spec, topology in drawn if topology is not None]
-        fingerprints = {fingerprint(topology) for _, topology in valid}
-        quality[name] = {
-            "drawn": len(drawn),
-            "valid": len(valid) / max(1, len(drawn)),
-            "simulates": _simulating(designer, config, valid, rng, f"{name} topologies") / max(1, len(drawn)),
-            "unique": len(fingerprints) / max(1, len(drawn)),
-            "novel": len(fingerprints - known) / max(1, len(fingerprints)),
-        }
-    return quality
+    specs = [item.spec for item in specifications if item.spec.circuit_class == name and item.level == "exact"]
+    count = per_class(config.evaluation.topologies, name)
+    drawn: list[tuple[DesignSpec, Topology | None]] = []
+    for index, spec in enumerate(specs):
+        # As even a share of the whole number for each specification as integers allow.
+        share = count * (index + 1) // len(specs) - count * index // len(specs)
+        if share:
+            drawn += [(spec, topology) for topology in draw(spec, share, rng)]
+    valid = [(spec, topology) for spec, topology in drawn if topology is not None]
+    fingerprints = {fingerprint(topology) for _, topology in valid}
+    return {
+        "drawn": len(drawn),
+        "valid": len(valid) / max(1, len(drawn)),
+        "simulates": _simulating(designer, config, valid, rng, f"{name} topologies") / max(1, len(drawn)),
+        "unique": len(fingerprints) / max(1, len(drawn)),
+        "novel": len(fingerprints - known) / max(1, len(fingerprints)),
+    }
 
 
 def _written(designer: Designer, spec: DesignSpec, count: int, rng: np.random.Generator) -> Sequence[Topology | None]:
