@@ -44,15 +44,18 @@ _POLL_S = 1.0
 _EARLY_DEATHS = 3
 """Workers that may die in a row without a circuit to blame before the run is given up."""
 
+KEPT_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": "500000000",
+    "MALLOC_MMAP_THRESHOLD_": "500000000",
+    "MALLOC_TOP_PAD_": "16777216",
+}
+"""Environment of a process in which glibc keeps memory that is free instead of returning it."""
 WORKER_ENVIRONMENT = {
     # A worker is single-threaded: threads of libraries would only fight over the cores.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # ngspice frees and allocates everything for each analysis; glibc should keep the memory instead of returning it (8
-    # % faster).
-    "MALLOC_TRIM_THRESHOLD_": "500000000",
-    "MALLOC_MMAP_THRESHOLD_": "500000000",
-    "MALLOC_TOP_PAD_": "16777216",
+    # ngspice frees and allocates everything for each analysis (8 % faster).
+    **KEPT_MEMORY,
 }
 
 __all__ = ["Failure", "Outcome", "Simulation", "SimulatorPool"]
