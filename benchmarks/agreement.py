@@ -77,8 +77,10 @@ def designed_circuits(name: str, count: int, seed: int) -> list[Simulation]:
     return [Simulation(circuit, conditions) for circuit, conditions in made]
 
 
-def compared(simulations: list[Simulation], counts: dict[str, int]) -> Iterator[tuple[Simulation, dict[str, float]]]:
-    """Differences of each circuit that both simulate."""
+def compared(
+    simulations: list[Simulation], counts: dict[str, int]
+) -> Iterator[tuple[Simulation, float, dict[str, float]]]:
+    """Each circuit that both simulate, its gain in dB, and the differences."""
     packed = pack(simulations, PROCESS)
     ratios = np.concatenate([[1.0], frequencies(1.0)])
     centres = np.array([simulations[number].conditions.frequency_hz for number in packed.numbers])
@@ -96,7 +98,7 @@ def compared(simulations: list[Simulation], counts: dict[str, int]) -> Iterator[
             ] += 1
             continue
         counts["compared"] += 1
-        yield simulation, difference(simulation, ours, row, other)
+        yield simulation, decibels(ours.s[row, 0, 2]), difference(simulation, ours, row, other)
 
 
 def difference(simulation: Simulation, ours: solver.Results, row: int, other: SmallSignal) -> dict[str, float]:
@@ -151,7 +153,7 @@ def main() -> None:
                     for s in simulations
                 ]
                 for first in range(0, len(here), _CHUNK):
-                    for simulation, found in compared(here[first : first + _CHUNK], counts):
+                    for simulation, gain, found in compared(here[first : first + _CHUNK], counts):
                         for figure, value in found.items():
                             values[figure].append(abs(value))
                         if max(abs(found["gain_db"]), abs(found["nf_db"])) > NOTED_DB:
@@ -163,6 +165,7 @@ def main() -> None:
                                     "celsius": celsius,
                                     "corner": corner,
                                     "ghz": conditions.frequency_hz / 1e9,
+                                    "of_gain_db": round(gain, 1),
                                     **{figure: round(value, 5) for figure, value in found.items()},
                                 }
                             )
