@@ -48,7 +48,7 @@ class SearchSettings:
     descents_again: int = 25
     """The same where nothing has met the specification yet, from three times as many candidates."""
     enough: int = 4
-    """Of them that have what is wanted, with which the others stop."""
+    """Of them that have what is wanted, with which the others stop; one, where the search ends with the first that meets."""
     aim: float = 0.03
     """Relative margin that a descent aims at; 1 is 10 dB, or a decade."""
     rounds: int = 1

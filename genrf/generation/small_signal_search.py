@@ -63,6 +63,7 @@ class SmallSignalSearch:
         self._sources = Sources(models, settings, spec, rng, self._record, rates=False)
         self._pending: list[_Rated] = []
         self._seen: set[Circuit] = set()
+        self._enough = settings.enough
 
     def run(
         self,
@@ -79,6 +80,7 @@ class SmallSignalSearch:
             provenance: recorded with every design, besides its order of simulation and its source.
         """
         descent = Descent(self._spec, self._sources.rules, lambda circuits: self._parts(pool, circuits))
+        self._enough = 1 if stop_when_met else self._settings.enough
         stages = self._stages()
         while self._record.simulated < calls:
             met = self._record.first_met is not None
@@ -147,7 +149,7 @@ class SmallSignalSearch:
             # What has more margin than is aimed at needs no descent.
             done = max((margin for margin, _ in rated), default=-np.inf) >= stage.aim
             iterations = 0 if done else stage.iterations
-            descended = descent.run(starts, target=stage.aim, iterations=iterations, enough=self._settings.enough)
+            descended = descent.run(starts, target=stage.aim, iterations=iterations, enough=self._enough)
         self._record.explored += len(rated) + descended.simulated
         found = [(margin, circuit, stage.source) for margin, circuit in rated if np.isfinite(margin)]
         found += [
