@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 
 # Named after what is installed, so that nothing is installed again unless that changes.
 STAMP := $(VENV)/.installed-$(shell cat locks/*.lock | sha256sum | cut -c1-16)
-KERNELS_STAMP := $(VENV)/.kernels-$(shell cat genrf/simulation/batched/*.py locks/*.lock | sha256sum | cut -c1-16)
+KERNELS_STAMP := $(VENV)/.kernels-$(shell cat genrf/simulation/batched/*.py genrf/simulation/band.py genrf/simulation/scattering.py locks/*.lock | sha256sum | cut -c1-16)
 PROJECT_STAMP := $(VENV)/.project-$(shell sha256sum < pyproject.toml | cut -c1-16)
 
 export MLFLOW_DISABLE_TELEMETRY := true

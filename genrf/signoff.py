@@ -1,8 +1,8 @@
 """Sign-off in a second simulator: which figures both have, and where they differ.
 
-VACASK is asked for the same circuits under the same conditions as ngspice. Two simulators that agree may both be wrong, but
-they share neither code nor method: VBIC 1.3 with heated charges and harmonic balance there, ngspice's VBIC and transients
-here. A difference beyond `tolerance` is marked for the reader to judge; nothing is averaged.
+VACASK is asked for the same circuits under the same conditions as the judge (`genrf.simulation.judge`). Two simulators that
+agree may both be wrong, but they share no code: VBIC 1.3 and harmonic balance there, our own VBIC for small signal and
+ngspice's transients here. A difference beyond `tolerance` is marked for the reader to judge; nothing is averaged.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def second_opinions(simulations: Sequence[Simulation], technologies: Sequence[st
 
 
 def joined(spec: DesignSpec, first: Outcome, second: Outcome | None) -> Outcome:
-    """ngspice's outcome, and of VACASK's the metrics that only it measures."""
+    """The judge's outcome, and of VACASK's the metrics that only it measures."""
     if first.metrics is None or second is None or second.metrics is None:
         return first
     metrics = with_second(classes.get(spec.circuit_class).metrics, first.metrics, second.metrics)
@@ -90,13 +90,13 @@ class SignedOff:
     """One circuit by both simulators."""
 
     first: Outcome
-    """ngspice's, sign-off metrics included."""
+    """The judge's, sign-off metrics included."""
     second: Outcome | None
     """VACASK's; none where it is not installed or cannot measure the class."""
 
     def content(self) -> dict[str, Any]:
         """Plain data."""
-        found = {"ngspice": self.first, "vacask": self.second}
+        found = {"judge": self.first, "vacask": self.second}
         return {name: _content(outcome) for name, outcome in found.items() if outcome is not None}
 
 
@@ -114,13 +114,13 @@ class Compared:
 
     metric: Metric
     first: float | None
-    """ngspice's; none if it has not measured it."""
+    """The judge's; none if it has not measured it."""
     second: float | None
     """VACASK's."""
 
     @property
     def difference(self) -> float | None:
-        """VACASK's less ngspice's, in the metric's unit."""
+        """VACASK's less the judge's, in the metric's unit."""
         return None if self.first is None or self.second is None else self.second - self.first
 
     @property
@@ -149,13 +149,13 @@ def tolerance(metric: Metric, value: float) -> float:
 
 
 def compared(circuit_class: str, first: Outcome, second: Outcome) -> list[Compared]:
-    """Every metric that VACASK has, or that ngspice has measured for sign-off only, in the class's order."""
+    """Every metric that VACASK has, or that the judge has measured for sign-off only, in the class's order."""
     rows = []
     one_has, other_has = (dict(outcome.metrics or {}) for outcome in (first, second))
     for name, metric in classes.get(circuit_class).metrics.items():
         one, other = one_has.get(name), other_has.get(name)
         if metric.second:
-            # Within ngspice's own results it is VACASK's as well.
+            # Within the judge's own results it is VACASK's as well.
             one = None
         if other is not None or (metric.signoff and one is not None):
             rows.append(Compared(metric, one, other))

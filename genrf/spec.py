@@ -108,8 +108,13 @@ class DesignSpec:
         return slacks
 
     def worst_margin(self, metrics: Mapping[str, float]) -> float:
-        """Smallest relative slack: at least 0 exactly when the specification is met; infinite without constraints."""
-        worst = min(self.margins(metrics).values(), default=math.inf)
+        """Smallest relative slack: at least 0 exactly when the specification is met; infinite without constraints.
+
+        What the class requires, such as stability, counts where it is missed: more of it is worth nothing.
+        """
+        slacks = self.margins(metrics)
+        wanted = [slack for constraint, slack in slacks.items() if slack < 0.0 or not is_required(self, constraint)]
+        worst = min(wanted or slacks.values(), default=math.inf)
         return worst if worst < 0.0 or self.meets(metrics) else -math.ulp(0.0)
 
     @classmethod
@@ -201,6 +206,12 @@ def relative_slack(metric: Metric, constraint: Constraint, value: float) -> floa
     slack = difference if constraint.sense == ">=" else -difference
     # The logarithm rounds: a bound that is met or missed by the last digit must not change sides.
     return max(slack, 0.0) if constraint.slack(value) >= 0.0 else min(slack, -math.ulp(0.0))
+
+
+def is_required(spec: DesignSpec, constraint: Constraint) -> bool:
+    """Whether a constraint is on what every specification of the class requires, such as stability: to be held, no more."""
+    requirements = classes.get(spec.circuit_class).requirements
+    return any((r.metric, r.sense) == (constraint.metric, constraint.sense) for r in requirements)
 
 
 def label_constraints(spec: DesignSpec) -> list[Constraint]:

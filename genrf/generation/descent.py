@@ -25,7 +25,7 @@ from genrf.circuit.design_rules import DesignRules
 from genrf.circuit.devices import KINDS
 from genrf.circuit.topology import Circuit
 from genrf.simulation.batched.bench import Parts
-from genrf.spec import DesignSpec, label_constraints, slack_of_all
+from genrf.spec import DesignSpec, is_required, label_constraints, slack_of_all
 
 Simulate = Callable[[Sequence[Circuit]], Parts]
 """Label metrics of circuits as `genrf.simulation.batched.bench.SmallSignalBench.parts` has them; not a number where a
@@ -127,8 +127,7 @@ class Descent:
         return np.concatenate(slacks, axis=1) if slacks else np.zeros((len(circuits), 0))
 
     def _aim(self, target: float) -> _Aim:
-        requirements = classes.get(self._spec.circuit_class).requirements
-        required = np.repeat([constraint in requirements for constraint in self._constraints], self._widths)
+        required = np.repeat([is_required(self._spec, constraint) for constraint in self._constraints], self._widths)
         return _Aim(np.where(required, _REQUIRED_SLACK, target), np.where(required, _REQUIRED_WEIGHT, 1.0))
 
     def _built(self, circuits: Sequence[Circuit]) -> Descended:

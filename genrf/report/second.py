@@ -12,7 +12,7 @@ from genrf.simulation.outcome import Outcome
 if TYPE_CHECKING:
     from rich.table import Table
 
-HEADINGS = ("figure", "ngspice", "VACASK", "difference", "tolerance", "")
+HEADINGS = ("figure", "judge", "VACASK", "difference", "tolerance", "")
 
 
 def comparison_cells(row: Compared) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ def comparison_cells(row: Compared) -> tuple[str, ...]:
 def comparison_notes(first: Outcome, second: Outcome) -> list[str]:
     """Failures and notes of both, each with the simulator's name."""
     said = []
-    for name, outcome in (("ngspice", first), ("VACASK", second)):
+    for name, outcome in (("judge", first), ("VACASK", second)):
         if outcome.failure is not None:
             said.append(f"{name}: {outcome.failure.cause}: {outcome.failure.detail}")
         said += [f"{name}: {note}" for note in outcome.notes]

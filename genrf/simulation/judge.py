@@ -1,7 +1,7 @@
 """What simulates circuits: our own batched simulator where small-signal analyses are enough, ngspice for everything else.
 
 Metrics of low-noise amplifiers and filters come from `genrf.simulation.batched`, whose transistor is right where ngspice's is not
-(docs/simulation.md); what is driven, oscillates or mixes comes from ngspice's transients.
+(docs/method.md); what is driven, oscillates or mixes comes from ngspice's transients.
 """
 
 from __future__ import annotations
@@ -119,9 +119,13 @@ def _is_small_signal(simulation: Simulation) -> bool:
 
 
 def _joined(small: Outcome, driven: Outcome) -> Outcome:
-    """Small-signal metrics of one outcome with the others of another."""
-    if driven.metrics is None or small.metrics is None:
+    """Small-signal metrics of one outcome with the others of another, or a note that says why there are none."""
+    if small.metrics is None:
         return driven
+    if driven.metrics is None:
+        assert driven.failure is not None
+        note = f"driven: not measured, {driven.failure.cause}: {driven.failure.detail}"
+        return replace(small, notes=(*small.notes, note))
     notes = dict.fromkeys(
         (*small.notes, *(note for note in driven.notes if note.partition(":")[0] not in small.metrics))
     )

@@ -142,7 +142,7 @@ def test_conditions_reach_the_workers_whole() -> None:
 def test_simulate_signoff_shows_both_simulators() -> None:
     result = CliRunner().invoke(app, ["simulate", str(DESIGNS / "mixer_28ghz.json"), "--signoff", "--json"])
     (content,) = json.loads(result.stdout)
-    first, second = content["signoff"]["ngspice"]["metrics"], content["signoff"]["vacask"]["metrics"]
+    first, second = content["signoff"]["judge"]["metrics"], content["signoff"]["vacask"]["metrics"]
     assert second["conversion_gain_db"] == pytest.approx(first["conversion_gain_db"], abs=0.3)
     assert second["power_w"] == pytest.approx(first["power_w"], rel=0.02)
     # Both of the mixer's sidebands reach the IF, so counting the image as signal helps by at least 3 dB less a bit.
@@ -229,5 +229,5 @@ def test_generate_signs_the_written_designs_off(tmp_path: Path, monkeypatch: pyt
     assert "design 1: sign-off in two simulators" in result.stdout
     written = json.loads((output / "design_1" / "signoff.json").read_text())
     assert written["vacask"]["metrics"] == {"gain_db": 20.0}
-    assert "iip3_dbm" in written["ngspice"]["metrics"]
+    assert "iip3_dbm" in written["judge"]["metrics"]
     assert "Sign-off in two simulators" in (output / "report.html").read_text()

@@ -20,8 +20,6 @@ _RESISTOR = Circuit(Topology("lna", (Device("resistor", ("in", "out")),)), (50.0
 def main() -> int:
     """Simulate one resistor, for which everything has to be there."""
     folder = kernels_folder()
-    if not any(folder.rglob("*.nbi")):
-        print("Compiling the simulator's kernels, once", flush=True)
     start = time.perf_counter()
     simulation = Simulation(_RESISTOR, Conditions(frequency_hz=10e9, supply_v=1.5))
     (outcome,) = BatchedSimulator(workers=1).run([simulation], curves=True)

@@ -35,14 +35,15 @@ reduced = compiled(transistor.reduced)
 
 @compiled
 def solve_real(a, b, n):
-    """Solve a x = b in place by elimination with row exchange; whether it could be."""
+    """Solve a x = b in place by elimination with row exchange: CONVERGED, or why it could not be."""
     for p in range(n):
         best, row = abs(a[p, p]), p
         for i in range(p + 1, n):
             if abs(a[i, p]) > best:
                 best, row = abs(a[i, p]), i
         if not best > 0.0:
-            return False
+            # Not-a-number is no zero: voltages have gone astray.
+            return SINGULAR if best == 0.0 else NOT_CONVERGED
         if row != p:
             for j in range(p, n):
                 a[p, j], a[row, j] = a[row, j], a[p, j]
@@ -59,7 +60,7 @@ def solve_real(a, b, n):
         for j in range(p + 1, n):
             total -= a[p, j] * b[j]
         b[p] = total / a[p, p]
-    return True
+    return CONVERGED
 
 
 @compiled
@@ -181,8 +182,9 @@ def iterate(circuits, cards, c, v, inner, scratch, gmin, most, patience, hot):
                         column = circuits.transistor_nodes[c, q, j]
                         if column < n:
                             a[row, column] += many * y[3 * i + j]
-        if not solve_real(a, b, n):
-            return SINGULAR, step + 1
+        solved = solve_real(a, b, n)
+        if solved != CONVERGED:
+            return solved, step + 1
         largest = 0.0
         for i in range(n):
             v[i] += b[i]

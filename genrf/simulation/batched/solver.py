@@ -19,7 +19,8 @@ from genrf.simulation.batched.compiling import compiled
 _WIDTH = 16
 """Frequencies at once: enough for the processor's vector units, few enough for its cache."""
 _SHARE = 64
-"""Circuits that a thread takes at a time."""
+"""Circuits that a thread takes at a time at most; every thread has some shares, so that all end together."""
+_SHARES = 4
 DROP_DB = 3.0
 NO_BAND = np.zeros(0, np.int64)
 
@@ -249,14 +250,16 @@ def small_signal(
     """
     batch, points = frequencies.shape
     results = empty_results(circuits, points, noise_points)
-    shares = [(first, min(first + _SHARE, batch)) for first in range(0, batch, _SHARE)]
+    workers = workers or cores()
+    size = max(1, min(_SHARE, -(-batch // (_SHARES * workers))))
+    shares = [(first, min(first + size, batch)) for first in range(0, batch, size)]
 
     def solve(share: tuple[int, int]) -> None:
         solve_range(
             circuits, cards, frequencies, noise_points, grid, centre, DROP_DB, 1.0 if defects else 0.0, results, *share
         )
 
-    workers = min(workers or cores(), len(shares))
+    workers = min(workers, len(shares))
     if workers <= 1:
         for share in shares:
             solve(share)
