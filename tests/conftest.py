@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ os.environ["WANDB_SILENT"] = "true"
 os.environ["MPLBACKEND"] = "agg"
 # Workers and the steps that they start share the cores: threads that wait for each other cost a third more.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests that change HOME need not compile again.
+os.environ.setdefault("GENRF_KERNELS", str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genrf"))
 # Nobody's own object store or credentials.
 for _name in [name for name in os.environ if name.startswith(("GENRF_S3_", "GENRF_DVC_", "AWS_"))]:
     del os.environ[_name]

@@ -113,8 +113,8 @@ def compiled(function: Callable[..., Any]) -> Any:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(kernels_folder())
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp", "reassoc"})(
-            function
-        )
+        # No fast mathematics: what is done in another order or at once depends on what the compiler puts into one function,
+        # which depends on what was kept already; results must not.
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     finally:
         config.CACHE_DIR = before

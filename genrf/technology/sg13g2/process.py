@@ -347,9 +347,12 @@ def _rounded_down(value: float) -> float:
 def _within(topology: Topology, values: Sequence[float]) -> bool:
     """Whether nothing need be looked at more closely: plain numbers in their ranges, and emitters that can be drawn."""
     low, high, junctions = _bounds(topology)
-    return all(a <= value <= b for a, value, b in zip(low, values, high, strict=True)) and all(
-        math.prod(npn13g2.split_emitters(values[index])) == values[index] for index in junctions
-    )
+    try:
+        return all(a <= value <= b for a, value, b in zip(low, values, high, strict=True)) and all(
+            math.prod(npn13g2.split_emitters(values[index])) == values[index] for index in junctions
+        )
+    except TypeError:
+        return False
 
 
 @lru_cache(maxsize=65536)
