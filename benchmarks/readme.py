@@ -17,14 +17,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from training.comparison.quality.tasks import NEEDS_BUNDLE
+from training.comparison.quality.tasks import NEEDS_BUNDLE, PREDICTED
 from training.evaluation.methods import GENERATOR
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 RUN_HOW = {"eager": " eager", "compiled": " compiled", "bound": "", "graphs": " with CUDA graphs"}
 METHOD_NAMES = {"cma-es": "CMA-ES", "botorch": "BoTorch"}
-GENERATOR_VARIANTS = tuple(method for method in NEEDS_BUNDLE if method != GENERATOR)
+GENERATOR_VARIANTS = tuple(method for method in NEEDS_BUNDLE if method not in (GENERATOR, PREDICTED))
 LEAST_TRIED = 5
 """Specifications that a share is shown of."""
 BEGIN, END = "<!-- results: made by benchmarks/readme.py -->", "<!-- end of results -->"

@@ -169,7 +169,7 @@ def task(seed: int, method: str = "nsga2") -> Task:
 
 
 def test_finished_runs_are_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trade_off_trials, "SimulatorPool", lambda **_: Pool())
+    monkeypatch.setattr(trade_off_trials, "Judge", lambda **_: Pool())
     path = tmp_path / "runs.jsonl"
     first = carry_out([task(0)], tmp_path, path, 1)
     assert first[0]["spent"] == 60
