@@ -135,8 +135,8 @@ def test_the_readmes_table_weighs_success_by_specifications_and_names_the_worst_
     monkeypatch.setattr(readme, "_read", results.__getitem__)
     lines = readme.headline().splitlines()
     assert lines[2] == (
-        "| 400 fresh specifications of LNAs and filters, every bound as the held-out circuit has it | 81 % met by the first SPICE "
-        "call, 60 % within 64 | 81 % and 25 % by predictions instead of descents |"
+        "| 400 fresh specifications of LNAs and filters, every bound as the held-out circuit has it | 81 % met by the first "
+        "SPICE call, 60 % within 64 | 81 % and 25 % by predictions instead of descents |"
     )
     assert "| 10,000 | 250 by ngspice in worker processes, 80 by one `ngspice -b` a circuit |" in lines[6]
     assert "2,000 circuits" in lines[8]
