@@ -10,7 +10,8 @@ import pytest
 from genrf import classes, technology
 from genrf.conditioning import Conditioning
 from genrf.errors import InvalidInputError
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Simulation
 from training.config.schema import Config
 from training.data.breeding import Individual
 from training.data.chunks import individuals, read_rows, useful_individuals
@@ -51,7 +52,7 @@ def test_a_recalled_circuit_simulated_again_has_about_the_metrics_that_it_came_w
 ) -> None:
     rows = rows_in(recalled)[:10]
     process, conditioning = technology.get("sg13g2"), Conditioning.load(prepared)
-    with SimulatorPool(workers=1, technology=process.name) as pool:
+    with Judge(workers=1, technology=process.name) as pool:
         outcomes = pool.run([Simulation(row.circuit, row.conditions) for row in rows])
     for row, outcome in zip(rows, outcomes, strict=True):
         assert outcome.metrics is not None

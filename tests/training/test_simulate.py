@@ -18,7 +18,8 @@ from genrf.circuit.tokens import Tokens, decode
 from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Simulation
 from training.config.schema import Config
 from training.data.breeding import Breeder, Individual, SearchSpace, random_candidate, retune
 from training.data.chunks import individuals, useful_individuals, write_chunk
@@ -63,7 +64,7 @@ def test_a_row_simulated_again_has_the_metrics_that_were_recorded(shards: list[P
         circuit = Circuit(decode(tokens, "lna"), tuple(row["values"]))
         conditions = Conditions(frequency_hz=row["condition_frequency_hz"], supply_v=row["condition_supply_v"])
         jobs.append(Simulation(circuit, conditions))
-    with SimulatorPool(workers=1) as pool:
+    with Judge(workers=1) as pool:
         outcomes = pool.run(jobs)
     for row, outcome in zip(rows, outcomes, strict=True):
         assert outcome.metrics is not None
