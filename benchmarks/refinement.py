@@ -43,7 +43,8 @@ from genrf.generation.bundle import Bundle
 from genrf.generation.objectives import choose_objectives
 from genrf.metrics import Metrics
 from genrf.simulation.library import simulator_version
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows, volume
 from training.comparison.trade_off_trials import GENERATING, SCRATCH, TECHNOLOGY, Task, carry_out

@@ -13,7 +13,7 @@ from genrf.generation.design import over_objectives
 from genrf.generation.objectives import parse_objectives
 from genrf.generation.robust import ranked_by_corners
 from genrf.signoff import MISSING, SignedOff, require_second_simulator, second_opinions
-from genrf.simulation.judge import Outcome, Simulation
+from genrf.simulation.outcome import Outcome, Simulation
 from genrf.simulation.vacask.locate import installed
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from genrf import technology
 from genrf.errors import InvalidInputError
 from genrf.export.design_file import read_design
 from genrf.signoff import joined, require_second_simulator, second_opinions
-from genrf.simulation.judge import Outcome, Simulation, run_in_processes
+from genrf.simulation.judge import run_in_processes
+from genrf.simulation.outcome import Outcome, Simulation
 from genrf.simulation.vacask.locate import installed
 from genrf.spec import DesignSpec
 

@@ -8,7 +8,8 @@ from types import TracebackType
 
 from genrf.circuit.topology import Circuit
 from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
-from genrf.simulation.judge import Judge, Outcome, Simulation
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Outcome, Simulation
 from genrf.spec import DesignSpec
 
 

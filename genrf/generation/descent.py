@@ -161,7 +161,8 @@ class _State:
     aim: _Aim
 
     def __init__(self, circuit: Circuit, rules: DesignRules) -> None:
-        kinds = [device.kind for device in circuit.topology.devices]
+        self._technology = rules.technology
+        self._kinds = kinds = [device.kind for device in circuit.topology.devices]
         self._log = np.array([KINDS[kind].scale == "log" for kind in kinds])
         self._whole = np.array([kind in rules.technology.transistor_kinds for kind in kinds])
         low, high = np.array([rules.ranges[kind] for kind in kinds]).T
@@ -185,7 +186,7 @@ class _State:
         small = np.where(self.x + _STEP <= self._high, _STEP, -_STEP)
         values = np.array(self.circuit.values)
         larger = np.where(np.log(np.maximum(values + 1.0, 1.0)) <= self._high, values + 1.0, values - 1.0)
-        whole = np.log(_drawable(np.where(self._whole, larger, 1.0))) - self.x
+        whole = np.log(np.where(self._whole, self._drawable(larger), 1.0)) - self.x
         self._steps = np.where(self._whole, whole, small)
         return [self._at(self.x + step * unit) for step, unit in zip(self._steps, np.eye(len(self.x)), strict=True)]
 
@@ -238,11 +239,10 @@ class _State:
         values = np.where(self._log, np.exp(np.where(self._log, x, 0.0)), x * _BIAS_V)
         # The logarithm of a bound may come back as a little more.
         values = np.clip(values, *self._bounds)
-        return self.circuit.with_values(np.where(self._whole, _drawable(values), values).tolist())
+        return self.circuit.with_values(self._drawable(values).tolist())
 
-
-def _drawable(emitters: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The nearest whole numbers, of equal transistors of at most ten emitters each."""
-    total = np.maximum(np.round(emitters), 1.0)
-    parallel = np.ceil(total / 10.0)
-    return parallel * np.minimum(np.round(total / parallel), 10.0)
+    def _drawable(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values, emitters in numbers that can be drawn."""
+        snap = self._technology.snap
+        drawn = zip(self._kinds, self._whole, values.tolist(), strict=True)
+        return np.array([snap(kind, value) if whole else value for kind, whole, value in drawn])

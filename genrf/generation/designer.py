@@ -23,7 +23,8 @@ from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings
 from genrf.generation.small_signal_search import SmallSignalSearch
 from genrf.signoff import require_second_simulator
-from genrf.simulation.judge import Judge, Outcome, Simulation
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Outcome, Simulation
 from genrf.spec import DesignSpec, label_constraints
 
 _NEAR = 0.05

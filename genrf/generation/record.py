@@ -10,7 +10,8 @@ from typing import Any
 
 from genrf.circuit.topology import Circuit
 from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
-from genrf.simulation.judge import Judge, Outcome, Simulation
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Outcome, Simulation
 from genrf.spec import DesignSpec
 
 Progress = Callable[[int, int], None]

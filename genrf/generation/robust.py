@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from genrf import technology
 from genrf.generation.design import Design, DesignResult
-from genrf.simulation.judge import Outcome, Simulation
+from genrf.simulation.outcome import Outcome, Simulation
 
 CANDIDATES = 8
 """Designs that are simulated at every corner."""

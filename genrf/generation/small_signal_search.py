@@ -9,7 +9,7 @@ specification, most margin first. Later stages vary the best designs, for more m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrf.circuit.canonical import fingerprint
-from genrf.circuit.topology import Circuit
+from genrf.circuit.topology import Circuit, Topology
 from genrf.generation.candidates import normalised_values
 from genrf.generation.descent import Descent
 from genrf.generation.design import DesignResult, ranked
@@ -26,7 +26,8 @@ from genrf.generation.record import Progress, Record
 from genrf.generation.settings import SearchSettings
 from genrf.generation.sources import Sources
 from genrf.simulation.batched.bench import Parts
-from genrf.simulation.judge import Judge, Simulation
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 
 _Rated = tuple[float, Circuit, str]
@@ -39,11 +40,15 @@ class _Stage:
 
     circuits: list[Circuit]
     source: str
-    """Where they come from; ``again`` for all that earlier stages left."""
+    """Where they come from."""
     aim: float
     """Margin to aim at."""
     iterations: int
     """Steps of a descent at most."""
+    starts: int
+    """Descents at most."""
+    per_topology: int
+    """Of them, from one topology at most."""
 
 
 class SmallSignalSearch:
@@ -112,17 +117,20 @@ class SmallSignalSearch:
     def _stages(self) -> Iterator[_Stage]:
         """What to begin with, stage after stage; each is made only once the one before it is over."""
         settings = self._settings
+        few = settings.starts, settings.per_topology
+        many = 3 * settings.starts, 2 * settings.per_topology
         near = self._sources.precedents()
         if near is not None:
             values = near.values.astype(np.float32)
             circuits = self._circuits(near.topologies(self._spec.circuit_class), values)
-            yield _Stage(circuits, "precedent", settings.aim, settings.descents)
+            yield _Stage(circuits, "precedent", settings.aim, settings.descents, *few)
         proposed = self._sources.proposed(settings.sizings)
         met = self._record.first_met is not None
         iterations = settings.descents_when_met if met else settings.descents
-        yield _Stage(self._circuits(proposed.topologies, proposed.values), "generator", settings.aim, iterations)
+        yield _Stage(self._circuits(proposed.topologies, proposed.values), "generator", settings.aim, iterations, *few)
         if self._record.first_met is None:
-            yield _Stage([circuit for _, circuit, _ in self._pending], "again", settings.aim, settings.descents_again)
+            left = [circuit for _, circuit, _ in self._pending]
+            yield _Stage(left, "again", settings.aim, settings.descents_again, *many)
         for _ in range(settings.rounds):
             designs = ranked(self._record.designs, self._spec)
             parents = [design.circuit for design in designs] or [circuit for _, circuit, _ in self._pending]
@@ -135,17 +143,16 @@ class SmallSignalSearch:
             margin = max((design.margin for design in designs), default=0.0)
             iterations = settings.descents_when_met if designs else settings.descents_again
             circuits = self._circuits(varied.topologies, varied.values)
-            yield _Stage(circuits, "variation", max(margin, 0.0) + settings.aim, iterations)
+            yield _Stage(circuits, "variation", max(margin, 0.0) + settings.aim, iterations, *few)
 
-    def _circuits(self, topologies: Any, values: NDArray[np.float32]) -> list[Circuit]:
+    def _circuits(self, topologies: Sequence[Topology], values: NDArray[np.float32]) -> list[Circuit]:
         return [self._sources.circuit(topology, own) for topology, own in zip(topologies, values, strict=True)]
 
     def _add(self, stage: _Stage, descent: Descent) -> None:
         """Rate a stage's circuits, descend from the best, and put all that is new among what waits for the judge."""
         with self._record.timed("descent"):
             rated = descent.rated(list(dict.fromkeys(stage.circuits)))
-            wide = stage.source == "again"
-            starts = self._starts(rated, 3 * self._settings.starts if wide else self._settings.starts, 2 if wide else 1)
+            starts = _starts(rated, stage.starts, stage.per_topology)
             # What has more margin than is aimed at needs no descent.
             done = max((margin for margin, _ in rated), default=-np.inf) >= stage.aim
             iterations = 0 if done else stage.iterations
@@ -162,16 +169,17 @@ class SmallSignalSearch:
                 self._pending.append(item)
         self._pending.sort(key=lambda item: -item[0])
 
-    def _starts(self, rated: list[tuple[float, Circuit]], count: int, factor: int) -> list[Circuit]:
-        """The best that simulate, few of one topology."""
-        chosen: list[Circuit] = []
-        used: Counter[str] = Counter()
-        for margin, circuit in sorted(rated, key=lambda pair: -pair[0]):
-            name = fingerprint(circuit.topology)
-            if len(chosen) < count and np.isfinite(margin) and used[name] < factor * self._settings.per_topology:
-                used[name] += 1
-                chosen.append(circuit)
-        return chosen
+    def _parts(self, judge: Judge, circuits: Sequence[Circuit]) -> Parts:
+        return judge.parts([Simulation(circuit, self._spec.conditions) for circuit in circuits])
 
-    def _parts(self, pool: Judge, circuits: Any) -> Parts:
-        return pool.parts([Simulation(circuit, self._spec.conditions) for circuit in circuits])
+
+def _starts(rated: list[tuple[float, Circuit]], count: int, per_topology: int) -> list[Circuit]:
+    """The best that simulate, few of one topology."""
+    chosen: list[Circuit] = []
+    used: Counter[str] = Counter()
+    for margin, circuit in sorted(rated, key=lambda pair: -pair[0]):
+        name = fingerprint(circuit.topology)
+        if len(chosen) < count and np.isfinite(margin) and used[name] < per_topology:
+            used[name] += 1
+            chosen.append(circuit)
+    return chosen

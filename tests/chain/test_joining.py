@@ -13,7 +13,8 @@ from genrf.chain.budget import passive_nf_db
 from genrf.chain.joining import joined
 from genrf.circuit.topology import SUPPLY
 from genrf.conditions import Conditions
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from tests.amplifiers import circuit
 from tests.chain.blocks import FILTER, LNA, MIXER
 

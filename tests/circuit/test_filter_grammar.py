@@ -19,7 +19,8 @@ from genrf.classes.filter.grammar import sample_topology
 from genrf.classes.filter.recognition import recognise
 from genrf.classes.filter.sizing import first_order_values
 from genrf.conditions import Conditions
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 
 CONDITIONS = Conditions(frequency_hz=10e9, supply_v=1.8)
 

@@ -14,7 +14,8 @@ from genrf.circuit.topology import Circuit
 from genrf.classes.lna.grammar import sample_topology
 from genrf.classes.lna.sizing import first_order_values
 from genrf.conditions import Conditions
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from tests.circuit.topologies import COMMON_EMITTER, topologies, written
 
 SUPPLIES_V = (1.2, 1.5, 1.8, 2.5, 3.3)

@@ -16,7 +16,7 @@ import genrf.cli
 import genrf.cli_options
 from genrf.cli import app
 from genrf.generation.design import Design, DesignResult, ranked
-from genrf.simulation.pool import Simulation
+from genrf.simulation.outcome import Simulation
 from tests.amplifiers import CASCODE, MATCHED_28GHZ, SPECIFICATION_28GHZ
 from tests.scripted_designer import ScriptedDesigner
 

@@ -21,7 +21,7 @@ from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
 from genrf.generation.models import Models
 from genrf.generation.sampler import SamplerSettings
 from genrf.metrics import Metrics
-from genrf.simulation.pool import Failure, Outcome, Simulation
+from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.spec import DesignSpec
 from tests.amplifiers import CASCODE, COMMON_EMITTER
 

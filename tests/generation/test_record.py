@@ -8,7 +8,7 @@ from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions, Constraint
 from genrf.generation.record import MOST_SIGNED_OFF, Record
 from genrf.metrics import Metrics
-from genrf.simulation.pool import Failure, Outcome, Simulation
+from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.spec import DesignSpec
 from tests.simulation.test_vco import pair
 

@@ -14,7 +14,8 @@ from genrf.errors import InvalidInputError
 from genrf.measurement.process import measure_netlist
 from genrf.measurement.user_netlist import read_netlist
 from genrf.metrics import Metrics
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 
 CONDITIONS = Conditions(frequency_hz=5e9, supply_v=1.6)
 PROCESS = technology.get("sg13g2")

@@ -17,7 +17,8 @@ from genrf.cli import app
 from genrf.conditions import Conditions
 from genrf.measurement.process import measure_netlist
 from genrf.measurement.user_netlist import read_netlist
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.technology.sg13g2 import model_cards
 from tests.amplifiers import CASCODE
 

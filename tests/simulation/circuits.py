@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.conditions import Conditions
-from genrf.simulation.pool import Simulation
+from genrf.simulation.outcome import Simulation
 
 CONDITIONS = Conditions(frequency_hz=28e9, supply_v=1.8)
 

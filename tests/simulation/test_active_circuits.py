@@ -14,7 +14,8 @@ from genrf.conditions import Conditions
 from genrf.errors import InvalidInputError, MissingToolError
 from genrf.simulation.library import Library
 from genrf.simulation.library import library as library_of_this_process
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import Deck, SimulationFailure
 from tests.simulation.circuits import CONDITIONS, cascode, circuit
 

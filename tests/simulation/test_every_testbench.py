@@ -11,8 +11,8 @@ from genrf import classes, technology
 from genrf.circuit.rules import is_legal
 from genrf.metrics import Metrics
 from genrf.simulation.library import library
-from genrf.simulation.outcome import Outcome
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Outcome, Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import Deck
 from tests.simulation.golden.renew import design, golden
 

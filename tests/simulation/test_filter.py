@@ -26,7 +26,8 @@ from genrf.conditions import Conditions
 from genrf.simulation.band import Band
 from genrf.simulation.library import Library
 from genrf.simulation.library import library as process_library
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import Measurement
 from tests.simulation.test_passive_two_ports import series, shunt
 

@@ -15,7 +15,8 @@ from genrf.conditions import Conditions
 from genrf.simulation.held_junctions import run_held
 from genrf.simulation.library import Library
 from genrf.simulation.library import library as library_of_this_process
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import Deck
 from genrf.simulation.two_port import two_port_netlist
 from genrf.simulation.vacask.locate import installed

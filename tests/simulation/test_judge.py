@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from genrf.simulation.batched.simulator import BatchedSimulator
-from genrf.simulation.judge import Judge, Simulation, run_in_processes, simulate
+from genrf.simulation.judge import Judge, run_in_processes, simulate
+from genrf.simulation.outcome import Simulation
 from genrf.simulation.pool import SimulatorPool
 from tests.simulation.circuits import CONDITIONS, cascode, divider
 

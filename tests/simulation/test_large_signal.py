@@ -14,7 +14,8 @@ from genrf.classes.pa.metrics import efficiency_percent
 from genrf.conditions import Conditions
 from genrf.simulation.large_signal import PowerSweep, ToneSpacing, compress, two_tones, warped
 from genrf.simulation.library import library
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import SimulationFailure
 from genrf.simulation.transient import Transient, available_amplitude_v, dbm
 from genrf.technology import get

@@ -17,7 +17,8 @@ from genrf.classes.mixer.compression import compression_point
 from genrf.classes.mixer.testbench import LO_DBM, MixerTestbench
 from genrf.conditions import Conditions
 from genrf.simulation.library import library
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import Measurement, SimulationFailure
 from genrf.simulation.transient import available_amplitude_v, dbm
 

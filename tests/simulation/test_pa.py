@@ -15,7 +15,8 @@ from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.classes.pa.metrics import METRICS
 from genrf.conditions import Conditions
 from genrf.metrics import Metrics
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import Trace
 
 CONDITIONS = Conditions(frequency_hz=31.7e9, supply_v=1.2)

@@ -10,7 +10,8 @@ import skrf
 
 from genrf.circuit.topology import Circuit
 from genrf.conditions import Conditions
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import Curve
 from genrf.technology.sg13g2.inductor import SpiralInductor
 from genrf.technology.sg13g2.mim_capacitor import mim_capacitor

@@ -14,7 +14,8 @@ from genrf.circuit.topology import Circuit, Topology
 from genrf.errors import MissingToolError
 from genrf.simulation import library
 from genrf.simulation.messages import pack_answers, pack_tasks, unpack_answers, unpack_tasks
-from genrf.simulation.pool import Failure, Outcome, Simulation, SimulatorPool
+from genrf.simulation.outcome import Failure, Outcome, Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.technology.sg13g2 import model_cards
 from tests.simulation.circuits import CONDITIONS, cascode, circuit, divider
 

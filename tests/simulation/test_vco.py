@@ -18,7 +18,8 @@ from genrf.classes.vco.oscillation import KICK_V, OPTIONS, POINTS, Oscillation, 
 from genrf.classes.vco.phase_noise import signoff_phase_noise
 from genrf.conditions import Conditions
 from genrf.simulation.library import library
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 from genrf.simulation.testbench import Deck, SimulationFailure
 
 INDUCTANCE, CAPACITANCE, LOSS_OHM = 1e-9, 1e-12, 500.0

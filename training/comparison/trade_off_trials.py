@@ -20,7 +20,8 @@ from genrf.generation.design import DesignResult
 from genrf.generation.opening import open_designer
 from genrf.metrics import Metrics
 from genrf.progress import progress_bar
-from genrf.simulation.judge import Judge, Simulation
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 from training.comparison import trade_off_searches as trade_off_baselines
 from training.comparison.trade_off_searches import SpentError

@@ -26,7 +26,8 @@ from genrf.cores import cores, granted
 from genrf.errors import InvalidInputError
 from genrf.files import write_json
 from genrf.progress import progress_bar
-from genrf.simulation.judge import Judge, Simulation
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Simulation
 from genrf.technology.base import Technology
 from training.config.schema import Config, per_class
 from training.data.breeding import Breeder, Candidate, Individual, SearchSpace, random_candidate

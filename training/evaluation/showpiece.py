@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genrf.generation.design import Design
-from genrf.simulation.judge import Judge, Simulation
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 from training.data.specifications import HeldOutSpecification
 from training.evaluation.trials import Trial

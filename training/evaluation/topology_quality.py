@@ -12,7 +12,8 @@ from genrf.circuit.canonical import fingerprint
 from genrf.circuit.topology import Topology
 from genrf.generation.designer import Designer
 from genrf.progress import progress_bar
-from genrf.simulation.judge import Judge, Simulation
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
 from training.data.rows import Rows

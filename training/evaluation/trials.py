@@ -18,7 +18,7 @@ from genrf.generation.precedents import precedents_in
 from genrf.generation.settings import SearchSettings
 from genrf.metrics import Metrics
 from genrf.progress import progress_bar
-from genrf.simulation.judge import Outcome, Simulation
+from genrf.simulation.outcome import Outcome, Simulation
 from training.config.schema import Config, PerClass, per_class
 from training.data.specifications import HeldOutSpecification
 from training.evaluation.methods import GENERATOR

@@ -11,7 +11,8 @@ from pathlib import Path
 from genrf.circuit.topology import Circuit, Device, Topology
 from genrf.conditions import Conditions
 from genrf.simulation.library import simulator_version
-from genrf.simulation.pool import Simulation, SimulatorPool
+from genrf.simulation.outcome import Simulation
+from genrf.simulation.pool import SimulatorPool
 
 FOLDER = Path(__file__).parent
 
