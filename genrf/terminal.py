@@ -56,7 +56,11 @@ def show_result(result: DesignResult, count: int, folder: Path) -> None:
         stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in result.seconds.items())
         output.print(f"Seconds by stage: {stages}", soft_wrap=True)
     held = [design.provenance.get("corners") for design in result.designs[:count]]
-    texts = [f"design {number} {at['met']} of {at['of']}" for number, at in enumerate(held, start=1) if at]
+    texts = [
+        f"design {number} {at['met']} of {at['of']}" + (f" (not {' and '.join(at['missed'])})" if at["missed"] else "")
+        for number, at in enumerate(held, start=1)
+        if at
+    ]
     if texts:
         output.print(f"Process corners met: {', '.join(texts)}", soft_wrap=True)
     for number, signed in enumerate(result.signed_off, start=1):

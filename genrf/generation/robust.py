@@ -18,16 +18,27 @@ CANDIDATES = 8
 class CornerVerdict:
     """How one design holds at the corners."""
 
-    met: int
-    """Corners at which it meets the specification."""
-    of: int
-    """Corners in all."""
-    margin: float
-    """Worst relative slack over constraints and corners; minus infinity if a corner does not simulate."""
+    margins: dict[str, float]
+    """Worst relative slack over the constraints at each corner; minus infinity where it does not simulate."""
 
-    def content(self) -> dict[str, float | int | None]:
+    @property
+    def met(self) -> int:
+        """Corners at which it meets the specification."""
+        return sum(margin >= 0.0 for margin in self.margins.values())
+
+    @property
+    def margin(self) -> float:
+        """Worst relative slack over constraints and corners."""
+        return min(self.margins.values())
+
+    def content(self) -> dict[str, object]:
         """Plain data; a margin that is not finite is none."""
-        return {"met": self.met, "of": self.of, "margin": self.margin if math.isfinite(self.margin) else None}
+        return {
+            "met": self.met,
+            "of": len(self.margins),
+            "missed": [corner for corner, margin in self.margins.items() if margin < 0.0],
+            "margin": self.margin if math.isfinite(self.margin) else None,
+        }
 
 
 def ranked_by_corners(
@@ -60,7 +71,7 @@ def ranked_by_corners(
     for number, design in enumerate(chosen):
         own = outcomes[number * len(corners) : (number + 1) * len(corners)]
         margins = [spec.worst_margin(o.metrics) if o.metrics is not None else -math.inf for o in own]
-        verdict = CornerVerdict(sum(margin >= 0.0 for margin in margins), len(corners), min(margins))
+        verdict = CornerVerdict(dict(zip(corners, margins, strict=True)))
         judged.append((verdict, replace(design, provenance={**design.provenance, "corners": verdict.content()})))
     judged.sort(key=lambda pair: (not pair[1].met, -pair[0].met, -pair[0].margin))
     return replace(result, designs=(*(design for _, design in judged), *rest))

@@ -132,9 +132,11 @@ def missed_text(spec: DesignSpec, metrics: Mapping[str, float]) -> str:
         slack = constraint.slack(value)
         if slack < 0.0:
             metric = vocabulary[constraint.metric]
+            # Levels in dBm or dBc/Hz differ by decibels.
+            distance = replace(metric, unit="dB") if metric.unit.startswith("dB") else metric
             missed.append(
                 f"{constraint.metric} {constraint.sense} {metric_text(metric, constraint.bound)} is missed by "
-                f"{metric_text(metric, -slack)} (reached {metric_text(metric, value)})"
+                f"{metric_text(distance, -slack)} (reached {metric_text(metric, value)})"
             )
     return "; ".join(missed)
 

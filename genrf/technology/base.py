@@ -142,11 +142,12 @@ class Technology(Protocol):
 class Process(Technology, Protocol):
     """A technology whose devices are also known as numbers, for the batched simulator."""
 
-    def check(self, circuit: Circuit, corner: str) -> None:
+    def check(self, circuit: Circuit, corner: str, variation: Variation | None = None) -> None:
         """Refuse what `instances` refuses.
 
         Raises:
-            InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net.
+            InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net;
+                naming the factor, for one of a process variation that the technology does not know.
         """
         ...
 

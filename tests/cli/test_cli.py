@@ -152,7 +152,9 @@ def test_robust_designs_are_judged_at_every_corner(
     spec = written(tmp_path / "wanted.yaml", constraints={"gain_db": {"min": 12}})
     code, output, _ = run("generate", spec, "-o", tmp_path / "out", "-n", "2", "--robust")
     assert code == 0
-    assert re.search(r"Process corners met: design 1 3 of 3, design 2 [0-3] of 3", output)
+    assert re.search(
+        r"Process corners met: design 1 3 of 3, design 2 (3 of 3|[0-2] of 3 \(not \w+( and \w+)*\))", output
+    )
     margins = [read_design(tmp_path / "out" / f"design_{n}" / "design.json")[0].provenance["corners"] for n in (1, 2)]
     assert [verdict["met"] for verdict in margins] == sorted((v["met"] for v in margins), reverse=True)
 

@@ -59,8 +59,8 @@ def test_more_corners_met_come_first_then_the_worst_margin() -> None:
     )
     robust = ranked_by_corners(result, simulate)
     assert order(robust) == [2, 1, 0, 3]
-    assert robust.designs[0].provenance["corners"] == {"met": 3, "of": 3, "margin": 0.2}
-    assert robust.designs[3].provenance["corners"] == {"met": 2, "of": 3, "margin": None}
+    assert robust.designs[0].provenance["corners"] == {"met": 3, "of": 3, "missed": [], "margin": 0.2}
+    assert robust.designs[3].provenance["corners"] == {"met": 2, "of": 3, "missed": ["bcs"], "margin": None}
 
 
 def test_a_design_that_misses_its_own_conditions_stays_behind() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 
 from genrf import technology
 from genrf.circuit.topology import Circuit, Device, Topology
+from genrf.conditions import Conditions
+from genrf.errors import InvalidInputError
+from genrf.simulation.batched.simulator import BatchedSimulator
 from genrf.simulation.engine import measure
 from genrf.simulation.library import Library
 from genrf.simulation.messages import pack_tasks, unpack_tasks
@@ -53,6 +57,21 @@ def test_a_process_parameter_spreads_as_the_pdk_says(name: str) -> None:
     sigma = sg13g2_statistics.process_deviations()[name]
     assert np.std(drawn) == pytest.approx(sigma, rel=FOUR_SIGMA)
     assert np.mean(drawn) == pytest.approx(1.0, abs=4.0 * sigma / math.sqrt(DRAWS))
+
+
+@pytest.mark.parametrize(
+    ("variation", "reason"),
+    [
+        (Variation(process=(("vbic_tf", 1.1),)), "no vbic_tf varies in this process; known are .*vbic_is"),
+        (Variation(mismatch=(1.0,)), "1 factors of mismatch for"),
+    ],
+)
+def test_a_variation_that_is_not_the_process_s_is_refused_by_both_simulators(variation: Variation, reason: str) -> None:
+    with pytest.raises(InvalidInputError, match=reason):
+        PROCESS.instances(MATCHED_28GHZ, variation=variation)
+    (outcome,) = BatchedSimulator(1).run([Simulation(MATCHED_28GHZ, Conditions(28e9, 1.2), variation=variation)])
+    assert outcome.failure is not None
+    assert re.search(reason, outcome.failure.detail)
 
 
 def test_process_parameters_are_independent_of_each_other() -> None:

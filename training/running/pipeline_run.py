@@ -10,7 +10,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -158,12 +158,30 @@ def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, Any]) -> None
 
 
 def log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, Any]) -> None:
-    """Record parameters with a run, in requests of as many as MLflow takes."""
-    from mlflow.entities import Param
+    """Record parameters that a run does not have yet, in requests of as many as MLflow takes.
 
-    every = [Param(name, str(value)) for name, value in parameters.items()]
-    for start in range(0, len(every), _PARAMETERS_AT_ONCE):
-        client.log_batch(run_id, params=every[start : start + _PARAMETERS_AT_ONCE])
+    Steps on several machines give their parent the same parameters at once. MLflow 3 takes those of one and refuses the
+    others' request whole, so that what is still missing then is sent again.
+    """
+    from mlflow.entities import Param
+    from mlflow.exceptions import MlflowException
+
+    missing = _missing(client, run_id, parameters)
+    while missing:
+        batch = missing[:_PARAMETERS_AT_ONCE]
+        try:
+            client.log_batch(run_id, params=[Param(name, str(parameters[name])) for name in batch])
+            missing = missing[_PARAMETERS_AT_ONCE:]
+        except MlflowException:
+            left = _missing(client, run_id, missing)
+            if left == missing:
+                raise
+            missing = left
+
+
+def _missing(client: MlflowClient, run_id: str, names: Iterable[str]) -> list[str]:
+    known = client.get_run(run_id).data.params
+    return [name for name in names if name not in known]
 
 
 def _made_by_kubeflow(client: MlflowClient) -> Runs | None:

@@ -77,8 +77,7 @@ class StepRun:
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Record parameters with the child and, where they are not there yet, with the parent."""
         for run_id in (self.run_id, self.parent_id):
-            known = self.client.get_run(run_id).data.params
-            _log_parameters(self.client, run_id, {key: parameters[key] for key in parameters if key not in known})
+            _log_parameters(self.client, run_id, parameters)
 
     def log_dataset(self, report: Mapping[str, Any], version: str | None, context: str) -> None:
         """Record the dataset that the step reads, with the child and with the parent.

@@ -98,8 +98,7 @@ def pack(simulations: Sequence[Simulation], technology: Process) -> Packed:
     refused: dict[int, Failure] = {}
     for number, simulation in enumerate(simulations):
         try:
-            technology.check(simulation.circuit, simulation.conditions.corner)
-            _check_variation(simulation)
+            technology.check(simulation.circuit, simulation.conditions.corner, simulation.variation)
             plans.append(_plan(simulation.circuit.topology, technology.transistor_kinds))
             kept.append(number)
         except InvalidInputError as error:
@@ -107,14 +106,6 @@ def pack(simulations: Sequence[Simulation], technology: Process) -> Packed:
         except SimulationFailure as failure:
             refused[number] = Failure(failure.cause, failure.detail)
     return _filled([simulations[number] for number in kept], plans, np.array(kept, np.int64), refused, technology)
-
-
-def _check_variation(simulation: Simulation) -> None:
-    mismatch = simulation.variation.mismatch if simulation.variation is not None else ()
-    if mismatch and len(mismatch) != len(simulation.circuit.values):
-        raise InvalidInputError(
-            f"variation: {len(mismatch)} factors of mismatch for {len(simulation.circuit.values)} devices"
-        )
 
 
 @lru_cache(maxsize=65536)

@@ -110,9 +110,11 @@ class SG13G2:
             return value
         return float(f"{value:.4g}")
 
-    def check(self, circuit: Circuit, corner: str) -> None:
-        """See `genrf.technology.base.Technology.check`."""
+    def check(self, circuit: Circuit, corner: str, variation: Variation | None = None) -> None:
+        """See `genrf.technology.base.Process.check`."""
         self._check_corner(corner)
+        if variation is not None:
+            _check_variation(circuit, variation)
         topology = circuit.topology
         if _within(topology, circuit.values):
             return
@@ -157,7 +159,7 @@ class SG13G2:
         Raises:
             InvalidInputError: naming the device, for a value out of range or off the emitter grid, or a malformed net.
         """
-        self.check(circuit, corner)
+        self.check(circuit, corner, variation)
         lines: list[str] = []
         shunt: dict[str, float] = {}
         process = dict((variation or NOMINAL).process)
@@ -342,6 +344,17 @@ def _rounded_down(value: float) -> float:
     """The next lower number of four significant digits."""
     digit = 10.0 ** (math.floor(math.log10(value)) - 3)
     return float(f"{math.floor(value / digit) * digit:.4g}")
+
+
+def _check_variation(circuit: Circuit, variation: Variation) -> None:
+    if variation.mismatch and len(variation.mismatch) != len(circuit.values):
+        raise InvalidInputError(
+            f"variation: {len(variation.mismatch)} factors of mismatch for {len(circuit.values)} devices"
+        )
+    for name, _ in variation.process:
+        if name not in sg13g2_statistics.process_deviations():
+            known = ", ".join(sg13g2_statistics.process_deviations())
+            raise InvalidInputError(f"variation: no {name} varies in this process; known are {known}")
 
 
 def _within(topology: Topology, values: Sequence[float]) -> bool:
