@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Param, Run
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 from training.config.loading import load_config
 from training.config.schema import Config
 from training.running import machine, pipeline_run, store
-from training.running.pipeline_run import record_reused, run_name
+from training.running.pipeline_run import log_parameters, record_reused, run_name
 from training.running.step import read_lineage, read_report, step
 from training.running.store import open_store
 from training.running.tracking import FAILED_TAG, finish_pipeline_run, step_run
@@ -70,6 +72,24 @@ def test_parent_and_child_know_user_source_and_commit(config: Config) -> None:
         assert tags["mlflow.source.git.commit"] == "c0ffee"
         assert tags["mlflow.source.git.dirty"] == "true"
         assert tags["mlflow.source.name"] == "python -m training"
+
+
+def test_parameters_that_another_step_records_at_the_same_moment_are_recorded_once(config: Config) -> None:
+    """MLflow looks which parameters a run has before it writes those that are missing, and another may come between."""
+    waiting = [Param("of_both", "1")]
+    with step_run(config, "train_surrogate") as run:
+
+        def record_first(*_: object) -> None:
+            if waiting:
+                run.client.log_batch(run.parent_id, params=[waiting.pop()])
+
+        event.listen(Session, "before_flush", record_first)
+        try:
+            log_parameters(run.client, run.parent_id, {"of_both": 1, "of_this": 2})
+        finally:
+            event.remove(Session, "before_flush", record_first)
+    known = parent_of(run).data.params
+    assert (known["of_both"], known["of_this"]) == ("1", "2")
 
 
 def test_a_failed_step_is_named_with_the_parent_until_the_run_is_done(config: Config) -> None:
