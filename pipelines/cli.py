@@ -62,6 +62,16 @@ def run(recipe: Recipe = "smoke", set_: Assignments = None) -> None:
         run_here(recipe, overrides)
 
 
+@app.command(epilog="Example: genrf pipeline night --recipe smoke --set nights.targets=48")
+def night(recipe: Recipe = "nightly", set_: Assignments = None) -> None:
+    """Run a night on this machine: look at the feedback log, retrain where requests are missed, promote on evidence."""
+    with _errors():
+        overrides = dict(_assignment(text) for text in set_ or [])
+        from pipelines.local import run_night
+
+        run_night(recipe, overrides)
+
+
 @app.command("compile", epilog="Example: genrf pipeline compile --profile cpu --output build/")
 def compile_(
     output: Annotated[Path | None, typer.Option(help="Folder to write; default: pipelines/compiled.")] = None,

@@ -35,7 +35,7 @@ from rich.console import Console
 
 from genrf.cores import cores
 from genrf.errors import GenRFError, InvalidInputError
-from genrf.files import write_json
+from genrf.files import replace_folder, write_json
 from genrf.progress import MESSAGES
 from pipelines.at_once import AT_ONCE, independent_tasks_at_once
 from pipelines.terminal import Terminal
@@ -44,11 +44,14 @@ from training.config.schema import Config
 from training.release.summary import SUMMARY, tables
 from training.running.environment import variables
 from training.running.machine import code_identity
+from training.running.page import FILE
 from training.running.pipeline_run import LAUNCHER, PIPELINE_RUN
 from training.running.step import WORK
 from training.running.store import store_uri, without_password
 
 RUNS = Path("runs")
+NIGHTLY = "genrf-nightly"
+"""Name of the pipeline of a night, `pipelines.nightly.NAME`, which is imported once its image is known."""
 
 
 class StepFailedError(GenRFError):
@@ -60,27 +63,19 @@ class StepFailedError(GenRFError):
 
 
 def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Console | None = None) -> dict[str, Any]:
-    """Run the pipeline and return its summary, which is also in ``runs/latest/summary.json``.
+    """Run the training pipeline and return its summary, which is also in ``runs/latest/summary.json``.
 
     Raises:
         InvalidInputError: if the configuration is wrong; nothing has run then.
         StepFailedError: if a step failed, with the step's own message and exit code.
     """
+    from pipelines.train import NAME
+
     # Standard output is taken over while steps run: the console keeps the real one.
     console = console or Console(file=sys.stdout)
-    start = time.monotonic()
     config = load_config(DEFAULT_PATH, recipe, overrides)
-    arguments = {"recipe": recipe, "overrides": json.dumps(dict(overrides or {}), sort_keys=True)}
-    with _only_run():
-        code = code_identity()
-        identity = _Identity(config, arguments, code)
-        log = RUNS / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
-        with _environment(code, identity.run), Terminal(log, console) as terminal, _stopping_steps():
-            outputs = _execute(arguments, terminal)
+    with _running(NAME, recipe, overrides, config, console) as (outputs, done):
         summary = _publish(outputs)
-        identity.done()
-    reused = f", {len(terminal.cached)} steps reused" if terminal.cached else ""
-    done = f"Done in {time.monotonic() - start:.0f} s{reused}."
     console.print(f"{done} Summary: {RUNS / 'latest' / SUMMARY}", highlight=False)
     if recorded := summary.get("mlflow"):
         uri = store_uri(config)
@@ -91,7 +86,48 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
     return summary
 
 
-def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]:
+def run_night(
+    recipe: str, overrides: Mapping[str, Any] | None = None, console: Console | None = None
+) -> dict[str, Any]:
+    """Run a night and return what came of it, which is also in ``runs/night/night.json``.
+
+    Raises:
+        InvalidInputError: if the configuration is wrong; nothing has run then.
+        StepFailedError: if a step failed, with the step's own message and exit code; the page says so as well.
+    """
+    console = console or Console(file=sys.stdout)
+    config = load_config(DEFAULT_PATH, recipe, overrides)
+    begun = time.time()
+    try:
+        with _running(NIGHTLY, recipe, overrides, config, console) as (_, done):
+            night = _publish_night(begun)
+    except StepFailedError:
+        _publish_night(begun)
+        raise
+    console.print(f"{night['outcome']}: {night['reason']}", highlight=False, soft_wrap=True)
+    console.print(f"{done} Report: {RUNS / 'night' / FILE}", highlight=False)
+    return night
+
+
+@contextlib.contextmanager
+def _running(
+    pipeline: str, recipe: str, overrides: Mapping[str, Any] | None, config: Config, console: Console
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Run a pipeline; gives its output artifacts and a line on how it went. What is done with them is part of the run."""
+    start = time.monotonic()
+    arguments = {"recipe": recipe, "overrides": json.dumps(dict(overrides or {}), sort_keys=True)}
+    with _only_run():
+        code = code_identity()
+        identity = _Identity(config, {**arguments, "pipeline": pipeline}, code)
+        log = RUNS / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
+        with _environment(code, identity.run), Terminal(log, console) as terminal, _stopping_steps():
+            outputs = _execute(pipeline, arguments, terminal)
+        reused = f", {len(terminal.cached)} steps reused" if terminal.cached else ""
+        yield outputs, f"Done in {time.monotonic() - start:.0f} s{reused}."
+        identity.done()
+
+
+def _execute(name: str, arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]:
     """Run the DAG with KFP's local runner; returns its output artifacts."""
     # The image's tag is read when the components are imported: only now does it stand for this code.
     from kfp import local
@@ -99,8 +135,10 @@ def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]
 
     from pipelines.placement import here
     from pipelines.reuse import CheckedCache
+    from pipelines.nightly import nightly_pipeline
     from pipelines.train import training_pipeline
 
+    build = nightly_pipeline if name == NIGHTLY else training_pipeline
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(RUNS / "pipeline"), enable_caching=True)
     finished = CheckedCache(RUNS, RUNS / "cache", terminal.note)
     handler = logging.StreamHandler(terminal)
@@ -111,10 +149,10 @@ def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]
     try:
         with contextlib.redirect_stdout(terminal), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pipeline = training_pipeline(here)
+            pipeline = build(here)
             with (
                 mock.patch.object(cache, "get_local_cache", return_value=finished),
-                independent_tasks_at_once(pipeline.pipeline_spec.root.dag.tasks),
+                independent_tasks_at_once(_training_tasks(pipeline.pipeline_spec)),
             ):
                 return dict(pipeline(**arguments).outputs)
     except KeyboardInterrupt:
@@ -127,6 +165,26 @@ def _execute(arguments: Mapping[str, str], terminal: Terminal) -> dict[str, Any]
     finally:
         root.setLevel(previous)
         root.removeHandler(handler)
+
+
+def _training_tasks(specification: Any) -> Mapping[str, Any]:
+    """The tasks of the DAG, or of the branch of it, that trains."""
+    dags = [specification.root.dag, *(component.dag for component in specification.components.values())]
+    return next(dag.tasks for dag in dags if any(name.endswith("train-surrogate") for name in dag.tasks))
+
+
+def _publish_night(begun: float) -> dict[str, Any]:
+    """Copy the report of the night that has begun last into ``runs/night/``."""
+    folders = [path for path in (RUNS / "pipeline").glob(f"{NIGHTLY}-*/**/report-night/night") if path.is_dir()]
+    newest = max(folders, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None or newest.stat().st_mtime < begun:
+        return {"outcome": "failed", "reason": "the night ended without a report"}
+    replaced = RUNS / ".night"
+    shutil.rmtree(replaced, ignore_errors=True)
+    shutil.copytree(newest, replaced)
+    replace_folder(replaced, RUNS / "night")
+    night: dict[str, Any] = json.loads((RUNS / "night" / "night.json").read_text(encoding="utf-8"))
+    return night
 
 
 def _publish(outputs: Mapping[str, Any]) -> dict[str, Any]:

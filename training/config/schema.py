@@ -249,6 +249,59 @@ class QuantisationConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NightsConfig:
+    """When a night trains, on what, and what it takes to be promoted."""
+
+    policy: Literal["need", "always"]
+    """``need`` trains where requests are missed and promotes what is shown to be better; ``always`` trains every night on every
+    request and promotes whatever comes out, to be compared with."""
+    window_days: int
+    """Days of requests that are looked at."""
+    least_requests: int
+    """Requests of a class below which nothing is concluded about it."""
+    expected_success: float
+    """Share of requests that a class should meet, where nothing is known of what its champion achieved on held-out ones."""
+    drift_distance: float
+    """Kolmogorov and Smirnov's distance between requests and training circuits from which on a quantity has moved."""
+    drift_level: float
+    """Probability with which any quantity of a class is said to have moved though none has."""
+    targets: int
+    """Missed requests of a class that are searched for, and whose circuits join the dataset."""
+    target_calls: PerClass
+    """SPICE calls for each of them."""
+    islands: int
+    """New islands of a class, bred around what was missed."""
+    rounds: int
+    """Rounds of an island."""
+    circuits_per_round: PerClass
+    """Circuits that an island simulates in each round."""
+    largest_failed_share: float
+    """Share of failed circuits above which new data are refused."""
+    largest_repeated_share: float
+    """Share of circuits that the dataset has already above which new data are refused."""
+    judged: int
+    """Requests of a class on which champion and challenger are compared, at most; none that was searched for."""
+    false_promotions: float
+    """Probability with which any challenger that is no better is promoted within a month."""
+    month_nights: int
+    """Nights of a month."""
+    patience_nights: int
+    """Nights on which a challenger is judged before it is rejected for want of evidence."""
+    class_fall: float
+    """Most by which the share of specifications met may fall in any class."""
+
+    def __post_init__(self) -> None:
+        _at_least("nights", self, 1, "window_days", "least_requests", "rounds", "judged", "month_nights", "patience_nights")
+        _at_least("nights", self, 0, "targets", "islands")
+        _counts("nights", self, "target_calls", "circuits_per_round")
+        _share("nights", self, "expected_success", "drift_distance", "class_fall")
+        _share("nights", self, "largest_failed_share", "largest_repeated_share")
+        for name in ("drift_level", "false_promotions"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                _refuse("nights", self, name, "a probability above 0 and below 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrackingConfig:
     """Where runs are recorded."""
 
@@ -287,6 +340,7 @@ class Config:
     evaluation: EvaluationConfig
     export: ExportConfig
     quantization: QuantisationConfig
+    nights: NightsConfig
     tracking: TrackingConfig
 
     def __post_init__(self) -> None:

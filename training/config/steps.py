@@ -198,11 +198,11 @@ _TABLE = (
     ),
 )
 STEPS: Mapping[str, StepDefinition] = {step.name: step for step in _TABLE}
-"""All steps by name, each after those whose outputs it reads."""
+"""The steps of the training pipeline by name, each after those whose outputs it reads."""
 
 
 def maker(output: str) -> StepDefinition:
-    """The step that makes an output."""
+    """The step of the training pipeline that makes an output."""
     return next(step for step in _TABLE if step.output == output)
 
 

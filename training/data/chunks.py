@@ -5,6 +5,7 @@ Folder layout: ``<output>/<class>/shard-000-round-00-chunk-000.parquet``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -58,6 +59,17 @@ def useful_individuals(folder: Path, circuit_class: str) -> list[Individual]:
 def chunk_file(shard: int, number: int, chunk: int) -> str:
     """The file of a chunk of a round."""
     return f"shard-{shard:03d}-round-{number:02d}-chunk-{chunk:03d}.parquet"
+
+
+FILE_NAME = re.compile(r"shard-(\d+)-round-\d+-chunk-\d+\.parquet")
+"""Names of the files of simulated rows."""
+
+
+def shard_of(path: Path) -> int:
+    """The number of the shard that a file of rows belongs to."""
+    match = FILE_NAME.fullmatch(path.name)
+    assert match is not None, path
+    return int(match[1])
 
 
 def stamp(process: Technology, seed: Sequence[int]) -> dict[str, str]:

@@ -10,7 +10,6 @@ of `CircuitRows`), ``normalisation.json`` and ``specifications.json``.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from genrf.files import write_json
 from genrf.generation.precedents import Precedents, file_name
 from genrf.spec import RELATIVE_TO
 from training.config.schema import Config, per_class
-from training.data.chunks import CONDITION_PREFIX, read_table
+from training.data.chunks import CONDITION_PREFIX, FILE_NAME, read_table
 from training.data.dominance import domination_counts
 from training.data.rows import SPLITS, CircuitRows, Rows, at_own_frequency, failed_file
 from training.data.specifications import SPECIFICATIONS_FILE, held_out_specifications, write_specifications
@@ -38,8 +37,6 @@ from training.data.split import split_of
 WEIGHT_DECAY_PER_SHORTFALL = 5.0
 """Rows that miss usefulness by 2 dB are drawn 1/e as often as useful ones when the sizing model trains."""
 WEIGHT_FLOOR = 0.02
-FILE_NAME = re.compile(r"shard-\d+-round-\d+-chunk-\d+\.parquet")
-"""Names of the files of simulated rows."""
 
 
 def prepare_data(

@@ -7,6 +7,8 @@ reached and simulates it again where it cannot.
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import re
 import shutil
 import sys
@@ -24,6 +26,8 @@ CONFIG_KEY = "config"
 RECORDED = "recorded"
 """Asks for the version that `data.dvc` records, where it was simulated with the configuration at hand."""
 _HASH = re.compile(r"[0-9a-f]{32}\.dir")
+VERSION = "version.json"
+"""File of a dataset that a night grew: its parent, and what it grew by."""
 PULL = "pull"
 """Source of a dataset that is pulled; any other is the number of a shard to simulate."""
 
@@ -137,6 +141,47 @@ def pull(data_hash: str, output: Path, root: Path = Path()) -> None:
         except GenRFError as error:
             raise GenRFError(f"dataset {data_hash}: {error}") from error
         shutil.copytree(repository.folder / FOLDER, output, copy_function=shutil.move, dirs_exist_ok=True)
+
+
+def record(rows: Path, root: Path = Path()) -> str:
+    """Make a folder of rows a version of its own, on the remote, and return its hash; `data.dvc` stays as it is.
+
+    Raises:
+        MissingToolError: if no remote is known.
+        GenRFError: if the remote does not take it.
+    """
+    with repository_of("", root) as repository:
+        (repository.folder / RECORD).unlink()
+        # Links where the disk allows: dvc copies what it keeps.
+        shutil.copytree(rows, repository.folder / FOLDER, copy_function=_linked)
+        repository.run("add", FOLDER)
+        found = recorded(repository.folder)
+        assert found is not None
+        repository.run("push")
+        return found.hash
+
+
+def read_version(data_hash: str, root: Path = Path()) -> dict[str, Any]:
+    """What a version that a night made says of itself, `VERSION`, without fetching its rows; empty for any other.
+
+    Raises:
+        GenRFError: if the version can be had neither from the cache nor from the remote.
+    """
+    with repository_of(data_hash, root) as repository:
+        listed = repository.run("ls", "--dvc-only", ".", FOLDER) if repository.holds(data_hash) else None
+        if listed is None:
+            raise GenRFError(f"dataset {data_hash}: is neither in the cache nor on the remote")
+        if VERSION not in listed.split():
+            return {}
+        repository.run("pull", f"{FOLDER}/{VERSION}")
+        return dict(json.loads((repository.folder / FOLDER / VERSION).read_text(encoding="utf-8")))
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def require_recorded(folder: Path, root: Path = Path()) -> None:

@@ -9,9 +9,9 @@ Files are named as those of `training.data.simulate`, with the number of its nex
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from training.data.breeding import Individual
 from training.data.chunks import ROWS_PER_SHARD, chunk_file, stamp, write_chunk
 from training.data.rows import Rows
 from training.data.specifications import near_in_frequency, specification_of
+from training.data.split import Topologies, split_of
 
 HARDEST = 0.15
 """Largest share of its size by which a bound is made harder."""
@@ -63,48 +64,78 @@ def simulate_weak_spots(
     """
     train = Rows.load(prepared / "train.npz")
     conditioning = Conditioning.load(prepared)
-    process = technology.get(config.technology)
     totals: Counter[str] = Counter()
     with open_designer() as designer, progress_bar() as progress:
         for name in circuit_classes or config.classes:
             rng = np.random.default_rng((config.seed, classes.names().index(name), shard, config.data.rounds))
             specs = _targets(name, train, conditioning, targets, rng)
-            (output / name).mkdir(parents=True, exist_ok=True)
             task = progress.add_task(f"{name} targets", total=targets)
-            for chunk in range(math.ceil(targets / TARGETS_PER_FILE)):
-                path = output / name / chunk_file(shard, config.data.rounds, chunk)
-                if path.exists():
-                    continue
-                first = chunk * TARGETS_PER_FILE
-                first_row = shard * ROWS_PER_SHARD + first * CALLS
-                born: list[Individual] = []
-                for number, spec in enumerate(specs[first : first + TARGETS_PER_FILE], start=first):
-                    result = designer.design(spec, calls=CALLS, seed=number, stop_when_met=True)
-                    totals.update({f"failed_{cause}": count for cause, count in result.failed.items()})
-                    totals["met"] += result.first_met is not None
-                    totals["targets"] += 1
-                    totals["simulated"] += result.simulated
-                    designs = sorted(result.designs, key=lambda design: int(design.provenance["order"]))
-                    simulated = [(design.circuit, dict(design.metrics), None) for design in designs]
-                    for circuit, metrics, failure in [
-                        *simulated,
-                        *((c, {}, cause) for c, cause in result.failed_circuits),
-                    ]:
-                        born.append(
-                            Individual(
-                                row=first_row + len(born),
-                                parents=(-1, -1),
-                                circuit=circuit,
-                                fingerprint=fingerprint(circuit.topology),
-                                conditions=spec.conditions,
-                                metrics=metrics,
-                                failure=failure,
-                            )
-                        )
-                    progress.update(task, advance=1)
-                seed = (config.seed, classes.names().index(name), shard)
-                write_chunk(path, born, name, config.data.rounds, shard, stamp(process, seed))
+            totals += search_targets(
+                config, designer, specs, shard, output, calls=CALLS, done=partial(progress.advance, task)
+            )
     return {**totals, "met": totals["met"] / max(1, totals["targets"])}
+
+
+def search_targets(
+    config: Config,
+    designer: Designer,
+    specs: Sequence[DesignSpec],
+    shard: int,
+    output: Path,
+    *,
+    calls: int,
+    topologies: Topologies = "all",
+    done: Callable[[], object] = lambda: None,
+) -> Counter[str]:
+    """Let a designer search for specifications of one class and keep all that it simulates as rows.
+
+    Args:
+        shard: number of the new rows' shard; a file of it that is there already is kept, and its targets are not searched.
+        output: dataset folder to write into.
+        calls: SPICE calls for a target at most; a search ends once it has met its target.
+        topologies: ``training`` leaves out rows of topologies that are held out.
+        done: called after each target.
+
+    Returns:
+        Targets, how many were met, circuits simulated, failures by cause.
+    """
+    process = technology.get(config.technology)
+    totals: Counter[str] = Counter()
+    name = specs[0].circuit_class if specs else ""
+    seed = (config.seed, classes.names().index(name), shard) if specs else ()
+    for chunk, first in enumerate(range(0, len(specs), TARGETS_PER_FILE)):
+        path = output / name / chunk_file(shard, config.data.rounds, chunk)
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        first_row = shard * ROWS_PER_SHARD + first * calls
+        born: list[Individual] = []
+        for number, spec in enumerate(specs[first : first + TARGETS_PER_FILE], start=first):
+            result = designer.design(spec, calls=calls, seed=number, stop_when_met=True)
+            totals.update({f"failed_{cause}": count for cause, count in result.failed.items()})
+            totals["met"] += result.first_met is not None
+            totals["targets"] += 1
+            totals["simulated"] += result.simulated
+            designs = sorted(result.designs, key=lambda design: int(design.provenance["order"]))
+            simulated = [(design.circuit, dict(design.metrics), None) for design in designs]
+            for circuit, metrics, failure in [*simulated, *((c, {}, cause) for c, cause in result.failed_circuits)]:
+                own = fingerprint(circuit.topology)
+                if topologies == "training" and split_of(own, config) == "test":
+                    continue
+                born.append(
+                    Individual(
+                        row=first_row + len(born),
+                        parents=(-1, -1),
+                        circuit=circuit,
+                        fingerprint=own,
+                        conditions=spec.conditions,
+                        metrics=metrics,
+                        failure=failure,
+                    )
+                )
+            done()
+        write_chunk(path, born, name, config.data.rounds, shard, stamp(process, seed))
+    return totals
 
 
 def _targets(

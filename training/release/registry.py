@@ -118,14 +118,14 @@ def promote_model(
     challenger = Score.of_evaluation(evaluation)
     client, _ = open_store(config)
     name = config.tracking.registered_model
-    run = _active_run()
-    _make_model(client, name)
-    champion = _champion(client, name)
+    run = active_run()
+    make_model(client, name)
+    champion = champion_of(client, name)
     if champion is None:
         champion = first_champion.register(client, run, name)
         if champion is not None:
             client.set_registered_model_alias(name, CHAMPION, champion.version)
-    version, is_new = _register(client, run, config, name, bundle, quantized, challenger)
+    version, is_new = register(client, run, config, name, bundle, quantized, challenger)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     result: dict[str, Any] = {"model": name, "version": int(version.version), "registered": is_new}
     if champion is None:
@@ -189,16 +189,15 @@ def _average(methods: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return figures
 
 
-def _active_run() -> StepRun:
+def active_run() -> StepRun:
+    """The run of the step that this process is in, which a model version belongs to."""
     run = active()
     if run is None:
-        raise RuntimeError(
-            "a model version belongs to a run: call promote_model inside training.running.tracking.step_run"
-        )
+        raise RuntimeError("a model version belongs to a run: call this inside training.running.tracking.step_run")
     return run
 
 
-def _make_model(client: MlflowClient, name: str) -> None:
+def make_model(client: MlflowClient, name: str) -> None:
     """Have a registered model of this name."""
     from mlflow.exceptions import MlflowException
 
@@ -209,8 +208,15 @@ def _make_model(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _register(
-    client: MlflowClient, run: StepRun, config: Config, name: str, bundle: Path, quantized: Path, score: Score
+def register(
+    client: MlflowClient,
+    run: StepRun,
+    config: Config,
+    name: str,
+    bundle: Path,
+    quantized: Path,
+    score: Score | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> tuple[ModelVersion, bool]:
     """The version of this bundle, with the score of its latest evaluation, and whether it is new; its files are put back where
     they are gone."""
@@ -223,12 +229,13 @@ def _register(
     kept = {Path(item.path).name for item in client.list_artifacts(keeper, f"{place}/bundle")}
     if MANIFEST not in kept:
         _keep_files(client, keeper, bundle, quantized, place)
+    told = {**(score.tags() if score is not None else {}), **(more or {})}
     if known is None:
-        tags = {BUNDLE_TAG: identity, **_lineage(client, run, config), **score.tags()}
+        tags = {BUNDLE_TAG: identity, **_lineage(client, run, config), **told}
         source = f"{client.get_run(run.run_id).info.artifact_uri}/{place}"
         note = _description(run, tags, score)
         return client.create_model_version(name, source, run.run_id, tags=tags, description=note), True
-    for key, value in score.tags().items():
+    for key, value in told.items():
         if known.tags.get(key) != value:
             client.set_model_version_tag(name, known.version, key, value)
     return known, False
@@ -244,14 +251,16 @@ def _keep_files(client: MlflowClient, run_id: str, bundle: Path, quantized: Path
     client.log_artifact(run_id, str(bundle / MANIFEST), f"{place}/bundle")
 
 
-def _description(run: StepRun, lineage: Mapping[str, str], score: Score) -> str:
+def _description(run: StepRun, lineage: Mapping[str, str], score: Score | None) -> str:
     """Markdown that the registry shows beside a version."""
-    figures = ", ".join(
-        f"{name.replace('success_at_', 'success@')} {100 * value:.0f} %" for name, value in score.figures.items()
-    )
+    judged = ""
+    if score is not None:
+        figures = ", ".join(
+            f"{name.replace('success_at_', 'success@')} {100 * value:.0f} %" for name, value in score.figures.items()
+        )
+        judged = f" On held-out specifications at level {LEVEL}, averaged over the classes: {figures}."
     return (
-        f"Recipe `{lineage['recipe']}`, {lineage.get('overrides') or 'nothing overridden'}. "
-        f"On held-out specifications at level {LEVEL}, averaged over the classes: {figures}.\n\n"
+        f"Recipe `{lineage['recipe']}`, {lineage.get('overrides') or 'nothing overridden'}.{judged}\n\n"
         f"[Pipeline run](#/experiments/{run.runs.experiment}/runs/{run.parent_id}), "
         f"dataset `{lineage[DATASET_TAG][:12]}`, commit `{lineage[COMMIT_TAG][:12]}`."
     )
@@ -277,11 +286,12 @@ def _lineage(client: MlflowClient, run: StepRun, config: Config) -> dict[str, st
     }
 
 
-def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
+def champion_of(client: MlflowClient, name: str, alias: str = CHAMPION) -> ModelVersion | None:
+    """The version that an alias leads to; none where there is none."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_model_version_by_alias(name, CHAMPION)
+        return client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
@@ -316,19 +326,28 @@ def _score(
 
 def _judge_again(config: Config, prepared: Path, champion: ModelVersion, judge: Judge, output: Path) -> Score:
     """The champion's score on the challenger's specifications."""
+    folder = output / "champion"
+    try:
+        return judge(config, prepared, bundle_of(champion, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def bundle_of(version: ModelVersion, folder: Path) -> Path:
+    """The folder of a version's bundle: the package's own if it has the same weights, else fetched into a folder.
+
+    Raises:
+        CheckpointError: if its files are gone.
+    """
     from mlflow.artifacts import download_artifacts, list_artifacts
 
-    package = first_champion.package_folder(champion.tags)
+    package = first_champion.package_folder(version.tags)
     if package is not None:
-        return judge(config, prepared, package)
-    # A store that does not answer raises another error: its champion is not given up for that.
-    if not list_artifacts(artifact_uri=champion.source):
-        raise CheckpointError(f"{champion.source}: its files are gone")
-    folder = output / "champion"
+        return package
+    # A store that does not answer raises another error: its version is not given up for that.
+    if not list_artifacts(artifact_uri=version.source):
+        raise CheckpointError(f"{version.source}: its files are gone")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    download_artifacts(artifact_uri=champion.source, dst_path=str(folder))
-    try:
-        return judge(config, prepared, next(folder.rglob("bundle")))
-    finally:
-        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    download_artifacts(artifact_uri=version.source, dst_path=str(folder))
+    return next(folder.rglob("bundle"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from training.config.night_steps import NIGHT_STEPS
 from training.config.steps import STEPS
 from training.running.page import FILE
 from training.running.step import Step, step
@@ -47,7 +48,7 @@ def run_step(
     Returns:
         The step, with what it reported.
     """
-    definition = STEPS[name]
+    definition = {**STEPS, **NIGHT_STEPS}[name]
     given = {option: path for option, path in (options or {}).items() if path is not None}
     folders = [path for item in inputs for path in ([item] if isinstance(item, Path) else item)]
     with step(name, config, output, *folders, *given.values(), label=label) as current:
@@ -66,11 +67,14 @@ def run_component(
     label: str = "",
     report: Artifact | None = None,
     **parameters: Any,
-) -> None:
+) -> dict[str, Any]:
     """Run a step as a component: artifacts instead of folders, headline figures as the output's metadata.
 
     Args:
         report: a file that becomes the step's page.
+
+    Returns:
+        What the step reported.
     """
     folders: list[Folders] = [
         sorted(Path(artifact.path) for artifact in item) if isinstance(item, list) else Path(item.path)
@@ -81,3 +85,4 @@ def run_component(
     if report is not None:
         Path(report.path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(Path(output.path) / FILE, report.path)
+    return done.result

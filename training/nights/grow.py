@@ -1,0 +1,114 @@
+"""The dataset grows where requests were missed: what searches for them simulate, and islands bred around them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from genrf.files import write_json
+from genrf.generation.bundle import Bundle
+from genrf.generation.designer import Designer
+from genrf.progress import progress_bar
+from genrf.spec import DesignSpec
+from training.config.schema import Config, per_class
+from training.data.chunks import FILE_NAME, shard_of
+from training.data.recall import recall
+from training.data.simulate import simulate_shard
+from training.data.versions import VERSION, pull, reachable, record
+from training.data.weak_spots import search_targets
+from training.evaluation.trials import bundle_designer
+from training.nights.need import growth
+from training.nights.records import CHAMPION_FOLDER, ROWS_FOLDER, Need
+from training.nights.validation import validate
+
+_FIRST = "first-shard.json"
+
+
+def grow_data(config: Config, need: Path, output: Path, root: Path = Path()) -> dict[str, Any]:
+    """Make a new version of the champion's dataset; the old one stays as it is.
+
+    The champion's rows are pulled by their hash. Of a champion whose rows cannot be reached, such as the released weights, the
+    precedents take their place.
+
+    Args:
+        need: folder of the night's decision, with the champion's bundle.
+        output: folder to write; ``rows`` in it is the dataset.
+        root: folder of the repository, whose DVC remote takes the new version.
+
+    Returns:
+        ``data_hash`` and ``parent`` of the version, and what was simulated.
+
+    Raises:
+        BadDataError: if the new rows are not fit to train on; no version is made then.
+    """
+    decided = Need.read(need)
+    champion, rows = need / CHAMPION_FOLDER, output / ROWS_FOLDER
+    parent = str(decided.champion.get("data_version") or "")
+    if not rows.is_dir() or not (output / _FIRST).is_file():
+        _bring(config, parent, champion, rows, root)
+        write_json(output / _FIRST, _next_shard(rows))
+    shard = int(json.loads((output / _FIRST).read_text(encoding="utf-8")))
+    totals: Counter[str] = Counter()
+    worked = [name for name, specs in decided.targets.items() if specs]
+    with _designer(config, champion) as designer, progress_bar() as progress:
+        for name in worked:
+            specs = decided.targets[name]
+            task = progress.add_task(f"{name} missed requests", total=len(specs))
+            totals += search_targets(
+                config,
+                designer,
+                specs,
+                shard,
+                rows,
+                calls=per_class(config.nights.target_calls, name),
+                topologies="training",
+                done=partial(progress.advance, task),
+            )
+    for name in worked:
+        narrowed = _narrowed(config, name, decided.targets[name])
+        for island in range(config.nights.islands):
+            report = simulate_shard(narrowed, shard + 1 + island, rows, earlier=rows, topologies="training")
+            totals.update({key: count for key, count in report.items() if isinstance(count, int)})
+    checked = {name: _validate(config, name, rows, shard) for name in worked}
+    write_json(rows / VERSION, {"parent": parent or None, "night": decided.night, "requests": list(decided.requests)})
+    return {
+        "data_hash": record(rows, root),
+        "parent": parent,
+        "pulled": True,
+        "first_shard": shard,
+        **{f"{key}/{name}": count for name, counts in checked.items() for key, count in counts.items()},
+        **totals,
+    }
+
+
+def _bring(config: Config, parent: str, champion: Path, rows: Path, root: Path) -> None:
+    """The rows that the champion was trained on, or its precedents."""
+    if parent and reachable(parent, root):
+        pull(parent, rows, root)
+        return
+    known = tuple(name for name in config.classes if name in Bundle.load(champion).conditioning.classes)
+    recall(dataclasses.replace(config, classes=known), champion, 0, rows)
+
+
+def _next_shard(rows: Path) -> int:
+    return 1 + max((shard_of(path) for path in rows.glob("*/*.parquet") if FILE_NAME.fullmatch(path.name)), default=-1)
+
+
+def _designer(config: Config, champion: Path) -> Designer:
+    return bundle_designer(config, Bundle.load(champion))
+
+
+def _narrowed(config: Config, circuit_class: str, missed: Sequence[DesignSpec]) -> Config:
+    data = dataclasses.replace(config.data, **growth(config, circuit_class, missed))
+    return dataclasses.replace(config, classes=(circuit_class,), data=data)
+
+
+def _validate(config: Config, circuit_class: str, rows: Path, first_shard: int) -> dict[str, Any]:
+    files = sorted((rows / circuit_class).glob("*.parquet"))
+    new = [path for path in files if shard_of(path) >= first_shard]
+    return validate(config, circuit_class, new, [path for path in files if path not in new])

@@ -1,0 +1,116 @@
+"""The end of a night, however it came: what its steps recorded in MLflow, on one page and as one file."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genrf.files import write_json
+from training.config.schema import Config
+from training.nights.evidence import Tally
+from training.nights.pages import need_parts
+from training.nights.records import DECISION, NEED
+from training.running.page import Part, figures, write_page
+from training.running.pipeline_run import PARENT_TAG, STEP_TAG
+from training.running.tracking import FAILED_TAG, active, finish_pipeline_run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+NIGHT = "night.json"
+
+
+def report_night(config: Config, output: Path) -> dict[str, Any]:
+    """Sum up; writes ``night.json``.
+
+    Returns:
+        ``outcome`` (``nothing``, ``promote``, ``hold``, ``reject`` or ``failed``), its ``reason``, and the seconds of the steps.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    run = active()
+    if run is None:
+        content: dict[str, Any] = {"outcome": "unknown", "reason": "tracking is off: nothing was recorded", "steps": []}
+        write_json(output / NIGHT, content)
+        return {"outcome": content["outcome"], "reason": content["reason"]}
+    client = run.client
+    children = client.search_runs(
+        [run.runs.experiment], f"tags.`{PARENT_TAG}` = '{run.parent_id}'", order_by=["attributes.start_time ASC"]
+    )
+    steps = [child for child in children if child.data.tags.get(STEP_TAG) not in (None, "report_night")]
+    failed = client.get_run(run.parent_id).data.tags.get(FAILED_TAG)
+    content = {
+        "steps": [
+            {
+                "step": child.data.tags[STEP_TAG],
+                "status": child.info.status,
+                "seconds": child.data.metrics.get("seconds"),
+            }
+            for child in steps
+        ],
+        "need": _artifact(client, steps, "assess_need", NEED),
+        "decision": _artifact(client, steps, "decide_promotion", DECISION) or _artifact(client, steps, "decide_held", DECISION),
+        "simulated": {name: int(value) for child in steps for name, value in _simulated(child).items()},
+    }
+    content["outcome"], content["reason"] = _outcome(content, failed)
+    write_json(output / NIGHT, content)
+    if failed is None:
+        run.log_artifact(output / NIGHT)
+        finish_pipeline_run(run)
+    seconds = sum(item["seconds"] or 0.0 for item in content["steps"])
+    return {"outcome": content["outcome"], "reason": content["reason"], "seconds_of_steps": seconds}
+
+
+def page(result: Mapping[str, Any], folder: Path, title: str) -> None:
+    """Write the page: the outcome, what was asked for, what was simulated, what was decided."""
+    content = json.loads((folder / NIGHT).read_text(encoding="utf-8"))
+    parts = [Part(text=f"{result['reason']}.")]
+    decision = content.get("decision")
+    if decision:
+        rows = [
+            (name, *(f"{count:,}" for count in (tally.specifications, tally.both, tally.wins, tally.losses, tally.neither)))
+            for name, tally in ((name, Tally(**counts)) for name, counts in decision["classes"].items())
+        ]
+        columns = ("class, all nights", "tried", "met by both", "challenger alone", "champion alone", "neither")
+        heading = f"Version {decision['version']} beside the champion, version {decision['champion_version']}"
+        parts.append(Part(heading=heading, columns=columns, rows=rows))
+    if content.get("need"):
+        parts += need_parts(content["need"], {})[1:]
+    if content.get("simulated"):
+        parts += [Part(heading="Simulated"), figures(content["simulated"])]
+    rows = [
+        (item["step"], item["status"].lower(), "" if item["seconds"] is None else f"{item['seconds']:.1f}")
+        for item in content["steps"]
+    ]
+    parts.append(Part(heading="Steps", columns=("step", "ended", "seconds"), rows=rows))
+    write_page(folder, f"{title}: {result['outcome']}", parts)
+
+
+def _artifact(client: MlflowClient, steps: list[Run], name: str, file: str) -> dict[str, Any] | None:
+    """A file that a step keeps with its run."""
+    for child in steps:
+        if child.data.tags.get(STEP_TAG) == name and any(x.path == file for x in client.list_artifacts(child.info.run_id)):
+            with tempfile.TemporaryDirectory() as folder:
+                path = client.download_artifacts(child.info.run_id, file, folder)
+                return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    return None
+
+
+def _simulated(child: Run) -> dict[str, float]:
+    name = child.data.tags[STEP_TAG]
+    return {f"{name}, {key.replace('_', ' ')}": value for key, value in child.data.metrics.items() if key.startswith("simulated")}
+
+
+def _outcome(content: Mapping[str, Any], failed: str | None) -> tuple[str, str]:
+    if failed is not None:
+        return "failed", f"step {failed} failed; run again, it continues there, and nothing was promoted by it"
+    decision = content["decision"]
+    if decision is not None:
+        return decision["action"], decision["reason"]
+    need = content["need"]
+    if need is None:
+        return "failed", "the night ended before it was decided what to do"
+    return need["action"], need["reason"]
