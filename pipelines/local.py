@@ -50,8 +50,8 @@ from training.running.step import WORK
 from training.running.store import store_uri, without_password
 
 RUNS = Path("runs")
-NIGHTLY = "genrf-nightly"
-"""Name of the pipeline of a night, `pipelines.nightly.NAME`, which is imported once its image is known."""
+TRAIN, NIGHTLY = "genrf-train", "genrf-nightly"
+"""Names of the pipelines, as in `pipelines.train` and `pipelines.nightly`, which are imported once their image is known."""
 
 
 class StepFailedError(GenRFError):
@@ -69,12 +69,10 @@ def run(recipe: str, overrides: Mapping[str, Any] | None = None, console: Consol
         InvalidInputError: if the configuration is wrong; nothing has run then.
         StepFailedError: if a step failed, with the step's own message and exit code.
     """
-    from pipelines.train import NAME
-
     # Standard output is taken over while steps run: the console keeps the real one.
     console = console or Console(file=sys.stdout)
     config = load_config(DEFAULT_PATH, recipe, overrides)
-    with _running(NAME, recipe, overrides, config, console) as (outputs, done):
+    with _running(TRAIN, recipe, overrides, config, console) as (outputs, done):
         summary = _publish(outputs)
     console.print(f"{done} Summary: {RUNS / 'latest' / SUMMARY}", highlight=False)
     if recorded := summary.get("mlflow"):

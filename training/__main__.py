@@ -67,8 +67,13 @@ def data(
     else:
         same = before.config == simulation_digest(config)
         reason = "though the configuration is the same" if same else "as the configuration is another"
+        if other := same and before.processor != after.processor:
+            reason = (
+                f"as the processor is another kind ({after.processor}, was {before.processor or 'not recorded'}): "
+                "last digits may differ"
+            )
         message = f"data.dvc: was {before.hash}, is {after.hash}, {reason}"
-        if not accept and same:
+        if not accept and same and not other:
             _fail(f"{message}; if simulator or code changed, keep it with --accept", 1)
         typer.echo(message)
 

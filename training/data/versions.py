@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 import re
 import shutil
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from genrf.errors import GenRFError, InvalidInputError, MissingToolError
@@ -23,6 +25,7 @@ from training.config.schema import Config
 from training.data.dvc_repository import FOLDER, RECORD, repository_of, run_dvc
 
 CONFIG_KEY = "config"
+PROCESSOR_KEY = "processor"
 RECORDED = "recorded"
 """Asks for the version that `data.dvc` records, where it was simulated with the configuration at hand."""
 _HASH = re.compile(r"[0-9a-f]{32}\.dir")
@@ -40,6 +43,8 @@ class RecordedData:
     """DVC's hash of the folder's content, ending in ``.dir``."""
     config: str
     """Digest of the configuration that it was simulated with; empty where that is not known."""
+    processor: str = ""
+    """Kind of processor that simulated it, see `processor_kind`; empty where that is not known."""
 
 
 def recorded(root: Path = Path()) -> RecordedData | None:
@@ -49,7 +54,10 @@ def recorded(root: Path = Path()) -> RecordedData | None:
         return None
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return RecordedData(content["outs"][0]["md5"], str((content.get("meta") or {}).get(CONFIG_KEY, "")))
+        meta = content.get("meta") or {}
+        return RecordedData(
+            content["outs"][0]["md5"], str(meta.get(CONFIG_KEY, "")), str(meta.get(PROCESSOR_KEY, ""))
+        )
     except (yaml.YAMLError, TypeError, LookupError, AttributeError) as error:
         raise InvalidInputError(
             f"{path}: names no dataset ({error!r}); restore it from git, or make data records one"
@@ -78,6 +86,13 @@ def chosen_hash(config: Config, asked: str, root: Path = Path()) -> str:
             f"data_hash: expected the md5 of a data.dvc (32 hexadecimal digits and .dir), {RECORDED}, or nothing, got {asked!r}"
         )
     return asked
+
+
+def processor_kind() -> str:
+    """What of the processor decides the last digits of simulated numbers: NumPy has several versions of exp, log and power, and
+    takes that of the newest instructions found."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[call-overload]
+    return f"{platform.machine()} {[*found['baseline'], *found['found']][-1]}"
 
 
 def simulation_digest(config: Config) -> str:
@@ -224,7 +239,11 @@ def add(folder: Path, config: Config, root: Path = Path()) -> RecordedData:
     run_dvc(["add", str(folder)], root)
     path = root / RECORD
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    content["meta"] = {"recipe": config.recipe, CONFIG_KEY: simulation_digest(config)}
+    content["meta"] = {
+        "recipe": config.recipe,
+        CONFIG_KEY: simulation_digest(config),
+        PROCESSOR_KEY: processor_kind(),
+    }
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     result = recorded(root)
     assert result is not None
