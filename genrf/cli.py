@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from genrf import __version__, cli_chain, cli_measure, cli_objects, cli_options, cli_yield, terminal
-from genrf.cli_options import BundleFolder, Force, Json, OutputFolder, Seed, Workers
+from genrf import __version__, cli_chain, cli_feedback, cli_measure, cli_objects, cli_options, cli_yield, terminal
+from genrf.cli_options import BundleFolder, Feedback, Force, Json, OutputFolder, Seed, Workers
 from genrf.errors import GenRFError, MissingToolError, SpecificationNotMetError
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def main(
         "generate examples/lna_28ghz.yaml --refine 64",
         "generate examples/mixer_28ghz.yaml --signoff",
         "generate examples/lna_28ghz.yaml --refine 128 --pareto gain_db,nf_db,power_w",
+        "generate my.yaml --feedback s3://feedback/genrf",
     )
 )
 def generate(
@@ -124,6 +125,7 @@ def generate(
             "installed.",
         ),
     ] = False,
+    feedback: Feedback = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -134,6 +136,7 @@ def generate(
     exit code 5 if no simulated design meets the specification; the closest ones are written all the same.
     """
     from genrf.export.folder import result_content
+    from genrf.feedback.log import chosen_log
     from genrf.generate import Request, generate
     from genrf.spec import DesignSpec
 
@@ -156,6 +159,7 @@ def generate(
         progress=terminal.progress_bar,
         warn=lambda message: typer.echo(f"genrf: {message}", err=True),
         overwrite=force,
+        feedback=chosen_log(feedback),
     )
     if as_json:
         terminal.print_json(result_content(result))
@@ -226,6 +230,7 @@ def simulate(
 app.command("yield", epilog=_examples(*cli_yield.EXAMPLES))(cli_yield.estimate)
 app.command(epilog=_examples(*cli_measure.EXAMPLES))(cli_measure.measure)
 app.command(epilog=_examples(*cli_chain.EXAMPLES))(cli_chain.chain)
+app.command(epilog=_examples(*cli_feedback.EXAMPLES))(cli_feedback.feedback)
 
 
 for _name, _function, _shown in cli_objects.COMMANDS:

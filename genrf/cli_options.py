@@ -30,6 +30,17 @@ Workers = Annotated[
     typer.Option("--workers", min=1, help="Simulator processes; by default one a core.", show_default=False),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output folder.")]
+Feedback = Annotated[
+    str | None,
+    typer.Option(
+        "--feedback",
+        envvar="GENRF_FEEDBACK",
+        metavar="LOG",
+        help="Record the search in a feedback log, a folder or s3://BUCKET/KEY: specification without its name, models, "
+        "metrics, effort; off for none, as without the option and GENRF_FEEDBACK.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

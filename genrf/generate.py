@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genrf.errors import GenRFError
 from genrf.export.folder import PlotWorker, check_free, write_result
+from genrf.feedback.record import ModelVersion, SearchRecord
 from genrf.generation.design import over_objectives
 from genrf.generation.objectives import parse_objectives
 from genrf.generation.robust import ranked_by_corners
@@ -17,6 +19,7 @@ from genrf.simulation.outcome import Outcome, Simulation
 from genrf.simulation.vacask.locate import installed
 
 if TYPE_CHECKING:
+    from genrf.feedback.log import FeedbackLog
     from genrf.generation.design import DesignResult
     from genrf.generation.designer import Designer
     from genrf.generation.record import Progress
@@ -53,6 +56,7 @@ def generate(
     progress: Callable[[int], AbstractContextManager[Progress | None]],
     warn: Callable[[str], None],
     overwrite: bool = False,
+    feedback: FeedbackLog | None = None,
 ) -> DesignResult:
     """Design circuits for a specification and write them to a folder.
 
@@ -62,11 +66,14 @@ def generate(
         folder: folder to write, which must not exist yet unless it may be overwritten.
         open_designer: gives the designer, once all else has been checked.
         progress: gives a context with the callback of a bar, for a number of SPICE calls.
-        warn: is told of what the models have never seen the like of, and of designs that are written without curves.
+        warn: is told of what the models have never seen the like of, of designs that are written without curves, and of a
+            search that could not be recorded.
         overwrite: whether an existing folder is replaced.
+        feedback: where the search is recorded, once its designs are written.
 
     Raises:
         InvalidInputError: for metrics that cannot be traded off, or a folder that is in the way.
+        GenRFError: if nothing can be written to the feedback log; before any work is done.
         MissingToolError: if refinement is asked for and its packages are not installed, or the specification bounds what
             only VACASK measures and that is not.
     """
@@ -78,6 +85,8 @@ def generate(
 
         require_botorch()
     check_free(folder, overwrite=overwrite)
+    if feedback is not None:
+        feedback.check()
     # Before the plot worker starts: whatever is wrong with the bundle is said at once.
     opened = open_designer()
     with PlotWorker() as plots:
@@ -100,7 +109,26 @@ def generate(
                 result = _signed_off(designer, result, request.designs, warn)
             curves = _curves(designer, result, request.designs, warn)
         write_result(folder, result, curves, plots, overwrite=overwrite)
+    if feedback is not None:
+        _record(feedback, result, request, designer.provenance, warn)
     return result
+
+
+def _record(
+    log: FeedbackLog, result: DesignResult, request: Request, provenance: Mapping[str, Any], warn: Callable[[str], None]
+) -> None:
+    """Write the search to the feedback log; a log that fails by now costs no designs."""
+    record = SearchRecord.of_result(
+        result,
+        source="command line",
+        model=ModelVersion(bundle=provenance["bundle"]),
+        variant=provenance["precision"],
+        calls=request.calls + request.refine,
+    )
+    try:
+        log.append([record])
+    except GenRFError as error:
+        warn(f"the designs are written, but the search is not recorded: {error}")
 
 
 def _signed_off(designer: Designer, result: DesignResult, count: int, warn: Callable[[str], None]) -> DesignResult:

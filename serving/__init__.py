@@ -5,6 +5,9 @@
 serves the released weights, and any other bundle with ``--bundle FOLDER`` or the environment variable ``GENRF_BUNDLE``. It
 is ready once a circuit of every class that the models know has been generated and has simulated.
 
+Every search is recorded in a feedback log (`genrf.feedback`): a folder ``feedback`` here, or what ``--feedback`` or
+``GENRF_FEEDBACK`` names; ``--feedback off`` switches it off.
+
 A request is one specification, in the words of a specification file. The answer is circuits that were simulated for it.
 
     POST /v2/models/genrf/infer

@@ -12,8 +12,11 @@ from kserve import ModelRepository, ModelServer, model_server
 
 from genrf.cores import cores
 from genrf.errors import GenRFError
+from genrf.feedback.log import VARIABLE
 from genrf.generation.opening import open_designer
 from genrf.generation.released import choose_bundle
+from serving.champion import registered
+from serving.feedback import FOLDER, Recorder, log_of
 from serving.model import DesignModel
 
 
@@ -76,6 +79,13 @@ def main() -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models run")
     parser.add_argument("--most_waiting", type=int, default=16, help="requests that may wait before more are refused")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds after which a request is given up")
+    parser.add_argument(
+        "--feedback",
+        metavar="LOG",
+        default=os.environ.get(VARIABLE) or None,
+        help=f"folder or s3://BUCKET/KEY where every search is recorded (nothing personal), or {VARIABLE}; with neither "
+        f"the folder {FOLDER} here; off for none",
+    )
     parser.add_argument("--help", "-h", action="help", help="show this and exit")
     arguments = parser.parse_args()
     if arguments.workers != 1:
@@ -83,12 +93,16 @@ def main() -> int:
     try:
         simulators = arguments.simulators or cores()
         folder, which = choose_bundle(arguments.bundle)
+        log, where = log_of(arguments.feedback)
         model = DesignModel(
             arguments.model_name,
             lambda: open_designer(folder, workers=simulators, device=arguments.device),
             most_waiting=arguments.most_waiting,
             patience_s=arguments.patience,
+            recorder=None if log is None else Recorder(log),
+            registered=registered(folder),
         )
+        print(f"serving: {where}", file=sys.stderr)
         print(f"serving: {which}", file=sys.stderr, flush=True)
         model.load()
     except GenRFError as error:

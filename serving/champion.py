@@ -9,6 +9,7 @@ MLFLOW_TRACKING_URI, with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from genrf import __version__
 from genrf.errors import CheckpointError, GenRFError, InvalidInputError
-from genrf.files import replace_folder
+from genrf.files import replace_folder, write_json
 from genrf.generation.bundle import Bundle
 from genrf.generation.released import released_bundle, released_folder
 
@@ -29,6 +30,8 @@ URI = "MLFLOW_TRACKING_URI"
 ALIAS = "champion"
 BUNDLE = "bundle"
 """Folder of a version's artifacts that holds its bundle."""
+REGISTERED = "registered.json"
+"""File beside a fetched bundle's manifest: name and version of the registered model."""
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -70,11 +73,21 @@ def fetch(into: Path, model: str) -> str:
         else:
             which = f"champion, version {version.version} of {model}"
             _download(version, arriving)
+            write_json(arriving / BUNDLE / REGISTERED, {"name": version.name, "version": str(version.version)})
         identity = Bundle.load(arriving / BUNDLE).identity
         replace_folder(arriving / BUNDLE, into)
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
     return f"{which} ({identity[:10]})"
+
+
+def registered(folder: Path) -> tuple[str, str] | None:
+    """Name and version of the registered model whose bundle `fetch` put there; none for any other bundle."""
+    try:
+        content = json.loads((folder / REGISTERED).read_text(encoding="utf-8"))
+        return str(content["name"]), str(content["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _champion(model: str) -> ModelVersion:

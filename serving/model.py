@@ -14,11 +14,13 @@ from kserve.errors import InferenceError, InvalidInput, ModelNotReady
 
 from genrf.conditions import Conditions
 from genrf.errors import GenRFError, InvalidInputError
+from genrf.feedback.record import ModelVersion, SearchRecord
 from genrf.generation.design import DesignResult
 from genrf.generation.designer import Designer
 from genrf.spec import DesignSpec
 from serving import telemetry
 from serving.contract import INPUTS, OUTPUTS, DesignRequest, read_request, write_response
+from serving.feedback import Recorder
 
 WARM_UP_CALLS = 16
 WARM_UP_SEEDS = 4
@@ -36,15 +38,26 @@ class DesignModel(Model):
         open_designer: verifies the bundle and gives a designer that is not entered yet.
         most_waiting: requests that may wait or be worked on; one more is refused (503).
         patience_s: how long a request may wait and be worked on, in s; then it is given up (503).
+        recorder: is told of every search; started and stopped with the model.
+        registered: name and version of the models, if they came from a registry; for the record.
     """
 
     def __init__(
-        self, name: str, open_designer: Callable[[], Designer], *, most_waiting: int = 16, patience_s: float = 60.0
+        self,
+        name: str,
+        open_designer: Callable[[], Designer],
+        *,
+        most_waiting: int = 16,
+        patience_s: float = 60.0,
+        recorder: Recorder | None = None,
+        registered: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(name)
         self._open = open_designer
         self._most_waiting = most_waiting
         self._patience_s = patience_s
+        self._recorder = recorder
+        self._registered = registered or (None, None)
         self._designer: Designer | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="designer")
         self._waiting = 0
@@ -63,16 +76,20 @@ class DesignModel(Model):
             designer.__exit__(None, None, None)
             raise
         self._designer = designer
+        if self._recorder is not None:
+            self._recorder.start()
         self.ready = True
         return self.ready
 
     def stop(self) -> None:
-        """Stop working: end the simulators once the current search is done."""
+        """Stop working: end the simulators once the current search is done, and write what is to be recorded."""
         self.ready = False
         self._worker.shutdown(wait=True, cancel_futures=True)
         if self._designer is not None:
             self._designer.__exit__(None, None, None)
             self._designer = None
+        if self._recorder is not None:
+            self._recorder.stop()
 
     async def get_input_types(self) -> list[dict[str, Any]]:
         """Request tensors, for the model's metadata."""
@@ -132,6 +149,18 @@ class DesignModel(Model):
         result = self._designer.design(request.spec, calls=request.calls, seed=request.seed)
         seconds = time.perf_counter() - start
         telemetry.count(result, seconds)
+        if self._recorder is not None:
+            provenance, (name, version) = self._designer.provenance, self._registered
+            self._recorder.record(
+                SearchRecord.of_result(
+                    result,
+                    source="server",
+                    model=ModelVersion(bundle=provenance["bundle"], name=name, version=version),
+                    variant=provenance["precision"],
+                    calls=request.calls,
+                    seconds=seconds,
+                )
+            )
         return result, seconds
 
     def _change_waiting(self, change: int) -> None:

@@ -18,6 +18,8 @@ CALLS_TO_FIRST = Histogram(
     "SPICE calls until a design met the specification.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 256),
 )
+FEEDBACK = Counter("genrf_feedback_records", "Records for the feedback log, by what became of them.", ["outcome"])
+"""Outcomes: written, dropped."""
 WAITING = Gauge("genrf_waiting_requests", "Requests that wait or are worked on.")
 
 

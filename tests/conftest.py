@@ -19,8 +19,8 @@ os.environ["MPLBACKEND"] = "agg"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests that change HOME need not compile again.
 os.environ.setdefault("GENRF_KERNELS", str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genrf"))
-# Nobody's own object store or credentials.
-for _name in [name for name in os.environ if name.startswith(("GENRF_S3_", "GENRF_DVC_", "AWS_"))]:
+# Nobody's own object store, credentials or feedback log.
+for _name in [name for name in os.environ if name.startswith(("GENRF_S3_", "GENRF_DVC_", "GENRF_FEEDBACK", "AWS_"))]:
     del os.environ[_name]
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 

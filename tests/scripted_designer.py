@@ -24,6 +24,10 @@ class ScriptedDesigner:
     def circuit_classes(self) -> tuple[str, ...]:
         return tuple({circuit.topology.circuit_class for circuit in self._circuits})
 
+    @property
+    def provenance(self) -> dict[str, str]:
+        return {"bundle": "0" * 64, "precision": "fp32"}
+
     def __enter__(self) -> ScriptedDesigner:
         self._pool.__enter__()
         return self

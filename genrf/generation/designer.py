@@ -89,6 +89,11 @@ class Designer:
         """Classes that the models were trained on."""
         return self._models.conditioning.classes
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What is recorded with every design: version, process and, of a bundle's models, ``bundle`` and ``precision``."""
+        return dict(self._provenance)
+
     def beyond_precedents(self, spec: DesignSpec) -> list[str]:
         """What a specification asks for that no known circuit of its class was simulated under, a sentence each.
 

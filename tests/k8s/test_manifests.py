@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from components.image import IMAGE
+from genrf.feedback.log import VARIABLE
+from genrf.objects.failures import ACCESS_KEY, ENDPOINT, SECRET_KEY
 from pipelines.placement import ROLE_LABEL, STORAGE_CONFIG, STORAGE_SECRET, TRACKING_SECRET, WORK_CLAIM, WORK_PATH
 from tests.k8s.manifests import (
     OVERLAYS,
@@ -166,6 +168,14 @@ def test_the_server_takes_what_was_fetched(services: list[Manifest]) -> None:
     for key in ("uri", "username", "password"):
         reference = variables[f"MLFLOW_TRACKING_{key.upper()}"]["valueFrom"]["secretKeyRef"]
         assert reference == {"name": TRACKING_SECRET, "key": key, "optional": True}
+
+
+def test_searches_are_recorded_where_the_server_may_write(services: list[Manifest]) -> None:
+    _, server, _ = _server(services)
+    log = of_kind(services, "ConfigMap")["serving"]["data"]["feedback"]
+    assert environment(server)[VARIABLE]["valueFrom"]["configMapKeyRef"] == {"name": "serving", "key": "feedback"}
+    assert log in {mount["mountPath"] for mount in server["volumeMounts"]}
+    assert {ENDPOINT, ACCESS_KEY, SECRET_KEY} <= environment(server).keys(), "for a log in S3"
 
 
 def test_models_run_on_a_gpu_where_one_is_reserved(services: list[Manifest]) -> None:

@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 
 from genrf.generation.bundle import Bundle
 from genrf.generation.released import released_folder
+from serving.champion import registered
 from tests.mlflow_server import MLflowServer, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +139,7 @@ def test_the_champion_is_fetched(registry: Registry, bundle: Path, tmp_path: Pat
     assert "models: champion, version 1 of whole" in done.stderr
     assert Bundle.load(tmp_path / "models" / "bundle").identity == Bundle.load(bundle).identity
     assert not is_released(tmp_path / "models" / "bundle")
+    assert registered(tmp_path / "models" / "bundle") == ("whole", "1")
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["bundle"]
 
 
@@ -156,6 +158,7 @@ def test_without_a_registry_the_released_weights_are_taken(tmp_path: Path) -> No
     assert "released weights" in done.stderr
     assert "MLFLOW_TRACKING_URI names no registry" in done.stderr
     assert is_released(tmp_path / "bundle")
+    assert registered(tmp_path / "bundle") is None
 
 
 def test_without_a_champion_the_released_weights_are_taken(registry: Registry, tmp_path: Path) -> None:
