@@ -52,7 +52,9 @@ def month(settings: NightsConfig, rng: np.random.Generator, gain: float, options
         found.averages += tonight.challenger > tonight.champion
         tally = evidence.tallies.get("lna", Tally()) + tonight
         evidence = Evidence({"lna": tally}, evidence.nights + 1)
-        verdict = evidence.verdict(level_of(settings.false_promotions, len(began)), settings.class_fall, settings.patience_nights)
+        verdict = evidence.verdict(
+            level_of(settings.false_promotions, len(began)), settings.class_fall, settings.patience_nights
+        )
         if verdict.action == "promote":
             found.promoted.append(night)
             if gain:
@@ -69,7 +71,12 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=100, help="requests that judge, a night (default 100)")
     parser.add_argument("--held-out", type=int, default=75, help="held-out specifications (default 75, those of smoke)")
     parser.add_argument("--discordant", type=float, default=0.1, help="share met by one of the two alone (default 0.1)")
-    parser.add_argument("--met", type=float, default=0.85, help="share that the champion is beside the gain expected to meet (default 0.85)")
+    parser.add_argument(
+        "--met",
+        type=float,
+        default=0.85,
+        help="share that the champion is beside the gain expected to meet (default 0.85)",
+    )
     parser.add_argument("--gain", type=float, default=0.05, help="true gain of the better challenger (default 0.05)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -98,10 +105,14 @@ def main() -> None:
         "discordant": options.discordant,
         "commit": commit(),
     }
-    print(f"champion against an equal: promoted in {false} months; the larger average in "
-          f"{100 * report['false_promotions_by_average']:.0f} % of them, {report['average_promotes_a_month']:.1f} times a month")
-    print(f"a gain of {100 * options.gain:.0f} points: promoted within a month in {100 * report['promoted_within_a_month']:.0f} %, "
-          f"after {report['nights_until_promotion']['median']} nights in the median")
+    print(
+        f"champion against an equal: promoted in {false} months; the larger average in "
+        f"{100 * report['false_promotions_by_average']:.0f} % of them, {report['average_promotes_a_month']:.1f} times a month"
+    )
+    print(
+        f"a gain of {100 * options.gain:.0f} points: promoted within a month in {100 * report['promoted_within_a_month']:.0f} %, "
+        f"after {report['nights_until_promotion']['median']} nights in the median"
+    )
     print(json.dumps(report))
 
 

@@ -131,9 +131,9 @@ def _execute(name: str, arguments: Mapping[str, str], terminal: Terminal) -> dic
     from kfp import local
     from kfp.local import cache
 
+    from pipelines.nightly import nightly_pipeline
     from pipelines.placement import here
     from pipelines.reuse import CheckedCache
-    from pipelines.nightly import nightly_pipeline
     from pipelines.train import training_pipeline
 
     build = nightly_pipeline if name == NIGHTLY else training_pipeline

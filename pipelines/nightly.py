@@ -22,7 +22,7 @@ def nightly_pipeline(place: Place) -> Any:
         display_name="GenRF night",
         description="Look at what was asked for; train a challenger where that is needed; promote it where that is shown.",
     )
-    def night(recipe: str = "nightly", overrides: str = "{}"):  # type: ignore[no-untyped-def]
+    def night(recipe: str = "nightly", overrides: str = "{}") -> None:
         """Assess, grow, retrain, judge, decide, report.
 
         Args:

@@ -8,8 +8,8 @@ nights side by side:
 ``always``     retrains every night on every request, and promotes whatever comes out
 ``fixed``      never retrains
 
-Everything is below ``runs/nights/``: ``summary.json``, ``success.svg``, a folder for each of the three, an MLflow store and a DVC remote
-of their own. What is done already is kept: a play that was stopped goes on.
+Everything is below ``runs/nights/``: ``summary.json``, ``success.svg``, a folder for each of the three, and an MLflow store and a DVC
+remote for all. What is done already is kept: a play that was stopped goes on.
 
 With ``--still`` the stream stays in the first band: there is nothing to do then, and the summary says what it cost to find out.
 """
@@ -91,7 +91,9 @@ def play(nights: int, still: bool, folder: Path) -> dict[str, Any]:
     return summary
 
 
-def _live(policy: str, stream: Sequence[Sequence[Mapping[str, Any]]], folder: Path, config: Config) -> list[dict[str, Any]]:
+def _live(
+    policy: str, stream: Sequence[Sequence[Mapping[str, Any]]], folder: Path, config: Config
+) -> list[dict[str, Any]]:
     """One generator through all nights: served before each night, and once after the last."""
     home = folder / policy
     home.mkdir(exist_ok=True)
@@ -106,13 +108,17 @@ def _live(policy: str, stream: Sequence[Sequence[Mapping[str, Any]]], folder: Pa
             write_json(done, {"night": number, **served, **night})
         life.append(json.loads(done.read_text(encoding="utf-8")))
         success, outcome = life[-1]["success"], life[-1].get("outcome", "")
-        typer.echo(f"{policy}, night {number}: {success['met']} of {success['of']} met{f', {outcome}' if outcome else ''}")
+        typer.echo(
+            f"{policy}, night {number}: {success['met']} of {success['of']} met{f', {outcome}' if outcome else ''}"
+        )
     return life
 
 
 def _serve(policy: str, requests: Sequence[Mapping[str, Any]], home: Path, config: Config) -> dict[str, Any]:
     """The champion answers a night's requests, and its log grows."""
-    config = dataclasses.replace(config, tracking=dataclasses.replace(config.tracking, registered_model=f"nights-{policy}"))
+    config = dataclasses.replace(
+        config, tracking=dataclasses.replace(config.tracking, registered_model=f"nights-{policy}")
+    )
     client, _ = open_store(config)
     champion = champion_of(client, config.tracking.registered_model)
     assert champion is not None
@@ -144,7 +150,10 @@ def _server(config: Config, folder: Path, model: ModelVersion, variant: str) -> 
 def _night(policy: str, home: Path) -> dict[str, Any]:
     """The real pipeline, on this generator's log and registered model."""
     start = time.monotonic()
-    overrides = {"tracking.registered_model": f"nights-{policy}", "nights.policy": "always" if policy == ALWAYS else "need"}
+    overrides = {
+        "tracking.registered_model": f"nights-{policy}",
+        "nights.policy": "always" if policy == ALWAYS else "need",
+    }
     command = [sys.executable, "-m", "pipelines", "night", "--recipe", RECIPE]
     for key, value in overrides.items():
         command += ["--set", f"{key}={value}"]
@@ -177,14 +186,16 @@ def _first_champion(folder: Path, config: Config) -> None:
             raise GenRFError(f"the first champion: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
     first = champion_of(client, name)
     assert first is not None
-    tags = {key: value for key, value in first.tags.items() if key not in (AGAINST, STATE) and not key.startswith(FOUND)}
+    tags = {
+        key: value for key, value in first.tags.items() if key not in (AGAINST, STATE) and not key.startswith(FOUND)
+    }
     for policy in (RETRAINED, ALWAYS, FIXED):
         own = f"nights-{policy}"
         if champion_of(client, own) is None:
             with_name = client.search_registered_models(f"name = '{own}'")
             if not with_name:
                 client.create_registered_model(own)
-            version = client.create_model_version(own, first.source, first.run_id, tags=tags)
+            version = client.create_model_version(own, str(first.source), first.run_id, tags=tags)
             client.set_registered_model_alias(own, CHAMPION, version.version)
 
 
@@ -214,7 +225,11 @@ def _stream(config: Config, folder: Path, nights: int, still: bool) -> list[list
     for index in rng.permutation(len(useful))[: (nights + 1) * REQUESTS]:
         individual = useful[index]
         bounds = [
-            Constraint(metric.name, metric.sense, individual.metrics[metric.name] + _harder(individual.metrics[metric.name], metric))
+            Constraint(
+                metric.name,
+                metric.sense,
+                individual.metrics[metric.name] + _harder(individual.metrics[metric.name], metric),
+            )
             for metric in wanted
         ]
         spec = DesignSpec(
@@ -274,7 +289,9 @@ def _draw(summary: Mapping[str, Any], path: Path) -> None:
 
 def main(
     nights: Annotated[int, typer.Option(min=1, help="Nights to play.")] = 3,
-    still: Annotated[bool, typer.Option("--still", help="Requests stay where the first generator was trained.")] = False,
+    still: Annotated[
+        bool, typer.Option("--still", help="Requests stay where the first generator was trained.")
+    ] = False,
     folder: Annotated[Path | None, typer.Option(help="Where everything goes.", show_default="runs/nights")] = None,
 ) -> None:
     """Play nights with a stream of requests, and compare generators that live through them."""

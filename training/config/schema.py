@@ -291,7 +291,9 @@ class NightsConfig:
     """Most by which the share of specifications met may fall in any class."""
 
     def __post_init__(self) -> None:
-        _at_least("nights", self, 1, "window_days", "least_requests", "rounds", "judged", "month_nights", "patience_nights")
+        _at_least(
+            "nights", self, 1, "window_days", "least_requests", "rounds", "judged", "month_nights", "patience_nights"
+        )
         _at_least("nights", self, 0, "targets", "islands")
         _counts("nights", self, "target_calls", "circuits_per_round")
         _share("nights", self, "expected_success", "drift_distance", "class_fall")

@@ -55,9 +55,7 @@ def recorded(root: Path = Path()) -> RecordedData | None:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         meta = content.get("meta") or {}
-        return RecordedData(
-            content["outs"][0]["md5"], str(meta.get(CONFIG_KEY, "")), str(meta.get(PROCESSOR_KEY, ""))
-        )
+        return RecordedData(content["outs"][0]["md5"], str(meta.get(CONFIG_KEY, "")), str(meta.get(PROCESSOR_KEY, "")))
     except (yaml.YAMLError, TypeError, LookupError, AttributeError) as error:
         raise InvalidInputError(
             f"{path}: names no dataset ({error!r}); restore it from git, or make data records one"
@@ -91,7 +89,7 @@ def chosen_hash(config: Config, asked: str, root: Path = Path()) -> str:
 def processor_kind() -> str:
     """What of the processor decides the last digits of simulated numbers: NumPy has several versions of exp, log and power, and
     takes that of the newest instructions found."""
-    found = np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[call-overload]
+    found = np.show_config(mode="dicts")["SIMD Extensions"]
     return f"{platform.machine()} {[*found['baseline'], *found['found']][-1]}"
 
 

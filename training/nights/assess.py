@@ -104,7 +104,9 @@ def _fetch(version: ModelVersion, output: Path, name: str) -> set[str]:
     folder = bundle_of(version, arriving)
     shutil.rmtree(output / name, ignore_errors=True)
     shutil.copytree(folder, output / name)
-    identities = {Bundle.load(path.parent).identity for path in arriving.rglob(MANIFEST)} if arriving.is_dir() else set()
+    identities = (
+        {Bundle.load(path.parent).identity for path in arriving.rglob(MANIFEST)} if arriving.is_dir() else set()
+    )
     if first_champion.package_folder(version.tags) is not None:
         identities.add(released_identity())
     shutil.rmtree(arriving, ignore_errors=True)
@@ -126,7 +128,9 @@ def _action(needs: Sequence[ClassNeed], worked: Sequence[str], held: ModelVersio
     if held is not None:
         return "judge", f"version {held.version} is held and judged on"
     if worked:
-        return "retrain", "; ".join(f"{need.circuit_class}: {need.reason}" for need in needs if need.circuit_class in worked)
+        return "retrain", "; ".join(
+            f"{need.circuit_class}: {need.reason}" for need in needs if need.circuit_class in worked
+        )
     return "nothing", "; ".join(f"{need.circuit_class}: {need.reason}" for need in needs)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +145,10 @@ def _decide(
 ) -> dict[str, Any]:
     name, settings = config.tracking.registered_model, config.nights
     output.mkdir(parents=True, exist_ok=True)
-    found = {"tallies": {key: tally.content() for key, tally in tallies(compared).items()}, "ids": [c.id for c in compared]}
+    found = {
+        "tallies": {key: tally.content() for key, tally in tallies(compared).items()},
+        "ids": [c.id for c in compared],
+    }
     with promotion_lock(name):
         client.set_model_version_tag(name, challenger, f"{FOUND}{_key(decided.night)}", json.dumps(found))
         version = client.get_model_version(name, challenger)
@@ -157,7 +160,10 @@ def _decide(
         elif int(champion.version) == int(challenger):
             verdict = Verdict("promote", "is the champion already")
         elif str(champion.version) != str(decided.champion["version"]):
-            verdict = Verdict("reject", f"compared with version {decided.champion['version']}, but the champion is {champion.version} now")
+            verdict = Verdict(
+                "reject",
+                f"compared with version {decided.champion['version']}, but the champion is {champion.version} now",
+            )
         elif settings.policy == "always":
             verdict = Verdict("promote", "the policy promotes every challenger")
         else:
@@ -205,5 +211,3 @@ def _promise(compared: list[Compared]) -> dict[str, list[int]]:
 
 def _key(night: str) -> str:
     return "".join(character if character.isalnum() else "-" for character in night)
-
-

@@ -102,8 +102,15 @@ def _trials(
         return [_untried(item) for item in specifications]
     # Said here once, rather than by every process that tries.
     OnnxBackend(bundle, threads=1)
-    found = iter(generator_trials(partial(bundle_designer, config, bundle), known, config.evaluation.calls, description=description))
-    return [next(found) if item.spec.circuit_class in bundle.conditioning.classes else _untried(item) for item in specifications]
+    found = iter(
+        generator_trials(
+            partial(bundle_designer, config, bundle), known, config.evaluation.calls, description=description
+        )
+    )
+    return [
+        next(found) if item.spec.circuit_class in bundle.conditioning.classes else _untried(item)
+        for item in specifications
+    ]
 
 
 def _untried(item: HeldOutSpecification) -> Trial:

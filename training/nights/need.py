@@ -134,7 +134,9 @@ def assess_class(
     if known is None or not len(known):
         if not records:
             return ClassNeed(circuit_class, met, expected, reason="not asked for")
-        return ClassNeed(circuit_class, met, expected, reason="the champion was not trained on it; train on all classes once")
+        return ClassNeed(
+            circuit_class, met, expected, reason="the champion was not trained on it; train on all classes once"
+        )
     specs = [DesignSpec.from_dict(record.specification) for record in records]
     need = ClassNeed(
         circuit_class,
@@ -158,14 +160,20 @@ def targets(records: Sequence[SearchRecord], most: int) -> list[DesignSpec]:
     """Missed requests to make new data for, newest first, each once."""
     missed = {specification_id(r.specification): r for r in records if not r.met and is_target(r.specification)}
     newest = sorted(missed.values(), key=lambda record: (record.time, record.id), reverse=True)
-    return [DesignSpec.from_dict(record.specification, name=specification_id(record.specification)) for record in newest[:most]]
+    return [
+        DesignSpec.from_dict(record.specification, name=specification_id(record.specification))
+        for record in newest[:most]
+    ]
 
 
 def judges(records: Sequence[SearchRecord], most: int) -> list[DesignSpec]:
     """Requests that champion and challenger are compared on, newest first, each once; none that is a target."""
     kept = {specification_id(r.specification): r for r in records if not is_target(r.specification)}
     newest = sorted(kept.values(), key=lambda record: (record.time, record.id), reverse=True)
-    return [DesignSpec.from_dict(record.specification, name=specification_id(record.specification)) for record in newest[:most]]
+    return [
+        DesignSpec.from_dict(record.specification, name=specification_id(record.specification))
+        for record in newest[:most]
+    ]
 
 
 def growth(config: Config, circuit_class: str, missed: Sequence[DesignSpec]) -> dict[str, Any]:
@@ -252,6 +260,8 @@ def _bounds(specs: Sequence[DesignSpec], records: Sequence[SearchRecord]) -> dic
             continue
         metrics = record.designs[0].metrics
         missed.update(
-            f"{c.metric} {c.sense}" for c in spec.constraints if c.metric in metrics and c.slack(metrics[c.metric]) < 0.0
+            f"{c.metric} {c.sense}"
+            for c in spec.constraints
+            if c.metric in metrics and c.slack(metrics[c.metric]) < 0.0
         )
     return dict(missed.most_common())

@@ -42,7 +42,13 @@ def need_parts(content: Mapping[str, Any], result: Mapping[str, Any]) -> list[Pa
         parts += _class_parts(item)
     parts.append(figures({key: value for key, value in result.items() if isinstance(value, int)}))
     if content["poisoned"]:
-        parts.append(Part(heading="Lines of the log that are no records", columns=("line",), rows=[(x,) for x in content["poisoned"]]))
+        parts.append(
+            Part(
+                heading="Lines of the log that are no records",
+                columns=("line",),
+                rows=[(x,) for x in content["poisoned"]],
+            )
+        )
     return parts
 
 
@@ -67,7 +73,9 @@ def comparison_parts(compared: Sequence[Compared]) -> list[Part]:
     columns = ("specifications", "tried", "met by both", "challenger alone", "champion alone", "neither")
     parts = [Part(columns=columns, rows=rows)]
     if compared:
-        parts.append(Part(heading="Met within so many SPICE calls", pictures=[("success over calls", _curves(compared))]))
+        parts.append(
+            Part(heading="Met within so many SPICE calls", pictures=[("success over calls", _curves(compared))])
+        )
     return parts
 
 
@@ -78,7 +86,11 @@ def decision(result: Mapping[str, Any], folder: Path, title: str) -> None:
     columns = ("class, all nights", "tried", "met by both", "challenger alone", "champion alone", "neither")
     parts = [
         Part(text=f"{result['action'].capitalize()}: {result['reason']}."),
-        Part(heading=f"Version {result['version']} beside version {result['champion_version']}", columns=columns, rows=rows),
+        Part(
+            heading=f"Version {result['version']} beside version {result['champion_version']}",
+            columns=columns,
+            rows=rows,
+        ),
         figures({key: result[key] for key in ("nights", "level", "challenger_share", "champion_share")}),
     ]
     write_page(folder, f"{title}: {result['action']}", parts)
@@ -126,7 +138,9 @@ def _curves(compared: Sequence[Compared]) -> str:
             first = sorted(calls for item in own if (calls := getattr(item, who)) is not None)
             steps = [0, *first, max([*first, 2])]
             shares = [100.0 * min(index, len(first)) / len(own) for index in range(len(steps) - 1)]
-            axes.step(steps, [*shares, shares[-1]], where="post", color=colour, linestyle=style, label=f"{who}, {origin}")
+            axes.step(
+                steps, [*shares, shares[-1]], where="post", color=colour, linestyle=style, label=f"{who}, {origin}"
+            )
     axes.set(xlabel="SPICE calls", ylabel="met (%)", xscale="symlog", ylim=(0, 102))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

@@ -76,7 +76,9 @@ class Need:
                 poisoned=tuple(content["poisoned"]),
             )
         except (KeyError, TypeError) as error:
-            raise CheckpointError(f"{folder / NEED}: not what a night decided ({error!r}); begin the night again") from error
+            raise CheckpointError(
+                f"{folder / NEED}: not what a night decided ({error!r}); begin the night again"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

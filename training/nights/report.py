@@ -52,7 +52,8 @@ def report_night(config: Config, output: Path) -> dict[str, Any]:
             for child in steps
         ],
         "need": _artifact(client, steps, "assess_need", NEED),
-        "decision": _artifact(client, steps, "decide_promotion", DECISION) or _artifact(client, steps, "decide_held", DECISION),
+        "decision": _artifact(client, steps, "decide_promotion", DECISION)
+        or _artifact(client, steps, "decide_held", DECISION),
         "simulated": {name: int(value) for child in steps for name, value in _simulated(child).items()},
     }
     content["outcome"], content["reason"] = _outcome(content, failed)
@@ -71,7 +72,13 @@ def page(result: Mapping[str, Any], folder: Path, title: str) -> None:
     decision = content.get("decision")
     if decision:
         rows = [
-            (name, *(f"{count:,}" for count in (tally.specifications, tally.both, tally.wins, tally.losses, tally.neither)))
+            (
+                name,
+                *(
+                    f"{count:,}"
+                    for count in (tally.specifications, tally.both, tally.wins, tally.losses, tally.neither)
+                ),
+            )
             for name, tally in ((name, Tally(**counts)) for name, counts in decision["classes"].items())
         ]
         columns = ("class, all nights", "tried", "met by both", "challenger alone", "champion alone", "neither")
@@ -92,7 +99,9 @@ def page(result: Mapping[str, Any], folder: Path, title: str) -> None:
 def _artifact(client: MlflowClient, steps: list[Run], name: str, file: str) -> dict[str, Any] | None:
     """A file that a step keeps with its run."""
     for child in steps:
-        if child.data.tags.get(STEP_TAG) == name and any(x.path == file for x in client.list_artifacts(child.info.run_id)):
+        if child.data.tags.get(STEP_TAG) == name and any(
+            x.path == file for x in client.list_artifacts(child.info.run_id)
+        ):
             with tempfile.TemporaryDirectory() as folder:
                 path = client.download_artifacts(child.info.run_id, file, folder)
                 return dict(json.loads(Path(path).read_text(encoding="utf-8")))
@@ -101,7 +110,11 @@ def _artifact(client: MlflowClient, steps: list[Run], name: str, file: str) -> d
 
 def _simulated(child: Run) -> dict[str, float]:
     name = child.data.tags[STEP_TAG]
-    return {f"{name}, {key.replace('_', ' ')}": value for key, value in child.data.metrics.items() if key.startswith("simulated")}
+    return {
+        f"{name}, {key.replace('_', ' ')}": value
+        for key, value in child.data.metrics.items()
+        if key.startswith("simulated")
+    }
 
 
 def _outcome(content: Mapping[str, Any], failed: str | None) -> tuple[str, str]:

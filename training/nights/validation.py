@@ -61,7 +61,16 @@ def validate(config: Config, circuit_class: str, new: Sequence[Path], known: Seq
 
 
 def _check_schema(path: Path, table: pa.Table, circuit_class: str) -> None:
-    wanted = {"row", "parents", "fingerprint", "kinds", "nets", "values", "failure", *classes.get(circuit_class).label_metrics}
+    wanted = {
+        "row",
+        "parents",
+        "fingerprint",
+        "kinds",
+        "nets",
+        "values",
+        "failure",
+        *classes.get(circuit_class).label_metrics,
+    }
     lacking = wanted - set(table.column_names)
     if lacking:
         raise BadDataError(f"{path}: lacks the columns {', '.join(sorted(lacking))}; simulate it again")
