@@ -11,6 +11,7 @@ from genrf.errors import InvalidInputError
 LONGEST_TEXT = 256
 LARGEST_COUNT = 10**9
 WORD = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+WORDS = re.compile(r"[a-z][a-z0-9, _-]{0,79}")
 
 
 def mapping(where: str, value: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class RememberedDesign:
     fingerprint: str
     """Of the topology, see `genrf.circuit.canonical.fingerprint`."""
     source: str
-    """Where the circuit came from: generator, precedent, variation, refinement."""
+    """Where the circuit came from: "generator", "precedent, descended", "refinement" and the like."""
 
     @classmethod
     def of_design(cls, design: Design) -> Self:
@@ -104,7 +104,7 @@ class RememberedDesign:
             fingerprint=checks.text(
                 f"{where}.fingerprint", given.get("fingerprint"), _FINGERPRINT, "16 hexadecimal digits"
             ),
-            source=checks.text(f"{where}.source", given.get("source"), checks.WORD, "one word"),
+            source=checks.text(f"{where}.source", given.get("source"), checks.WORDS, "words of small letters"),
         )
 
 

@@ -22,7 +22,17 @@ from genrf.export.design_file import read_design
 from tests.amplifiers import CASCODE, COMMON_EMITTER, MATCHED_28GHZ, SPECIFICATION_28GHZ
 from tests.scripted_designer import ScriptedDesigner
 
-COMMANDS = ("generate", "simulate", "yield", "spec check", "objects check", "feedback", "metrics", "pipeline", "version")
+COMMANDS = (
+    "generate",
+    "simulate",
+    "yield",
+    "spec check",
+    "objects check",
+    "feedback",
+    "metrics",
+    "pipeline",
+    "version",
+)
 EXAMPLES = sorted(Path("examples").glob("*.yaml"))
 
 

@@ -12,6 +12,8 @@ import pytest
 from genrf.errors import InvalidInputError
 from genrf.feedback.record import BEST, ModelVersion, SearchRecord
 from genrf.generation.design import DesignResult
+from genrf.generation.opening import open_designer
+from genrf.generation.released import released_folder
 from genrf.objects.batch import text_of
 from genrf.spec import DesignSpec
 from tests.amplifiers import MATCHED_28GHZ
@@ -59,6 +61,17 @@ def test_what_a_later_version_adds_is_left_out(record: RecordFactory) -> None:
     assert SearchRecord.parse({**made.content(), "temperature_of_the_room": 20}) == made
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("circuit_class", ["lna", "pa", "mixer", "vco", "filter"])
+def test_what_the_released_models_find_can_be_recorded(circuit_class: str) -> None:
+    spec = DesignSpec.from_dict({"class": circuit_class, "frequency": "10 GHz", "supply": 2.0})
+    with open_designer(released_folder(), workers=1) as designer:
+        found = designer.design(spec, calls=4)
+        model, variant = ModelVersion(bundle=designer.provenance["bundle"]), designer.provenance["precision"]
+    made = SearchRecord.of_result(found, source="command line", model=model, variant=variant, calls=4)
+    assert SearchRecord.parse(json.loads(text_of(made.content()))) == made
+
+
 Change = Callable[[dict[str, Any]], Any]
 
 
@@ -96,6 +109,7 @@ Change = Callable[[dict[str, Any]], Any]
         (lambda c: c["designs"][0].pop("met"), "designs.1.met: expected true or false, got None"),
         (lambda c: c["designs"][0].update(margin="wide"), "designs.1.margin: expected a finite number, got 'wide'"),
         (lambda c: c["designs"][1].update(fingerprint="no"), "designs.2.fingerprint: expected 16 hexadecimal digits"),
+        (lambda c: c["designs"][0].update(source="Jane Doe"), "designs.1.source: expected words of small letters"),
         (lambda c: c["designs"][0]["metrics"].update(beauty=1), "designs.1.metrics.beauty: not a metric of class lna"),
         (lambda c: c["designs"][0]["metrics"].update(nf_db="low"), "designs.1.metrics.nf_db: expected a finite number"),
     ],
