@@ -3,10 +3,10 @@
     python benchmarks/promotions.py                      # params.yaml's settings
     python benchmarks/promotions.py --gain 0.1 --discordant 0.2
 
-Months are simulated by coin: every night a challenger and the champion try the held-out specifications, the first time, and the
-night's requests; each is met by one of them alone with the given probability. A challenger that is rejected is followed by
-another the next night, equally good. Beside it the rule that was here before, larger average wins, on the same outcomes. The decision is
-the nights' own, `training.nights.evidence`. The last line is one JSON object.
+Months are simulated by coin: every night a challenger and the champion try the night's requests, and the first time the held-out
+specifications too; each is met by one of them alone with the given probability. A challenger that is rejected is followed by
+another the next night, equally good. The decision is the nights' own, `training.nights.evidence`; beside it stands the rule that
+the larger average wins, on the same outcomes. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ NAME = "genrf-nightly"
 def nightly_pipeline(place: Place) -> Any:
     """The pipeline, with its tasks placed by `place`."""
 
-    @dsl.pipeline(
+    @dsl.pipeline(  # type: ignore[untyped-decorator]
         name=NAME,
         display_name="GenRF night",
         description="Look at what was asked for; train a challenger where that is needed; promote it where that is shown.",

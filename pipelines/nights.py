@@ -1,15 +1,14 @@
 """Play nights on this machine: ``python -m pipelines.nights --nights 3``, or ``make nights N=3``.
 
-A stream of requests moves to a band that the first generator was never trained on. Each night the stream is served by the
-champion, which writes the feedback log, and then the real nightly pipeline runs on that log. Three generators live through the same
-nights side by side:
+A stream of requests moves to a band that the first generator was never trained on. Each night the champion serves the stream,
+which fills the feedback log, and then the real nightly pipeline runs on that log. Three generators live through the same nights:
 
 ``retrained``  retrains where requests are missed, and promotes on evidence
 ``always``     retrains every night on every request, and promotes whatever comes out
 ``fixed``      never retrains
 
-Everything is below ``runs/nights/``: ``summary.json``, ``success.svg``, a folder for each of the three, and an MLflow store and a DVC
-remote for all. What is done already is kept: a play that was stopped goes on.
+Everything is below ``runs/nights/``: ``summary.json``, ``success.svg``, a folder for each of the three, and an MLflow store and
+a DVC remote for all. What is done already is kept: a play that was stopped goes on.
 
 With ``--still`` the stream stays in the first band: there is nothing to do then, and the summary says what it cost to find out.
 """

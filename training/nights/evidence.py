@@ -12,8 +12,8 @@ no better, (2 theta)^w (2 - 2 theta)^l is a supermartingale for every theta abov
     E = 2^(w+l+1) B(w+1, l+1) (1 - I_(1/2)(w+1, l+1)),
 
 with the beta function B and its regularised incomplete integral I. By Ville's inequality E ever reaches 1/alpha with a
-probability of alpha at most, so that one may look after every specification and stop when one likes (Ramdas et al., 2023, Statistical
-Science 38, section 4). The same bet on the champion says when there is nothing left to wait for.
+probability of alpha at most, so that one may look after every specification and stop when one likes (Ramdas et al., 2023,
+Statistical Science 38, section 4). The same bet on the champion says when there is nothing left to wait for.
 
 A month has many challengers. The j-th of those that began within a month has alpha 6/(pi j)^2, which over all j sums to alpha:
 the first of a quiet month is judged mildly, the tenth of a busy one hard, and the month's promotions of what is no better keep
