@@ -287,19 +287,33 @@ def metrics(
     epilog=_examples("pipeline run", "pipeline compile", "pipeline --help"),
 )
 def pipeline(context: typer.Context) -> None:
-    """Run the training pipeline here, or compile it for a cluster."""
+    """Run the training pipeline or a night here, or compile them for a cluster."""
+    _hand_over("pipeline", context)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    epilog=_examples("lineage designs/lna_28ghz/design_1/design.json", "lineage --help"),
+)
+def lineage(context: typer.Context) -> None:
+    """Show where a design comes from: model version, run, code, dataset, and the requests behind it."""
+    _hand_over("lineage", context)
+
+
+def _hand_over(name: str, context: typer.Context) -> None:
+    """Run a command that another package of the project brings."""
     from importlib.metadata import entry_points
 
-    commands = entry_points(group="genrf.commands", name="pipeline")
+    commands = entry_points(group="genrf.commands", name=name)
     if not commands:
         raise MissingToolError(
-            "pipeline: the pipelines are not installed; run make setup, or pip install -e . in the repository"
+            f"{name}: the pipelines are not installed; run make setup, or pip install -e . in the repository"
         )
     try:
         command = next(iter(commands)).load()
     except ImportError as error:
-        raise MissingToolError(f"pipeline: {error}; run make setup") from error
-    command(args=context.args, prog_name="genrf pipeline")
+        raise MissingToolError(f"{name}: {error}; run make setup") from error
+    command(args=context.args, prog_name=f"genrf {name}")
 
 
 @app.command(epilog=_examples("version", "version --json"))

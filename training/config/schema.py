@@ -261,6 +261,8 @@ class NightsConfig:
     """Requests of a class below which nothing is concluded about it."""
     expected_success: float
     """Share of requests that a class should meet, where nothing is known of what its champion achieved on held-out ones."""
+    need_level: float
+    """Probability with which a night works on a class though it meets requests as it was promised to."""
     drift_distance: float
     """Kolmogorov and Smirnov's distance between requests and training circuits from which on a quantity has moved."""
     drift_level: float
@@ -298,7 +300,7 @@ class NightsConfig:
         _counts("nights", self, "target_calls", "circuits_per_round")
         _share("nights", self, "expected_success", "drift_distance", "class_fall")
         _share("nights", self, "largest_failed_share", "largest_repeated_share")
-        for name in ("drift_level", "false_promotions"):
+        for name in ("need_level", "drift_level", "false_promotions"):
             if not 0.0 < getattr(self, name) < 1.0:
                 _refuse("nights", self, name, "a probability above 0 and below 1")
 

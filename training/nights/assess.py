@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 from genrf.errors import InvalidInputError
 from genrf.feedback.log import VARIABLE, open_log
 from genrf.feedback.record import SearchRecord
-from genrf.generation.bundle import MANIFEST, Bundle
+from genrf.generation.bundle import Bundle
 from genrf.generation.precedents import precedents_in
-from genrf.generation.released import released_identity
 from training.config.schema import Config
-from training.nights.decide import DATA_TAG, PROMISE, held_challenger, judged
+from training.nights.decide import DATA_TAG, held_challenger, judged
 from training.nights.need import ClassNeed, Share, assess_class, judges, targets
 from training.nights.records import CHALLENGER_FOLDER, CHAMPION_FOLDER, NEED, Action, Need
 from training.release import first_champion
-from training.release.registry import CHAMPION, active_run, bundle_of, champion_of, make_model
+from training.release.registry import CHAMPION, IDENTITIES, PROMISE, active_run, bundle_of, champion_of, make_model
 from training.running.store import open_store
 
 if TYPE_CHECKING:
@@ -104,13 +103,8 @@ def _fetch(version: ModelVersion, output: Path, name: str) -> set[str]:
     folder = bundle_of(version, arriving)
     shutil.rmtree(output / name, ignore_errors=True)
     shutil.copytree(folder, output / name)
-    identities = (
-        {Bundle.load(path.parent).identity for path in arriving.rglob(MANIFEST)} if arriving.is_dir() else set()
-    )
-    if first_champion.package_folder(version.tags) is not None:
-        identities.add(released_identity())
     shutil.rmtree(arriving, ignore_errors=True)
-    return identities | {Bundle.load(output / name).identity}
+    return {*json.loads(version.tags.get(IDENTITIES, "[]")), Bundle.load(output / name).identity}
 
 
 def _needs(

@@ -20,7 +20,7 @@ from training.config.schema import Config
 from training.nights.evidence import Evidence, Tally, Verdict, level_of
 from training.nights.judge import HELD_OUT, tallies
 from training.nights.records import DECISION, Compared, Need, read_comparison
-from training.release.registry import CHALLENGER, CHAMPION, active_run, champion_of, make_model, register
+from training.release.registry import CHALLENGER, CHAMPION, PROMISE, active_run, champion_of, make_model, register
 from training.running.store import locked, open_store
 from training.running.tracking import StepRun
 
@@ -38,8 +38,6 @@ REASON = "night.reason"
 FOUND = "night.found."
 """Beginning of the tags with what each night found, as JSON."""
 DATA_TAG, PARENT_DATA_TAG, REQUESTS_TAG = "data_version", "data_parent", "requests"
-PROMISE = "promise"
-"""Tag: of each class how many held-out specifications were met, and of how many, as JSON."""
 
 
 class NightError(GenRFError):

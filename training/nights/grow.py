@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from genrf import technology
 from genrf.files import write_json
 from genrf.generation.bundle import Bundle
 from genrf.generation.designer import Designer
 from genrf.progress import progress_bar
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
-from training.data.chunks import FILE_NAME, shard_of
+from training.data.chunks import FILE_NAME, shard_of, stamp
 from training.data.recall import recall
 from training.data.simulate import simulate_shard
 from training.data.versions import VERSION, pull, reachable, record
@@ -75,7 +76,9 @@ def grow_data(config: Config, need: Path, output: Path, root: Path = Path()) -> 
             report = simulate_shard(narrowed, shard + 1 + island, rows, earlier=rows, topologies="training")
             totals.update({key: count for key, count in report.items() if isinstance(count, int)})
     checked = {name: _validate(config, name, rows, shard) for name in worked}
-    write_json(rows / VERSION, {"parent": parent or None, "night": decided.night, "requests": list(decided.requests)})
+    made_with = stamp(technology.get(config.technology), (config.seed, shard))
+    told = {"parent": parent or None, "night": decided.night, "requests": list(decided.requests), **made_with}
+    write_json(rows / VERSION, told)
     return {
         "data_hash": record(rows, root),
         "parent": parent,

@@ -1,10 +1,10 @@
 """Whether a night has work to do: what was asked for, held against what was trained on and what was promised.
 
 Two questions are asked of every circuit class. Has what is asked for moved away from the training circuits: frequency, supply and
-each bound, by the two-sample test of Kolmogorov and Smirnov, its probability divided by the number of quantities (Bonferroni)?
-And are fewer requests met than the champion met of the specifications held out from it, by more than chance: is the upper end of
-Wilson's interval below? Only the second makes work; requests that moved and are met all the same need nothing. The first says
-where to look, besides the requests that were missed themselves.
+each bound, by the two-sample test of Kolmogorov and Smirnov, its probability times the number of quantities (Bonferroni)? And
+are fewer requests met than the champion met of the specifications held out from it, by more than chance (Fisher's exact test, or
+the binomial one against what is expected where no such figure is known)? Only the second makes work; requests that moved and are
+met all the same need nothing. The first says where to look, besides the requests that were missed themselves.
 
 Requests are split once and for all by their own hash: of those that were missed one half may become targets of new data, the
 other half, with as many that were met, judges who was trained on them.
@@ -17,12 +17,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, ks_2samp
+from scipy.stats import binomtest, fisher_exact, ks_2samp
 
 from genrf import classes
 from genrf.conditioning import Conditioning
@@ -86,6 +86,8 @@ class ClassNeed:
     requests: Share
     promised: float
     """Share of specifications that the champion is expected to meet."""
+    probability: float = 1.0
+    """Of so few met by chance, if the champion met requests as it met what was held out from it."""
     quantities: Mapping[str, Moved] = field(default_factory=dict)
     bands: Mapping[str, Share] = field(default_factory=dict)
     """Requests met by frequency band."""
@@ -142,13 +144,14 @@ def assess_class(
         circuit_class,
         met,
         expected,
+        _fewer(met, promised, settings.expected_success),
         _quantities(config, circuit_class, specs, conditioning, known),
         _bands(config, specs, records),
         _bounds(specs, records),
     )
     if met.of < settings.least_requests:
         return _decided(need, False, f"{met.of} requests, {settings.least_requests} are wanted for a conclusion")
-    if met.interval[1] < expected:
+    if need.probability < settings.need_level:
         where = f"; moved: {', '.join(need.moved)}" if need.moved else ""
         return _decided(need, True, f"met {met}, expected {100 * expected:.0f} %{where}")
     if need.moved:
@@ -194,9 +197,17 @@ def growth(config: Config, circuit_class: str, missed: Sequence[DesignSpec]) -> 
     }
 
 
-def _decided(need: ClassNeed, work: bool, reason: str) -> ClassNeed:
-    from dataclasses import replace
+def _fewer(met: Share, promised: Share, expected: float) -> float:
+    """Probability that so few requests are met by chance."""
+    if not met.of:
+        return 1.0
+    if not promised.of:
+        return float(binomtest(met.met, met.of, expected, alternative="less").pvalue)
+    table = [[met.met, met.of - met.met], [promised.met, promised.of - promised.met]]
+    return float(fisher_exact(table, alternative="less").pvalue)
 
+
+def _decided(need: ClassNeed, work: bool, reason: str) -> ClassNeed:
     return replace(need, work=work, reason=reason)
 
 

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 SPECIFICATIONS_TAG = "specifications"
+IDENTITIES = "identities"
+"""Tag of a version: identities of its bundle and of the smaller variants, as JSON."""
+PROMISE = "promise"
+"""Tag of a version: of each class how many held-out specifications it met, and of how many, as JSON."""
 BUNDLE_TAG = "bundle_sha256"
 """Tag of a version: what the bundle and its smaller variants are, see `_identity`."""
 
@@ -86,6 +90,17 @@ class Score:
         return 0, f"the same in {', '.join(shared)}" if shared else "nothing in common to compare"
 
 
+def promised(evaluation: Path) -> dict[str, list[int]]:
+    """How many held-out specifications of each class a bundle met with all calls, and of how many, from ``evaluation.json``."""
+    content = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
+    own = [entry for entry in content["methods"] if entry["level"] == LEVEL and entry["method"] == GENERATOR]
+    return {
+        entry["class"]: [round(entry[criteria(entry)[0]] * entry["specifications"]), entry["specifications"]]
+        for entry in own
+        if "specifications" in entry
+    }
+
+
 Judge = Callable[[Config, Path, Path], Score]
 """Tries the held-out specifications of a prepared folder with a bundle."""
 
@@ -125,7 +140,8 @@ def promote_model(
         champion = first_champion.register(client, run, name)
         if champion is not None:
             client.set_registered_model_alias(name, CHAMPION, champion.version)
-    version, is_new = register(client, run, config, name, bundle, quantized, challenger)
+    promise = {PROMISE: json.dumps(promised(evaluation))}
+    version, is_new = register(client, run, config, name, bundle, quantized, challenger, promise)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     result: dict[str, Any] = {"model": name, "version": int(version.version), "registered": is_new}
     if champion is None:
@@ -231,7 +247,12 @@ def register(
         _keep_files(client, keeper, bundle, quantized, place)
     told = {**(score.tags() if score is not None else {}), **(more or {})}
     if known is None:
-        tags = {BUNDLE_TAG: identity, **_lineage(client, run, config), **told}
+        tags = {
+            BUNDLE_TAG: identity,
+            IDENTITIES: _identities(bundle, quantized),
+            **_lineage(client, run, config),
+            **told,
+        }
         source = f"{client.get_run(run.run_id).info.artifact_uri}/{place}"
         note = _description(run, tags, score)
         return client.create_model_version(name, source, run.run_id, tags=tags, description=note), True
@@ -270,6 +291,12 @@ def _identity(*folders: Path) -> str:
     """SHA-256 over the manifests in some folders, which cover every file of their models."""
     manifests = [path.read_bytes() for folder in folders for path in sorted(folder.rglob(MANIFEST))]
     return hashlib.sha256(b"\0".join(manifests)).hexdigest()
+
+
+def _identities(*folders: Path) -> str:
+    """What designs of a version may name as their bundle, as JSON."""
+    found = [hashlib.sha256(path.read_bytes()).hexdigest() for folder in folders for path in folder.rglob(MANIFEST)]
+    return json.dumps(sorted(found))
 
 
 def _lineage(client: MlflowClient, run: StepRun, config: Config) -> dict[str, str]:
