@@ -31,6 +31,7 @@ COMMANDS = (
     "feedback",
     "metrics",
     "pipeline",
+    "lineage",
     "version",
 )
 EXAMPLES = sorted(Path("examples").glob("*.yaml"))
@@ -276,7 +277,7 @@ def test_lists_the_vocabulary() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    if command == "pipeline":
+    if command in ("pipeline", "lineage"):
         pytest.importorskip("pipelines.cli")
     code, output, _ = run(*command.split(), "--help")
     assert code == 0

@@ -270,6 +270,6 @@ def test_the_evidence_is_what_the_nights_found(world: World) -> None:
 def test_a_comparison_that_is_damaged_is_said_and_changes_nothing(world: World) -> None:
     world.monkeypatch.setattr(World, "comparison", lambda self, counts: self.folder)
     (world.folder / "comparison.json").write_text('{"outcomes": [{"id": 1}]}')
-    with pytest.raises(CheckpointError, match="comparison.json: not a comparison"):
+    with pytest.raises(CheckpointError, match=r"comparison\.json: not a comparison"):
         world.train(CLEARLY_BETTER)
     assert world.champion_now == int(world.champion.version)

@@ -129,11 +129,7 @@ def show(
         for name, value in data.items():
             table.add_row(part, name, f"{len(value)} requests" if name == "requests" else str(value))
     if found.get("requests"):
-        table.add_row(
-            "requests",
-            "missed before",
-            ", ".join(found["requests"][:3]) + (" ..." if len(found["requests"]) > 3 else ""),
-        )
+        table.add_row("requests", "missed before", f"{len(found['requests'])}, the first {found['requests'][0]}")
     for name, value in found["here"].items():
         table.add_row("here", name, value)
     Console(soft_wrap=True).print(table, highlight=False)
