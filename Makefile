@@ -4,6 +4,8 @@ PYTHON ?= python3
 RECIPE ?= smoke
 # Anything: the run uses the servers of make platform.
 PLATFORM ?=
+# Nights to play.
+N ?= 3
 # Processes that tests run in.
 WORKERS ?= 2
 # Images to build or push, the registry to push them to, and the kind of cluster that the pipeline is compiled for.
@@ -37,7 +39,7 @@ TORCH_PLACE := $(if $(TORCH_CPU),$(if $(findstring ://,$(TORCH_CPU)),--extra-ind
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup system-packages run platform platform-stop test lint unit coverage data stages ui compile bench docs drawing findings clean lock images push test-containers test-apiserver
+.PHONY: help setup system-packages run nights platform platform-stop test lint unit coverage data stages ui compile bench docs drawing findings clean lock images push test-containers test-apiserver
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +75,9 @@ $(KERNELS_STAMP): | $(PROJECT_STAMP)
 
 run: setup $(if $(PLATFORM),platform) ## Run the whole pipeline here: simulate, train, evaluate, export, register (RECIPE=smoke, PLATFORM=1)
 	@$(if $(PLATFORM),. runs/platform/environment && $(DATASET_IN_S3) &&) $(BIN)/python -m pipelines run --recipe $(RECIPE)
+
+nights: setup ## Play nights with requests that move to a new band: served, retrained, judged, compared (N=3)
+	@$(BIN)/python -m pipelines.nights --nights $(N)
 
 platform: setup ## Start an S3 server and an MLflow server on it, for make run PLATFORM=1
 	@$(BIN)/python -m pipelines.platform start

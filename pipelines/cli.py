@@ -31,6 +31,7 @@ app = typer.Typer(
 IMAGE = "GENRF_IMAGE"
 """Environment variable from which the components take their image."""
 SCHEDULE = "genrf-nightly"
+TRAIN, NIGHT = "train", "night"
 LOST_SIGHT = 6
 """Exit code: how a run that was followed ends is not known."""
 
@@ -42,6 +43,9 @@ Profile = Annotated[str, typer.Option(help="Kind of cluster: gpu, cpu or single-
 Image = Annotated[
     str | None,
     typer.Option(help="Image of the steps, best with its digest; by default GENRF_IMAGE, else that of this version."),
+]
+Which = Annotated[
+    str, typer.Option("--pipeline", help="train, or night: look at requests, retrain where they are missed.")
 ]
 Host = Annotated[
     str | None,
@@ -89,6 +93,7 @@ def compile_(
 
 @app.command(epilog="Example: genrf pipeline submit --recipe nightly --host http://localhost:8080 --wait")
 def submit(
+    pipeline: Which = TRAIN,
     recipe: Recipe = "smoke",
     set_: Assignments = None,
     profile: Profile = "gpu",
@@ -101,7 +106,7 @@ def submit(
     with _errors():
         overrides = dict(_assignment(text) for text in set_ or [])
         parameters = _parameters(recipe, overrides)
-        kubeflow, version = _version(profile, image, host, namespace)
+        kubeflow, version = _version(pipeline, profile, image, host, namespace)
         run_id = kubeflow.run(version, _title(recipe, overrides), parameters)
         typer.echo(f"run {run_id}: {kubeflow.url(run_id)}")
         if wait:
@@ -113,6 +118,7 @@ def schedule(
     cron: Annotated[
         str | None, typer.Option(help="Six fields: second minute hour day month weekday.", show_default=False)
     ] = None,
+    pipeline: Which = NIGHT,
     recipe: Recipe = "nightly",
     set_: Assignments = None,
     name: Annotated[str, typer.Option(help="Name of the schedule.")] = SCHEDULE,
@@ -122,7 +128,7 @@ def schedule(
     namespace: Namespace = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the schedule.")] = False,
 ) -> None:
-    """Run the pipeline at fixed times on Kubeflow; the same schedule twice is one, and a changed one replaces it."""
+    """Run a pipeline at fixed times on Kubeflow, by default the night; the same schedule twice is one, a changed one replaces it."""
     with _errors():
         from pipelines.kubeflow import Kubeflow, checked_cron
 
@@ -134,7 +140,7 @@ def schedule(
             raise InvalidInputError('--cron: say when, such as "0 0 2 * * *" for two o\'clock every night')
         checked_cron(cron)
         parameters = _parameters(recipe, dict(_assignment(text) for text in set_ or []))
-        kubeflow, version = _version(profile, image, host, namespace)
+        kubeflow, version = _version(pipeline, profile, image, host, namespace)
         schedule_id, made = kubeflow.schedule(version, name, cron, parameters)
         typer.echo(f"schedule {name} ({schedule_id}): {'made' if made else 'is there already'}, version {version.name}")
 
@@ -196,12 +202,17 @@ def _choose_image(profile: str, image: str | None) -> str:
     return os.environ[IMAGE]
 
 
-def _version(profile: str, image: str | None, host: str | None, namespace: str | None) -> tuple[Kubeflow, Any]:
+def _version(
+    pipeline: str, profile: str, image: str | None, host: str | None, namespace: str | None
+) -> tuple[Kubeflow, Any]:
+    names = {TRAIN: "genrf-train", NIGHT: "genrf-nightly"}
+    if pipeline not in names:
+        raise InvalidInputError(f"--pipeline: expected {' or '.join(names)}, got {pipeline!r}")
     chosen = _choose_image(profile, image)
     from pipelines.kubeflow import Kubeflow
 
     kubeflow = Kubeflow(host, namespace)
-    version = kubeflow.upload(profile, chosen)
+    version = kubeflow.upload(profile, chosen, names[pipeline])
     typer.echo(f"pipeline version {version.name}: {'uploaded' if version.created else 'is there already'}")
     return kubeflow, version
 

@@ -71,26 +71,28 @@ class Kubeflow:
             warnings.simplefilter("ignore")
             self._client = _client(self.host)
 
-    def upload(self, profile: str, image: str) -> Version:
-        """Have the pipeline as this code compiles it on the cluster.
+    def upload(self, profile: str, image: str, pipeline: str) -> Version:
+        """Have a pipeline as this code compiles it on the cluster.
+
+        Args:
+            pipeline: its name.
 
         Raises:
-            InvalidInputError: if its name is taken by other content, as of code that was not committed.
+            InvalidInputError: if its version's name is taken by other content, as of code that was not committed.
         """
         # The components take the image that is named when they are imported.
         from pipelines.compile import compile_for
-        from pipelines.train import NAME
 
         name = version_name(profile, image)
         with tempfile.TemporaryDirectory() as folder, _api(self.host), contextlib.redirect_stdout(io.StringIO()):
-            path = compile_for(profile, Path(folder))
+            path = compile_for(profile, Path(folder), pipeline)
             _check_image(path, image)
             content = content_hash(path)
-            description = f"{NAME} of commit {commit()}, profile {profile}, image {image}, content sha256:{content}"
-            pipeline_id = self._pipeline_id(NAME)
+            description = f"{pipeline} of commit {commit()}, profile {profile}, image {image}, content sha256:{content}"
+            pipeline_id = self._pipeline_id(pipeline)
             if pipeline_id is None:
                 pipeline_id = self._client.upload_pipeline(
-                    str(path), NAME, description=_description(path), namespace=self.namespace
+                    str(path), pipeline, description=_description(path), namespace=self.namespace
                 ).pipeline_id
             for known in _pages(self._client.list_pipeline_versions, "pipeline_versions", pipeline_id=pipeline_id):
                 if known.display_name == name:

@@ -147,7 +147,10 @@ def _environment(task: dsl.PipelineTask) -> None:
     )
     from_secret(STORAGE_SECRET, {"access_key": "GENRF_S3_ACCESS_KEY", "secret_key": "GENRF_S3_SECRET_KEY"})
     kubernetes.use_config_map_as_env(
-        task, STORAGE_CONFIG, {"remote": "GENRF_DVC_REMOTE", "endpoint": "GENRF_S3_ENDPOINT"}, optional=True
+        task,
+        STORAGE_CONFIG,
+        {"remote": "GENRF_DVC_REMOTE", "endpoint": "GENRF_S3_ENDPOINT", "feedback": "GENRF_FEEDBACK"},
+        optional=True,
     )
     # All steps of one pipeline run find the same MLflow parent by the run's label.
     kubernetes.use_field_path_as_env(task, "GENRF_PIPELINE_RUN", "metadata.labels['pipeline/runid']")

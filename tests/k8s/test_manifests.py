@@ -124,7 +124,7 @@ def test_a_quota_there_counts_nothing_that_kubeflows_own_pods_use(steps: tuple[s
 def test_steps_find_their_claim_and_their_configuration(steps: tuple[str, list[Manifest]]) -> None:
     _, manifests = steps
     assert WORK_CLAIM in of_kind(manifests, "PersistentVolumeClaim")
-    assert set(of_kind(manifests, "ConfigMap")[STORAGE_CONFIG]["data"]) == {"remote", "endpoint"}
+    assert set(of_kind(manifests, "ConfigMap")[STORAGE_CONFIG]["data"]) == {"remote", "feedback", "endpoint"}
     described = (ROOT / "k8s" / "base" / "steps" / "storage.yaml").read_text(encoding="utf-8")
     for secret, keys in ((TRACKING_SECRET, ("uri",)), (STORAGE_SECRET, ("access_key", "secret_key"))):
         line = next(line for line in described.splitlines() if f"create secret generic {secret} " in line)
