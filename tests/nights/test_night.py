@@ -1,0 +1,197 @@
+"""The pipeline of a night with its real functions, in a recipe too small for its figures to mean anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from genrf.export.design_file import write_design
+from genrf.feedback.log import open_log
+from genrf.feedback.record import ModelVersion, SearchRecord
+from genrf.generation.bundle import Bundle
+from genrf.generation.released import released_folder, released_identity
+from genrf.spec import DesignSpec
+from tests.pipelines.conftest import MICRO, ROOT
+from training.config.loading import load_config
+from training.evaluation.trials import bundle_designer
+from training.nights.lineage import lineage
+from training.running.store import TRACKING_URI
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+NIGHTS = {
+    "least_requests": 8,
+    "targets": 2,
+    "target_calls": 4,
+    "rounds": 1,
+    "circuits_per_round": 100,
+    "judged": 2,
+    "patience_nights": 2,
+    "largest_failed_share": 1.0,
+}
+
+
+@dataclass(frozen=True)
+class House:
+    """A folder in which nights run, with a log, a registry and a DVC remote of its own."""
+
+    folder: Path
+
+    def record(self, records: Iterable[SearchRecord]) -> None:
+        open_log(str(self.folder / "feedback")).append(list(records))
+
+    def night(self, *overrides: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipelines", "night", "--recipe", "micro"]
+        for override in overrides:
+            command += ["--set", override]
+        environment = {
+            **os.environ,
+            "GENRF_CODE": "as-tested",
+            "GENRF_FEEDBACK": str(self.folder / "feedback"),
+            "GENRF_DVC_REMOTE": str(self.folder / "remote"),
+            "HOME": str(self.folder / "home"),
+        }
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=850
+        )
+
+    @property
+    def report(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / "runs" / "night" / "night.json").read_text())
+        return content
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(tracking_uri=f"sqlite:///{self.folder}/mlflow.db")
+
+
+def asked(number: int, met: bool, bundle: str) -> SearchRecord:
+    """A request for an amplifier that nobody can make, or that anybody can."""
+    spec = DesignSpec.from_dict(
+        {
+            "class": "lna",
+            "frequency": 40e9 + number * 1e8,
+            "supply": 1.5,
+            "constraints": {"gain_db": {"min": 5.0}, "power_w": {"max": 0.05 if met else 1e-4}},
+        }
+    )
+    return SearchRecord(
+        id=f"{number:032x}",
+        time=datetime.now(UTC),
+        source="server",
+        specification={key: value for key, value in spec.to_dict().items() if key != "name"},
+        circuit_class="lna",
+        model=ModelVersion(bundle=bundle),
+        variant="fp32",
+        calls=64,
+        simulated=64,
+        first_met=1 if met else None,
+        met=met,
+        designs=(),
+        failed={},
+        seconds=1.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    folder = tmp_path_factory.mktemp("nights")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["recipes"]["micro"] = {**MICRO, "classes": ["lna"], "nights": NIGHTS}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    return House(folder)
+
+
+@pytest.fixture(scope="module")
+def quiet(house: House) -> House:
+    """After a night in which all was well."""
+    house.record(asked(number, True, released_identity()) for number in range(10))
+    done = house.night()
+    assert done.returncode == 0, done.stderr
+    return house
+
+
+@pytest.fixture(scope="module")
+def retrained(quiet: House) -> House:
+    """After a night in which requests were missed."""
+    quiet.record(asked(number, False, released_identity()) for number in range(100, 120))
+    done = quiet.night()
+    assert done.returncode == 0, done.stderr
+    return quiet
+
+
+def test_a_night_without_need_simulates_nothing_and_says_why(quiet: House) -> None:
+    # The report of this night is read before the next one writes its own.
+    client = quiet.client
+    parents = client.search_runs([client.get_experiment_by_name("genrf").experiment_id], "tags.genrf.pipeline_run != ''")
+    first = min(parents, key=lambda run: run.info.start_time)
+    children = client.search_runs([first.info.experiment_id], f"tags.mlflow.parentRunId = '{first.info.run_id}'")
+    assert {run.info.run_name for run in children} == {"assess_need", "report_night"}
+    assert first.info.status == "FINISHED"
+
+
+def test_the_released_weights_are_the_first_champion(quiet: House) -> None:
+    version = quiet.client.get_model_version_by_alias("genrf", "champion")
+    assert version.tags["released"] == released_identity()
+
+
+def test_missed_requests_make_a_challenger_that_is_judged_and_not_promoted_on_nothing(retrained: House) -> None:
+    report = retrained.report
+    assert report["outcome"] in ("hold", "reject")
+    assert report["need"]["action"] == "retrain"
+    assert [step["step"] for step in report["steps"]][0] == "assess_need"
+    assert {step["status"] for step in report["steps"]} == {"FINISHED"}
+    challenger = retrained.client.get_model_version_by_alias("genrf", "challenger")
+    assert challenger.version != retrained.client.get_model_version_by_alias("genrf", "champion").version
+    assert (retrained.folder / "runs" / "night" / "report.html").is_file()
+
+
+def test_a_design_of_the_challenger_leads_back_to_the_rows_and_the_requests(
+    retrained: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenger = retrained.client.get_model_version_by_alias("genrf", "challenger")
+    bundle = Bundle.load(next(Path(challenger.source.removeprefix("file://")).glob("bundle")))
+    config = load_config(retrained.folder / "params.yaml", "micro")
+    spec = DesignSpec.from_dict(asked(0, True, bundle.identity).specification)
+    with bundle_designer(config, bundle) as designer:
+        result = designer.design(spec, calls=4)
+    design = result.designs[0]
+    design.provenance["bundle"] = bundle.identity
+    write_design(retrained.folder / "design.json", design, spec)
+    monkeypatch.setenv(TRACKING_URI, f"sqlite:///{retrained.folder}/mlflow.db")
+    monkeypatch.setenv("GENRF_DVC_REMOTE", str(retrained.folder / "remote"))
+    monkeypatch.chdir(retrained.folder)
+    found = lineage(config, retrained.folder / "design.json")
+    assert found["model"]["version"] == int(challenger.version)
+    assert found["run"]["commit"]
+    assert found["run"]["parameters"]["data.rounds"] == "2"
+    assert found["data"][0]["version"] == challenger.tags["data_version"]
+    assert set(found["data"][0]["requests"]) == {f"{number:032x}" for number in range(100, 120)}
+    assert found["data"][0]["simulator"].startswith("ngspice")
+
+
+def test_a_log_that_is_not_there_ends_the_night_with_one_line_and_a_report(house: House, retrained: House) -> None:
+    (house.folder / "feedback").rename(house.folder / "gone")
+    done = house.night()
+    (house.folder / "gone").rename(house.folder / "feedback")
+    assert done.returncode != 0
+    assert "no feedback log is there" in done.stderr
+    assert house.report["outcome"] == "failed"
+
+
+def test_the_released_weights_lead_to_their_card(tmp_path: Path, retrained: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "answer.json").write_text(json.dumps({"designs": [{"provenance": {"bundle": released_identity()}}]}))
+    monkeypatch.setenv(TRACKING_URI, f"sqlite:///{retrained.folder}/mlflow.db")
+    found = lineage(load_config(ROOT / "params.yaml"), tmp_path / "answer.json")
+    assert found["model"]["card"].endswith("card.json")
+    assert (released_folder() / "card.json").is_file()
