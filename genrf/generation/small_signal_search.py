@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from genrf.circuit.canonical import fingerprint
 from genrf.circuit.topology import Circuit, Topology
 from genrf.generation.candidates import normalised_values
-from genrf.generation.descent import Descent
+from genrf.generation.descent import Descent, Start
 from genrf.generation.design import DesignResult, ranked
 from genrf.generation.models import Models
 from genrf.generation.record import Progress, Record
@@ -156,7 +156,10 @@ class SmallSignalSearch:
             # What has more margin than is aimed at needs no descent.
             done = max((margin for margin, _ in rated), default=-np.inf) >= stage.aim
             iterations = 0 if done else stage.iterations
-            descended = descent.run(starts, target=stage.aim, iterations=iterations, enough=self._enough)
+            aim = descent.aim(stage.aim)
+            descended = descent.run(
+                [Start(circuit, aim) for circuit in starts], iterations=iterations, enough=self._enough
+            )
         self._record.explored += len(rated) + descended.simulated
         found = [(margin, circuit, stage.source) for margin, circuit in rated if np.isfinite(margin)]
         found += [
