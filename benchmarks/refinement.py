@@ -46,7 +46,7 @@ from genrf.simulation.library import simulator_version
 from genrf.simulation.outcome import Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
-from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows, volume
+from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows
 from training.comparison.trade_off_trials import GENERATING, SCRATCH, TECHNOLOGY, Task, carry_out
 from training.data.rows import Rows
 from training.data.specifications import SPECIFICATIONS_FILE, read_specifications

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genrf.circuit.canonical import fingerprint
-from genrf.circuit.topology import Circuit, Topology
+from genrf.circuit.topology import Circuit
 from genrf.generation.candidates import normalised_values
 from genrf.generation.descent import Descent, Start
 from genrf.generation.design import DesignResult, ranked
@@ -59,15 +58,24 @@ class SmallSignalSearch:
         settings: how the effort is divided.
         spec: what to look for; constraints on sign-off metrics are left to the judge.
         rng: source of all randomness.
+        earlier: of a search that has gone before, precedents included, to go on from.
     """
 
-    def __init__(self, models: Models, settings: SearchSettings, spec: DesignSpec, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        models: Models,
+        settings: SearchSettings,
+        spec: DesignSpec,
+        rng: np.random.Generator,
+        earlier: DesignResult | None = None,
+    ) -> None:
         self._settings = settings
         self._spec = spec
-        self._record = Record(spec)
+        self._earlier = earlier
+        self._record = Record(spec, earlier)
         self._sources = Sources(models, settings, spec, rng, self._record, rates=False)
         self._pending: list[_Rated] = []
-        self._seen: set[Circuit] = set()
+        self._seen = self._record.tried
         self._enough = settings.enough
 
     def run(
@@ -119,15 +127,14 @@ class SmallSignalSearch:
         settings = self._settings
         few = settings.starts, settings.per_topology
         many = 3 * settings.starts, 2 * settings.per_topology
-        near = self._sources.precedents()
-        if near is not None:
-            values = near.values.astype(np.float32)
-            circuits = self._circuits(near.topologies(self._spec.circuit_class), values)
-            yield _Stage(circuits, "precedent", settings.aim, settings.descents, *few)
+        recalled = self._sources.recalled() if self._earlier is None else []
+        if recalled:
+            yield _Stage(recalled, "precedent", settings.aim, settings.descents, *few)
         proposed = self._sources.proposed(settings.sizings)
         met = self._record.first_met is not None
         iterations = settings.descents_when_met if met else settings.descents
-        yield _Stage(self._circuits(proposed.topologies, proposed.values), "generator", settings.aim, iterations, *few)
+        circuits = self._sources.circuits(proposed.topologies, proposed.values)
+        yield _Stage(circuits, "generator", settings.aim, iterations, *few)
         if self._record.first_met is None:
             left = [circuit for _, circuit, _ in self._pending]
             yield _Stage(left, "again", settings.aim, settings.descents_again, *many)
@@ -142,11 +149,8 @@ class SmallSignalSearch:
             varied = self._sources.around([parent.topology for parent in parents], around)
             margin = max((design.margin for design in designs), default=0.0)
             iterations = settings.descents_when_met if designs else settings.descents_again
-            circuits = self._circuits(varied.topologies, varied.values)
+            circuits = self._sources.circuits(varied.topologies, varied.values)
             yield _Stage(circuits, "variation", max(margin, 0.0) + settings.aim, iterations, *few)
-
-    def _circuits(self, topologies: Sequence[Topology], values: NDArray[np.float32]) -> list[Circuit]:
-        return [self._sources.circuit(topology, own) for topology, own in zip(topologies, values, strict=True)]
 
     def _add(self, stage: _Stage, descent: Descent) -> None:
         """Rate a stage's circuits, descend from the best, and put all that is new among what waits for the judge."""

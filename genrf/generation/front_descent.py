@@ -1,0 +1,277 @@
+"""A Pareto front moved on by descents, for classes whose circuits are simulated in less time than they are predicted.
+
+symbol  variable  meaning                                                                                      unit
+z       reached   objectives as slack above the reference that volume is counted from, larger being better     1
+r       extent    the most that the front reaches of each objective                                            1
+
+The epsilon-constraint method (Haimes, Lasdon and Wismer 1971): one objective is pushed while the others are held at levels, and
+many levels make a front. Levels are those of designs that span the front so far, or lower. A push starts from the known circuit
+that lacks least of what it wants, of that circuit's topology or another; many descend side by side (`genrf.generation.descent`),
+with bounds and levels weighing so much more than the push that they are held where it asks for more than can be had. As the
+simulator is the judge's own, what comes of it is known: the judge is called on the circuits that together add most to the
+hypervolume. While nothing meets the specification there is no front, and the search for a first design goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrf import classes, pareto
+from genrf.circuit.topology import Circuit, Topology
+from genrf.conditions import Constraint
+from genrf.generation.descent import Aim, Descent, Start, worst
+from genrf.generation.design import DesignResult
+from genrf.generation.models import Models
+from genrf.generation.objectives import Outputs
+from genrf.generation.record import Progress, Record
+from genrf.generation.settings import SearchSettings
+from genrf.generation.small_signal_search import SmallSignalSearch
+from genrf.generation.sources import Sources
+from genrf.simulation.judge import Judge
+from genrf.simulation.outcome import Simulation
+from genrf.spec import DesignSpec
+
+SOURCE = "refinement"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontSettings:
+    """How the refinement of a front divides its effort."""
+
+    batch: int = 8
+    """Calls of the judge between two looks at the results."""
+    rounds: int = 5
+    """Times that pushes descend before the judge is first called."""
+    more: int = 2
+    """The same where nothing is left that adds volume."""
+    starts: int = 48
+    """Pushes that descend side by side."""
+    iterations: int = 12
+    """Steps that each takes at most."""
+    nearest: float = 0.5
+    """Chance that a push starts from the topology that comes nearest; from the second with the same chance, and so on."""
+    lowered: float = 0.5
+    """Chance that a level is below that of the design which it is taken from."""
+    push: float = 0.3
+    """How far an objective is pushed, in extents of the front."""
+    least_extent: float = 0.01
+    slack: float = 2e-3
+    """Wanted of each bound, which gives in a little to a push."""
+    held: float = 30.0
+    """Weight of bounds and levels, against 1 of what is pushed."""
+
+
+class FrontDescent:
+    """The state of one refinement.
+
+    Args:
+        models: which propose and size; their surrogate is not asked.
+        result: of the search to go on from.
+        objectives: label metrics, see `genrf.generation.objectives.choose_objectives`.
+        rng: source of all randomness.
+        search: how searches divide their effort.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        result: DesignResult,
+        objectives: Sequence[str],
+        rng: np.random.Generator,
+        search: SearchSettings | None = None,
+        settings: FrontSettings | None = None,
+    ) -> None:
+        self._models = models
+        self._search = search or SearchSettings()
+        self._settings = settings or FrontSettings()
+        self._before = result
+        self._spec = result.spec
+        self._objectives = tuple(objectives)
+        self._rng = rng
+
+    def run(
+        self,
+        pool: Judge,
+        calls: int,
+        *,
+        progress: Progress | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> DesignResult:
+        """Call the judge at most ``calls`` further times; fewer if nothing is found that adds volume.
+
+        Args:
+            provenance: recorded with every new design, besides its order of simulation and its source.
+        """
+        before, end = self._before.simulated, self._before.simulated + calls
+        result = self._before
+        if result.first_met is None:
+            search = SmallSignalSearch(self._models, self._search, self._spec, self._rng, earlier=result)
+            result = search.run(pool, end, stop_when_met=True, progress=progress, provenance=provenance)
+        record = Record(self._spec, result)
+        volumes = None
+        met = [design.metrics for design in result.designs if design.met]
+        if met:
+            outputs = Outputs.of(self._spec, self._objectives, self._models.conditioning, [])
+            reached = outputs.signed(self._objectives, met)
+            reference = outputs.reference(self._objectives, reached[pareto.front(reached)])
+            bounds = outputs.metrics(self._objectives, reference)
+            self._refine(pool, end, record, bounds, progress, provenance or {})
+            volumes = outputs.volumes(self._objectives, reference, record.designs, before)
+        return replace(record.result(self._objectives), hypervolume=volumes, refined_from=before)
+
+    def _refine(
+        self,
+        pool: Judge,
+        end: int,
+        record: Record,
+        reference: Mapping[str, float],
+        progress: Progress | None,
+        provenance: Mapping[str, Any],
+    ) -> None:
+        """Call the judge until ``end`` on what adds volume above a reference."""
+        conditions = self._spec.conditions
+        sources = Sources(self._models, self._search, self._spec, self._rng, record, rates=False)
+        bounded = _bounded(self._spec, reference)
+        descent = Descent(
+            bounded,
+            sources.rules,
+            lambda circuits: pool.parts([Simulation(circuit, conditions) for circuit in circuits]),
+        )
+        columns = _columns(bounded, descent.constraints, self._objectives)
+        pushes = _Pushes(descent, columns, self._settings, self._rng)
+        begun = [design.circuit for design in record.designs] + _drawn(sources, self._search)
+        with record.timed("descent"):
+            pushes.learn(begun)
+            for _ in range(self._settings.rounds):
+                pushes.descend()
+        more = self._settings.more
+        while record.simulated < end:
+            with record.timed("choice"):
+                chosen = pushes.choose(record, min(self._settings.batch, end - record.simulated))
+            if chosen:
+                record.simulate(
+                    pool, chosen, [SOURCE] * len(chosen), allowed=end, progress=progress, provenance=provenance
+                )
+            elif more:
+                more -= 1
+                with record.timed("descent"):
+                    pushes.descend()
+            else:
+                break
+        record.explored += pushes.explored
+
+
+class _Pushes:
+    """Descents from known circuits, and all circuits that came of them.
+
+    Args:
+        descent: for a specification that bounds every objective.
+        columns: the constraint of each objective, (k,).
+    """
+
+    def __init__(
+        self, descent: Descent, columns: NDArray[np.int64], settings: FrontSettings, rng: np.random.Generator
+    ) -> None:
+        self._descent = descent
+        self._settings = settings
+        self._rng = rng
+        self._columns = columns
+        self._circuits: list[Circuit] = []
+        self._slacks = np.zeros((0, len(descent.constraints)))
+        self._known: set[Circuit] = set()
+        self._numbers: dict[Topology, int] = {}
+        self.explored = 0
+        """Circuits simulated so far."""
+
+    def learn(self, circuits: Sequence[Circuit]) -> None:
+        """Simulate circuits to start from."""
+        circuits = list(dict.fromkeys(circuits))
+        self.explored += len(circuits)
+        self._add(circuits, self._descent.slacks(circuits))
+
+    def descend(self) -> None:
+        """Push from circuits that span the front."""
+        settings = self._settings
+        starts = [Start(self._circuits[self._start(aim)], aim) for aim in self._aims(settings.starts)]
+        found = self._descent.run(starts, iterations=settings.iterations)
+        self.explored += found.simulated
+        self._add(found.circuits, found.slacks)
+
+    def choose(self, record: Record, count: int) -> list[Circuit]:
+        """The circuits that together add most to what the record's designs dominate, at most ``count``."""
+        tried = record.tried
+        met = {design.circuit for design in record.designs if design.met}
+        usable = self._usable()
+        known = [place for place in usable if self._circuits[place] in met]
+        new = [place for place in usable if self._circuits[place] not in tried]
+        reached = self._slacks[:, self._columns]
+        chosen = pareto.largest_addition(reached[new], reached[known], np.zeros(len(self._columns)), count)
+        return [self._circuits[new[place]] for place in chosen]
+
+    def _add(self, circuits: Sequence[Circuit], slacks: NDArray[np.float64]) -> None:
+        new = [n for n, circuit in enumerate(circuits) if circuit not in self._known and np.isfinite(slacks[n]).all()]
+        self._circuits += [circuits[n] for n in new]
+        self._known.update(circuits[n] for n in new)
+        self._slacks = np.concatenate([self._slacks, slacks[new]])
+
+    def _usable(self) -> list[int]:
+        """Circuits that meet the specification and are above the reference."""
+        return np.flatnonzero(worst(self._slacks) >= 0.0).tolist()
+
+    def _aims(self, count: int) -> list[Aim]:
+        """Pushes of each objective in turn from designs that span the front."""
+        settings, rng, columns = self._settings, self._rng, self._columns
+        reached = self._slacks[self._usable()][:, columns]
+        spanning = reached[pareto.largest_addition(reached, reached[:0], np.zeros(len(columns)), count)]  # (F, k)
+        extent = np.maximum(spanning.max(axis=0), settings.least_extent)
+        held = self._descent.aim(settings.slack)
+        aims = []
+        for number in range(count):
+            pushed = number % len(columns)
+            if pushed == 0:
+                levels = spanning[rng.integers(len(spanning))]
+            lower = np.where(rng.random(len(columns)) < settings.lowered, rng.random(len(columns)), 1.0)
+            slack, weight = held.slack.copy(), np.full(len(held.weight), settings.held)
+            slack[columns] = np.maximum(levels * lower, settings.slack)
+            weight[columns] = settings.held / extent
+            slack[columns[pushed]] = levels[pushed] + settings.push * extent[pushed]
+            weight[columns[pushed]] = 1.0 / extent[pushed]
+            aims.append(Aim(slack, weight))
+        return aims
+
+    def _start(self, aim: Aim) -> int:
+        """The circuit that lacks least of an aim, of the nearest topology or another."""
+        lacking = ((aim.weight * np.maximum(aim.slack - self._slacks, 0.0)) ** 2).sum(axis=1)
+        nearest: dict[Topology, int] = {}
+        for place in np.argsort(lacking, kind="stable").tolist():
+            nearest.setdefault(self._circuits[place].topology, place)
+        rank = int(self._rng.geometric(self._settings.nearest)) - 1
+        return list(nearest.values())[min(rank, len(nearest) - 1)]
+
+
+def _drawn(sources: Sources, search: SearchSettings) -> list[Circuit]:
+    """What precedents, topology generator and sizing model propose."""
+    proposed = sources.proposed(search.sizings)
+    return sources.recalled() + sources.circuits(proposed.topologies, proposed.values)
+
+
+def _bounded(spec: DesignSpec, reference: Mapping[str, float]) -> DesignSpec:
+    """The specification with the reference as bounds of objectives that have none."""
+    metrics = classes.get(spec.circuit_class).metrics
+    bounded = {(constraint.metric, constraint.sense) for constraint in spec.constraints}
+    more = [Constraint(name, metrics[name].sense, bound) for name, bound in reference.items()]
+    return replace(
+        spec, constraints=(*spec.constraints, *(c for c in more if (c.metric, c.sense) not in bounded))
+    )
+
+
+def _columns(spec: DesignSpec, constraints: Sequence[Constraint], objectives: Sequence[str]) -> NDArray[np.int64]:
+    """Of each objective the constraint that counts its slack, (k,)."""
+    metrics = classes.get(spec.circuit_class).metrics
+    places = {(constraint.metric, constraint.sense): place for place, constraint in enumerate(constraints)}
+    return np.array([places[name, metrics[name].sense] for name in objectives])
