@@ -11,6 +11,7 @@ volume that circuits meeting the specification dominate in the objectives (`trai
 what all methods, seeds and the training data together dominate for that specification, so that specifications weigh the same.
 
 ``refined``    `Designer.design` with ``--first`` calls, then `Designer.refine` with the rest
+``bayesian``   the same, but by Bayesian optimization where that would refine by descents
 ``generator``  `Designer.design` with all calls
 ``nsga2``      pymoo's NSGA-II, from random circuits of the grammar
 ``botorch``    qLogNEHVI on the best of random topologies
@@ -42,18 +43,25 @@ from genrf.errors import GenRFError
 from genrf.generation.bundle import Bundle
 from genrf.generation.objectives import choose_objectives
 from genrf.metrics import Metrics
+from genrf.pareto import volume
 from genrf.simulation.library import simulator_version
 from genrf.simulation.outcome import Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
 from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows
-from training.comparison.trade_off_trials import GENERATING, SCRATCH, TECHNOLOGY, Task, carry_out
+from training.comparison.trade_off_trials import GENERATING, REFINING, SCRATCH, TECHNOLOGY, Task, carry_out
 from training.data.rows import Rows
 from training.data.specifications import SPECIFICATIONS_FILE, read_specifications
 from training.evaluation.baselines import retuned_circuits
 from training.running.machine import commit, describe
 
-COLOURS = {"refined": "#c0392b", "generator": "#1f5fa8", "nsga2": "#27864a", "botorch": "#7a7a7a"}
+COLOURS = {
+    "refined": "#c0392b",
+    "bayesian": "#8e44ad",
+    "generator": "#1f5fa8",
+    "nsga2": "#27864a",
+    "botorch": "#7a7a7a",
+}
 MOST_RETUNED = 400
 """Rows of the training front that are simulated again, at most."""
 
@@ -194,7 +202,7 @@ def main() -> None:
             objectives=objectives,
             seed=seed,
             calls=arguments.calls,
-            first=min(arguments.first, arguments.calls) if method == "refined" else 0,
+            first=min(arguments.first, arguments.calls) if method in REFINING else 0,
             bundle=bundle.identity if method in GENERATING else "",
         )
         for spec in specs

@@ -39,6 +39,8 @@ _STEP = 1e-4
 _LARGEST_STEP = 0.6
 _DAMPINGS = (0.1, 1.0, 10.0)
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-2, 1e-7, 1e4
+_NEARLY = 1e-8
+"""Cost at which a circuit goes further: what is missing is a ten-thousandth."""
 _REQUIRED_SLACK, _REQUIRED_WEIGHT = 1e-6, 30.0
 """Of what every specification of the class requires, such as stability: to be held, and more is worth nothing."""
 _PASSES = 6
@@ -53,6 +55,8 @@ class Aim:
     """Minus infinity where nothing is wanted, (constraints,)."""
     weight: NDArray[np.float64]
     """(constraints,)."""
+    further: NDArray[np.float64] | None = None
+    """Slack wanted beyond that each time that a circuit has nearly what is wanted, (constraints,); none to stop there."""
 
 
 class Start(NamedTuple):
@@ -127,7 +131,7 @@ class Descent:
 
         Args:
             starts: of any topologies.
-            iterations: at most; a circuit that has what is wanted goes no further.
+            iterations: at most; a circuit that has what is wanted goes no further than its aim says.
             enough: circuits that have it, with which the others stop too.
         """
         self._simulated = 0
@@ -137,6 +141,7 @@ class Descent:
         margins = self._margins([state.circuit for state in states])
         for state, start, own in zip(states, starts, margins.parts, strict=True):
             state.begin(own, start.aim, margins.constraint)
+            state.go_further()
         states = [state for state in states if np.isfinite(state.cost)]
         for _ in range(iterations):
             active = [state for state in states if state.cost > 0.0 and state.damping < _MOST_DAMPING]
@@ -148,7 +153,8 @@ class Descent:
             for index, state in enumerate(active):
                 part = slice(index * len(_DAMPINGS), (index + 1) * len(_DAMPINGS))
                 state.choose(trials[part], found[part])
-        return self._built([state.circuit for state in states])
+                state.go_further()
+        return self._built([circuit for state in states for circuit in (*state.stations, state.circuit)])
 
     def _differentiate(self, states: Sequence[_State]) -> None:
         """The slopes of all margins by all values."""
@@ -195,14 +201,24 @@ class _State:
         self.x = self._variables(values)
         self.cost = np.inf
         self.damping = _FIRST_DAMPING
-        self._target = self._weight = self._margins = np.zeros(0)
+        self.stations: list[Circuit] = []
+        """Where it had nearly what was wanted, and more was then."""
+        self._target = self._weight = self._further = self._margins = np.zeros(0)
         self._jacobian = np.zeros((0, 0))
         self._steps = np.zeros(0)
 
     def begin(self, margins: NDArray[np.float64], aim: Aim, constraint: NDArray[np.int64]) -> None:
         """Start from margins (parts,), towards an aim, where each part is of a constraint (parts,)."""
         self._target, self._weight = aim.slack[constraint], aim.weight[constraint]
+        self._further = np.zeros(0) if aim.further is None else aim.further[constraint]
         self._take(margins)
+
+    def go_further(self) -> None:
+        """Want more where the aim is nearly reached."""
+        while self._further.any() and self.cost <= _NEARLY:
+            self.stations.append(self.circuit)
+            self._target = self._target + self._further
+            self._take(self._margins)
 
     def neighbours(self) -> list[Circuit]:
         """The circuit with each value a little larger, or smaller at its upper bound."""

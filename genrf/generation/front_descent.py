@@ -1,20 +1,20 @@
 """A Pareto front moved on by descents, for classes whose circuits are simulated in less time than they are predicted.
 
-symbol  variable  meaning                                                                                      unit
-z       reached   objectives as slack above the reference that volume is counted from, larger being better     1
-r       extent    the most that the front reaches of each objective                                            1
+symbol  variable   meaning                                                                                     unit
+z       reached    objectives as slack above the reference that volume is counted from, larger being better    1
+eps     levels     what other objectives are held at while one is pushed                                       1
 
 The epsilon-constraint method (Haimes, Lasdon and Wismer 1971): one objective is pushed while the others are held at levels, and
-many levels make a front. Levels are those of designs that span the front so far, or lower. A push starts from the known circuit
-that lacks least of what it wants, of that circuit's topology or another; many descend side by side (`genrf.generation.descent`),
-with bounds and levels weighing so much more than the push that they are held where it asks for more than can be had. As the
-simulator is the judge's own, what comes of it is known: the judge is called on the circuits that together add most to the
-hypervolume. While nothing meets the specification there is no front, and the search for a first design goes on.
+many levels make a front. Levels are those of designs that span the front so far, or drawn from its extent. A push starts from the
+known circuit that lacks least of what it wants, of that circuit's topology or another, and wants a little more each time that it
+has it: what is never asked for much more than can be had, bounds and levels hold (`genrf.generation.descent`). As the simulator
+is the judge's own, what comes of it is known: the judge is called on the circuits that together add most to the hypervolume.
+While nothing meets the specification there is no front, and the search for a first design goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,7 +46,7 @@ class FrontSettings:
     batch: int = 8
     """Calls of the judge between two looks at the results."""
     rounds: int = 5
-    """Times that pushes descend before the judge is first called."""
+    """Times that pushes descend before the judge is called."""
     more: int = 2
     """The same where nothing is left that adds volume."""
     starts: int = 48
@@ -55,15 +55,16 @@ class FrontSettings:
     """Steps that each takes at most."""
     nearest: float = 0.5
     """Chance that a push starts from the topology that comes nearest; from the second with the same chance, and so on."""
-    lowered: float = 0.5
-    """Chance that a level is below that of the design which it is taken from."""
-    push: float = 0.3
-    """How far an objective is pushed, in extents of the front."""
+    drawn: float = 0.5
+    """Chance that a level is drawn from the front's extent instead of taken from a design."""
+    varied: float = 0.5
+    """Chance that a push starts with a transistor of an emitter more or fewer."""
+    push: tuple[float, float] = (0.07, 0.33)
+    """Least and most that an objective is pushed at a time, in extents of the front."""
     least_extent: float = 0.01
+    """Taken of a front that is narrower in an objective."""
     slack: float = 2e-3
-    """Wanted of each bound, which gives in a little to a push."""
-    held: float = 30.0
-    """Weight of bounds and levels, against 1 of what is pushed."""
+    """Wanted of each bound: a descent ends a little short of it, and values move to the grid."""
 
 
 class FrontDescent:
@@ -143,7 +144,8 @@ class FrontDescent:
             lambda circuits: pool.parts([Simulation(circuit, conditions) for circuit in circuits]),
         )
         columns = _columns(bounded, descent.constraints, self._objectives)
-        pushes = _Pushes(descent, columns, self._settings, self._rng)
+        transistors = self._models.technology.transistor_kinds
+        pushes = _Pushes(descent, columns, transistors, self._settings, self._rng)
         begun = [design.circuit for design in record.designs] + _drawn(sources, self._search)
         with record.timed("descent"):
             pushes.learn(begun)
@@ -172,19 +174,27 @@ class _Pushes:
     Args:
         descent: for a specification that bounds every objective.
         columns: the constraint of each objective, (k,).
+        transistors: kinds of devices that are made of them.
     """
 
     def __init__(
-        self, descent: Descent, columns: NDArray[np.int64], settings: FrontSettings, rng: np.random.Generator
+        self,
+        descent: Descent,
+        columns: NDArray[np.int64],
+        transistors: Collection[str],
+        settings: FrontSettings,
+        rng: np.random.Generator,
     ) -> None:
         self._descent = descent
         self._settings = settings
         self._rng = rng
         self._columns = columns
+        self._transistors = transistors
         self._circuits: list[Circuit] = []
         self._slacks = np.zeros((0, len(descent.constraints)))
-        self._known: set[Circuit] = set()
+        self._topologies: list[int] = []
         self._numbers: dict[Topology, int] = {}
+        self._known: set[Circuit] = set()
         self.explored = 0
         """Circuits simulated so far."""
 
@@ -197,7 +207,7 @@ class _Pushes:
     def descend(self) -> None:
         """Push from circuits that span the front."""
         settings = self._settings
-        starts = [Start(self._circuits[self._start(aim)], aim) for aim in self._aims(settings.starts)]
+        starts = [Start(self._varied(self._circuits[self._start(aim)]), aim) for aim in self._aims(settings.starts)]
         found = self._descent.run(starts, iterations=settings.iterations)
         self.explored += found.simulated
         self._add(found.circuits, found.slacks)
@@ -215,9 +225,11 @@ class _Pushes:
 
     def _add(self, circuits: Sequence[Circuit], slacks: NDArray[np.float64]) -> None:
         new = [n for n, circuit in enumerate(circuits) if circuit not in self._known and np.isfinite(slacks[n]).all()]
-        self._circuits += [circuits[n] for n in new]
-        self._known.update(circuits[n] for n in new)
         self._slacks = np.concatenate([self._slacks, slacks[new]])
+        for circuit in (circuits[n] for n in new):
+            self._known.add(circuit)
+            self._circuits.append(circuit)
+            self._topologies.append(self._numbers.setdefault(circuit.topology, len(self._numbers)))
 
     def _usable(self) -> list[int]:
         """Circuits that meet the specification and are above the reference."""
@@ -226,8 +238,9 @@ class _Pushes:
     def _aims(self, count: int) -> list[Aim]:
         """Pushes of each objective in turn from designs that span the front."""
         settings, rng, columns = self._settings, self._rng, self._columns
-        reached = self._slacks[self._usable()][:, columns]
-        spanning = reached[pareto.largest_addition(reached, reached[:0], np.zeros(len(columns)), count)]  # (F, k)
+        reached, reference = self._slacks[self._usable()][:, columns], np.zeros((1, len(columns)))
+        chosen = pareto.largest_addition(reached, reference, reference[0], count)
+        spanning = reached[chosen] if chosen else reference  # (F, k)
         extent = np.maximum(spanning.max(axis=0), settings.least_extent)
         held = self._descent.aim(settings.slack)
         aims = []
@@ -235,23 +248,33 @@ class _Pushes:
             pushed = number % len(columns)
             if pushed == 0:
                 levels = spanning[rng.integers(len(spanning))]
-            lower = np.where(rng.random(len(columns)) < settings.lowered, rng.random(len(columns)), 1.0)
-            slack, weight = held.slack.copy(), np.full(len(held.weight), settings.held)
-            slack[columns] = np.maximum(levels * lower, settings.slack)
-            weight[columns] = settings.held / extent
-            slack[columns[pushed]] = levels[pushed] + settings.push * extent[pushed]
-            weight[columns[pushed]] = 1.0 / extent[pushed]
-            aims.append(Aim(slack, weight))
+            drawn = rng.random(len(columns)) < settings.drawn
+            slack, weight, further = held.slack.copy(), held.weight.copy(), np.zeros(len(held.slack))
+            slack[columns] = np.maximum(np.where(drawn, rng.random(len(columns)) * extent, levels), settings.slack)
+            weight[columns] = 1.0 / extent
+            step = np.exp(rng.uniform(*np.log(settings.push))) * extent[pushed]
+            further[columns[pushed]] = step
+            slack[columns[pushed]] = levels[pushed] + step
+            aims.append(Aim(slack, weight, further))
         return aims
 
     def _start(self, aim: Aim) -> int:
         """The circuit that lacks least of an aim, of the nearest topology or another."""
         lacking = ((aim.weight * np.maximum(aim.slack - self._slacks, 0.0)) ** 2).sum(axis=1)
-        nearest: dict[Topology, int] = {}
-        for place in np.argsort(lacking, kind="stable").tolist():
-            nearest.setdefault(self._circuits[place].topology, place)
+        order = np.argsort(lacking, kind="stable")
+        _, first = np.unique(np.array(self._topologies)[order], return_index=True)
         rank = int(self._rng.geometric(self._settings.nearest)) - 1
-        return list(nearest.values())[min(rank, len(nearest) - 1)]
+        return int(order[np.sort(first)[min(rank, len(first) - 1)]])
+
+    def _varied(self, circuit: Circuit) -> Circuit:
+        """A circuit with a transistor of an emitter more or fewer: a descent rounds such steps away."""
+        whole = [n for n, device in enumerate(circuit.topology.devices) if device.kind in self._transistors]
+        if not whole or self._rng.random() >= self._settings.varied:
+            return circuit
+        values = list(circuit.values)
+        place = int(self._rng.choice(whole))
+        values[place] = max(values[place] + float(self._rng.choice((-1.0, 1.0))), 1.0)
+        return circuit.with_values(values)
 
 
 def _drawn(sources: Sources, search: SearchSettings) -> list[Circuit]:
@@ -265,9 +288,7 @@ def _bounded(spec: DesignSpec, reference: Mapping[str, float]) -> DesignSpec:
     metrics = classes.get(spec.circuit_class).metrics
     bounded = {(constraint.metric, constraint.sense) for constraint in spec.constraints}
     more = [Constraint(name, metrics[name].sense, bound) for name, bound in reference.items()]
-    return replace(
-        spec, constraints=(*spec.constraints, *(c for c in more if (c.metric, c.sense) not in bounded))
-    )
+    return replace(spec, constraints=(*spec.constraints, *(c for c in more if (c.metric, c.sense) not in bounded)))
 
 
 def _columns(spec: DesignSpec, constraints: Sequence[Constraint], objectives: Sequence[str]) -> NDArray[np.int64]:

@@ -75,6 +75,13 @@ def parse_objectives(spec: DesignSpec, text: str | None) -> tuple[str, ...]:
     return choose_objectives(spec, names)
 
 
+def in_small_signal(spec: DesignSpec, objectives: Sequence[str]) -> bool:
+    """Whether the batched simulator measures all that is traded off or bounded: then a front is refined by descents."""
+    definition = classes.get(spec.circuit_class)
+    names = {*objectives, *(constraint.metric for constraint in spec.constraints)}
+    return definition.small_signal is not None and names <= set(definition.label_metrics)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
     """The metrics that are modelled: objectives and bounded metrics, standardised; n of them."""

@@ -69,7 +69,8 @@ def require_botorch() -> None:
         import genrf.generation.acquisition  # noqa: F401
     except ImportError as error:
         raise MissingToolError(
-            f"refinement needs BoTorch, which cannot be imported ({error}); install it with: pip install botorch"
+            f"refinement by Bayesian optimization needs BoTorch, which cannot be imported ({error}); "
+            "install it with: pip install botorch"
         ) from error
 
 

@@ -15,6 +15,7 @@ from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning, fit
 from genrf.conditions import Conditions, Constraint
 from genrf.metrics import Metrics
+from genrf.pareto import volume
 from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.spec import DesignSpec
 from training.comparison import trade_off_searches as trade_off_baselines
