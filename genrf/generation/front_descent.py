@@ -45,10 +45,10 @@ class FrontSettings:
 
     batch: int = 8
     """Calls of the judge between two looks at the results."""
-    rounds: int = 5
-    """Times that pushes descend before the judge is called."""
-    more: int = 2
-    """The same where nothing is left that adds volume."""
+    rounds: int = 8
+    """Times that pushes descend at most: before the judge is called, and again where nothing is left that adds volume."""
+    growth: float = 0.02
+    """Share that a round adds to the volume at least, if another is to follow before the judge is called."""
     starts: int = 48
     """Pushes that descend side by side."""
     iterations: int = 12
@@ -149,9 +149,11 @@ class FrontDescent:
         begun = [design.circuit for design in record.designs] + _drawn(sources, self._search)
         with record.timed("descent"):
             pushes.learn(begun)
-            for _ in range(self._settings.rounds):
-                pushes.descend()
-        more = self._settings.more
+            left = self._settings.rounds
+            while left > 0:
+                left -= 1
+                if pushes.descend() < self._settings.growth:
+                    break
         while record.simulated < end:
             with record.timed("choice"):
                 chosen = pushes.choose(record, min(self._settings.batch, end - record.simulated))
@@ -159,8 +161,8 @@ class FrontDescent:
                 record.simulate(
                     pool, chosen, [SOURCE] * len(chosen), allowed=end, progress=progress, provenance=provenance
                 )
-            elif more:
-                more -= 1
+            elif left > 0:
+                left -= 1
                 with record.timed("descent"):
                     pushes.descend()
             else:
@@ -204,13 +206,18 @@ class _Pushes:
         self.explored += len(circuits)
         self._add(circuits, self._descent.slacks(circuits))
 
-    def descend(self) -> None:
-        """Push from circuits that span the front."""
-        settings = self._settings
+    def descend(self) -> float:
+        """Push from circuits that span the front.
+
+        Returns:
+            What it adds to the volume, as a share of that.
+        """
+        settings, before = self._settings, self._volume()
         starts = [Start(self._varied(self._circuits[self._start(aim)]), aim) for aim in self._aims(settings.starts)]
         found = self._descent.run(starts, iterations=settings.iterations)
         self.explored += found.simulated
         self._add(found.circuits, found.slacks)
+        return self._volume() / before - 1.0 if before > 0.0 else np.inf
 
     def choose(self, record: Record, count: int) -> list[Circuit]:
         """The circuits that together add most to what the record's designs dominate, at most ``count``."""
@@ -230,6 +237,10 @@ class _Pushes:
             self._known.add(circuit)
             self._circuits.append(circuit)
             self._topologies.append(self._numbers.setdefault(circuit.topology, len(self._numbers)))
+
+    def _volume(self) -> float:
+        """What all circuits that meet the specification dominate."""
+        return pareto.volume(self._slacks[self._usable()][:, self._columns], np.zeros(len(self._columns)))
 
     def _usable(self) -> list[int]:
         """Circuits that meet the specification and are above the reference."""

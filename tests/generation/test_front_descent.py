@@ -31,8 +31,8 @@ from tests.generation.analytic import (
 
 RULES = DesignRules("lna", CONDITIONS, technology.get("sg13g2"))
 SEARCH = SearchSettings(latents=4, topologies=4, sizings=1, starts=4, descents_again=25)
-THOROUGH = FrontSettings(rounds=3, more=1, starts=24)
-QUICK = FrontSettings(rounds=1, more=1, starts=8, iterations=8)
+THOROUGH = FrontSettings(rounds=4, starts=24)
+QUICK = FrontSettings(rounds=2, growth=1.0, starts=8, iterations=8)
 
 
 def spec_of(*constraints: Constraint) -> DesignSpec:
