@@ -4,19 +4,25 @@ For these classes a circuit is simulated in less time than the surrogate needs t
 precedents, topology generator and sizing model propose is simulated at once; the best descend on their worst margins
 (`genrf.generation.descent`), each stage only where the one before has met nothing; and the judge is called on what meets the
 specification, most margin first. Later stages vary the best designs, for more margin yet.
+
+Descents do not see what only sign-off measures. Where the first designs miss that, the search begins anew and wants no more of
+what costs it than is asked for: an amplifier's gain beyond its bound is linearity lost.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from genrf import classes
 from genrf.circuit.canonical import fingerprint
 from genrf.circuit.topology import Circuit
+from genrf.conditions import Constraint
 from genrf.generation.candidates import normalised_values
 from genrf.generation.descent import Descent, Start
 from genrf.generation.design import DesignResult, ranked
@@ -29,6 +35,8 @@ from genrf.simulation.judge import Judge
 from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 
+_EXCESS_DB = 1.0
+"""Of what costs sign-off metrics, once they are missed."""
 _Rated = tuple[float, Circuit, str]
 """Worst margin, circuit, and where it comes from."""
 
@@ -73,7 +81,8 @@ class SmallSignalSearch:
         self._spec = spec
         self._earlier = earlier
         self._record = Record(spec, earlier)
-        self._sources = Sources(models, settings, spec, rng, self._record, rates=False)
+        self._begin = partial(Sources, models, settings, rng=rng, record=self._record, rates=False)
+        self._sources = self._begin(spec)
         self._pending: list[_Rated] = []
         self._seen = self._record.tried
         self._enough = settings.enough
@@ -92,7 +101,8 @@ class SmallSignalSearch:
         Args:
             provenance: recorded with every design, besides its order of simulation and its source.
         """
-        descent = Descent(self._spec, self._sources.rules, lambda circuits: self._parts(pool, circuits))
+        descent = self._descent(self._spec, pool)
+        restrained = _restrained(self._spec)
         self._enough = 1 if stop_when_met else self._settings.enough
         stages = self._stages()
         while self._record.simulated < calls:
@@ -120,6 +130,10 @@ class SmallSignalSearch:
             )
             if stop_when_met and self._record.first_met is not None:
                 break
+            if restrained is not None and self._record.first_met is None:
+                # Sources too propose other circuits for it.
+                self._sources, descent = self._begin(restrained), self._descent(restrained, pool)
+                self._pending, stages, restrained = [], self._stages(), None
         return self._record.result()
 
     def _stages(self) -> Iterator[_Stage]:
@@ -176,8 +190,24 @@ class SmallSignalSearch:
                 self._pending.append(item)
         self._pending.sort(key=lambda item: -item[0])
 
-    def _parts(self, judge: Judge, circuits: Sequence[Circuit]) -> Parts:
-        return judge.parts([Simulation(circuit, self._spec.conditions) for circuit in circuits])
+    def _descent(self, spec: DesignSpec, judge: Judge) -> Descent:
+        def parts(circuits: Sequence[Circuit]) -> Parts:
+            return judge.parts([Simulation(circuit, spec.conditions) for circuit in circuits])
+
+        return Descent(spec, self._sources.rules, parts)
+
+
+def _restrained(spec: DesignSpec) -> DesignSpec | None:
+    """The specification without excess of what costs the sign-off metrics that it bounds; none where nothing does."""
+    definition = classes.get(spec.circuit_class)
+    costly = {definition.paid_by.get(constraint.metric) for constraint in spec.constraints}
+    bounds = {(constraint.metric, constraint.sense): constraint.bound for constraint in spec.constraints}
+    more = [
+        Constraint(metric, "<=", bound + _EXCESS_DB)
+        for (metric, sense), bound in bounds.items()
+        if metric in costly and sense == ">=" and (metric, "<=") not in bounds
+    ]
+    return replace(spec, constraints=(*spec.constraints, *more)) if more else None
 
 
 def _starts(rated: list[tuple[float, Circuit]], count: int, per_topology: int) -> list[Circuit]:
