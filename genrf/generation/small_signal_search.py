@@ -130,7 +130,7 @@ class SmallSignalSearch:
             )
             if stop_when_met and self._record.first_met is not None:
                 break
-            if restrained is not None and self._record.first_met is None:
+            if restrained is not None and not self._holds_back():
                 # Sources too propose other circuits for it.
                 self._sources, descent = self._begin(restrained), self._descent(restrained, pool)
                 self._pending, stages, restrained = [], self._stages(), None
@@ -189,6 +189,14 @@ class SmallSignalSearch:
                 self._seen.add(item[1])
                 self._pending.append(item)
         self._pending.sort(key=lambda item: -item[0])
+
+    def _holds_back(self) -> bool:
+        """Whether a design keeps the bounds that excess of something else costs."""
+        costs = classes.get(self._spec.circuit_class).paid_by
+        paid = [constraint for constraint in self._spec.constraints if constraint.metric in costs]
+        return any(
+            replace(self._spec, constraints=tuple(paid)).meets(design.metrics) for design in self._record.designs
+        )
 
     def _descent(self, spec: DesignSpec, judge: Judge) -> Descent:
         def parts(circuits: Sequence[Circuit]) -> Parts:
