@@ -5,12 +5,14 @@ Run with::
     python benchmarks/refinement.py --prepared runs/latest/prepared --specifications 8 --calls 256
     python benchmarks/refinement.py --prepared runs/latest/prepared --bounds useful --methods refined nsga2
     python benchmarks/refinement.py --spec examples/lna_28ghz.yaml --calls 128 --processes 1
+    python benchmarks/refinement.py --held-out benchmarks/held_out_small_signal.json --level exact --methods refined bayesian
 
 Every method may simulate the same number of circuits for the same specifications with the same seeds. What counts is the
 volume that circuits meeting the specification dominate in the objectives (`training.comparison.front_volume`), as a share of
 what all methods, seeds and the training data together dominate for that specification, so that specifications weigh the same.
 
 ``refined``    `Designer.design` with ``--first`` calls, then `Designer.refine` with the rest
+``bayesian``   the same, but by Bayesian optimization where that would refine by descents
 ``generator``  `Designer.design` with all calls
 ``nsga2``      pymoo's NSGA-II, from random circuits of the grammar
 ``botorch``    qLogNEHVI on the best of random topologies
@@ -42,18 +44,25 @@ from genrf.errors import GenRFError
 from genrf.generation.bundle import Bundle
 from genrf.generation.objectives import choose_objectives
 from genrf.metrics import Metrics
+from genrf.pareto import volume
 from genrf.simulation.library import simulator_version
 from genrf.simulation.outcome import Simulation
 from genrf.simulation.pool import SimulatorPool
 from genrf.spec import DesignSpec
-from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows, volume
-from training.comparison.trade_off_trials import GENERATING, SCRATCH, TECHNOLOGY, Task, carry_out
+from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows
+from training.comparison.trade_off_trials import GENERATING, REFINING, SCRATCH, TECHNOLOGY, Task, carry_out
 from training.data.rows import Rows
 from training.data.specifications import SPECIFICATIONS_FILE, read_specifications
 from training.evaluation.baselines import retuned_circuits
 from training.running.machine import commit, describe
 
-COLOURS = {"refined": "#c0392b", "generator": "#1f5fa8", "nsga2": "#27864a", "botorch": "#7a7a7a"}
+COLOURS = {
+    "refined": "#c0392b",
+    "bayesian": "#8e44ad",
+    "generator": "#1f5fa8",
+    "nsga2": "#27864a",
+    "botorch": "#7a7a7a",
+}
 MOST_RETUNED = 400
 """Rows of the training front that are simulated again, at most."""
 
@@ -62,12 +71,12 @@ def chosen_specifications(arguments: argparse.Namespace) -> list[DesignSpec]:
     """The specifications to compare on, with the bounds asked for."""
     if arguments.spec:
         specs = [DesignSpec.from_yaml(path) for path in arguments.spec]
-    elif arguments.prepared:
-        items = read_specifications(arguments.prepared / SPECIFICATIONS_FILE)
+    elif arguments.prepared or arguments.held_out:
+        items = read_specifications(arguments.held_out or arguments.prepared / SPECIFICATIONS_FILE)
         own = [i.spec for i in items if i.spec.circuit_class == arguments.circuit_class and i.level == arguments.level]
         specs = own[: arguments.specifications]
     else:
-        sys.exit("--prepared or --spec: give one of them, to say which specifications to compare on")
+        sys.exit("--prepared, --held-out or --spec: give one of them, to say which specifications to compare on")
     if len({spec.circuit_class for spec in specs}) != 1:
         sys.exit("the specifications are of no class or of several: compare within one class at a time")
     if arguments.bounds == "useful":
@@ -161,6 +170,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, default=Path("runs/latest/bundle"), help="folder of the models")
     parser.add_argument("--prepared", type=Path, help="folder of prepared data: specifications and training rows")
     parser.add_argument("--spec", type=Path, nargs="+", help="specification files instead")
+    parser.add_argument(
+        "--held-out", type=Path, help="file of held-out specifications, instead of those of prepared data"
+    )
     parser.add_argument("--class", dest="circuit_class", default="lna", choices=classes.names())
     parser.add_argument("--level", default="relaxed", help="level of the held-out specifications (default relaxed)")
     parser.add_argument("--bounds", default="specification", choices=("specification", "useful"))
@@ -194,7 +206,7 @@ def main() -> None:
             objectives=objectives,
             seed=seed,
             calls=arguments.calls,
-            first=min(arguments.first, arguments.calls) if method == "refined" else 0,
+            first=min(arguments.first, arguments.calls) if method in REFINING else 0,
             bundle=bundle.identity if method in GENERATING else "",
         )
         for spec in specs

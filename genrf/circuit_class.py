@@ -50,6 +50,8 @@ class CircuitClass:
     """Metrics among these that designers trade for each other: the objectives of refinement if none are named."""
     requirements: tuple[Constraint, ...]
     """Constraints that every specification of the class carries unchanged, such as stability."""
+    paid_by: Mapping[str, str] = field(default_factory=dict)
+    """Sign-off metrics, each with the metric in dB whose excess costs it: linearity is lost to gain that nobody asked for."""
     implied: Mapping[str, tuple[Constraint, ...]] = field(default_factory=dict)
     """Metric -> constraints that a specification which bounds it carries too: without them its value means nothing."""
     useful: tuple[Constraint, ...]

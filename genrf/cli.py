@@ -93,8 +93,9 @@ def generate(
             "--refine",
             min=0,
             metavar="N",
-            help="Spend N more SPICE calls on the best topologies by Bayesian optimization: on the worst margin until the "
-            "specification is met, then on the Pareto front of the designs that meet it.",
+            help="Spend N more SPICE calls on the worst margin until the specification is met, then on the Pareto front of "
+            "the designs that meet it: by descents for amplifiers in small signal and filters, by Bayesian optimization for "
+            "all else.",
         ),
     ] = 0,
     pareto: Annotated[

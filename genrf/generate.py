@@ -12,7 +12,7 @@ from genrf.errors import GenRFError
 from genrf.export.folder import PlotWorker, check_free, write_result
 from genrf.feedback.record import ModelVersion, SearchRecord
 from genrf.generation.design import over_objectives
-from genrf.generation.objectives import parse_objectives
+from genrf.generation.objectives import in_small_signal, parse_objectives
 from genrf.generation.robust import ranked_by_corners
 from genrf.signoff import MISSING, SignedOff, require_second_simulator, second_opinions
 from genrf.simulation.outcome import Outcome, Simulation
@@ -33,7 +33,7 @@ class Request:
     calls: int = 64
     """SPICE calls of the search."""
     refine: int = 0
-    """SPICE calls of Bayesian optimization after it."""
+    """SPICE calls after it, for a better trade-off."""
     pareto: str | None = None
     """Metrics to trade off, with commas between them; None for those of the class if there is refinement, else for none."""
     robust: bool = False
@@ -74,13 +74,13 @@ def generate(
     Raises:
         InvalidInputError: for metrics that cannot be traded off, or a folder that is in the way.
         GenRFError: if nothing can be written to the feedback log; before any work is done.
-        MissingToolError: if refinement is asked for and its packages are not installed, or the specification bounds what
-            only VACASK measures and that is not.
+        MissingToolError: if refinement needs BoTorch and that is not installed, or the specification bounds what only
+            VACASK measures and that is not.
     """
     require_second_simulator(spec)
     traded = request.refine or request.pareto is not None
     objectives = parse_objectives(spec, request.pareto) if traded else ()
-    if request.refine:
+    if request.refine and not in_small_signal(spec, objectives):
         from genrf.generation.refine import require_botorch
 
         require_botorch()

@@ -1,7 +1,8 @@
-"""Pareto dominance, larger being better in every column; N points in k objectives."""
+"""Pareto dominance and the volume that points dominate, larger being better in every column; N points in k objectives."""
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 import numpy as np
@@ -34,3 +35,38 @@ def front(points: Points) -> Mask:
 def domination_counts(points: Points) -> NDArray[np.int64]:
     """Counts how many of the others dominate each point (N, k), (N,)."""
     return np.array([dominate(points, point).sum() for point in points], dtype=np.int64)
+
+
+def volume(points: Points, reference: Points) -> float:
+    """Hypervolume of points (N, k) above a reference (k,), exact."""
+    import moocore
+
+    better = points[(points > reference).all(axis=1)]
+    return float(moocore.hypervolume(better, ref=reference, maximise=True)) if len(better) else 0.0
+
+
+def largest_addition(points: Points, known: Points, reference: Points, count: int) -> list[int]:
+    """Chooses points (N, k), each the one that adds most to the volume of the known (F, k) and those chosen before it.
+
+    Returns:
+        Places of at most ``count``; fewer where no other point adds anything.
+    """
+    chosen: list[int] = []
+    dominating = known
+    whole = volume(known, reference)
+    added = [volume(np.vstack([known, point]), reference) - whole for point in points]
+    # The more is chosen, the less each of the others adds: what it added before is an upper bound.
+    waiting = [(-gain, place) for place, gain in enumerate(added) if gain > 0.0]
+    heapq.heapify(waiting)
+    while waiting and len(chosen) < count:
+        _, place = heapq.heappop(waiting)
+        gain = volume(np.vstack([dominating, points[place]]), reference) - whole
+        if gain <= 0.0:
+            continue
+        if waiting and gain < -waiting[0][0]:
+            heapq.heappush(waiting, (-gain, place))
+            continue
+        chosen.append(place)
+        dominating = np.vstack([dominating, points[place]])
+        whole += gain
+    return chosen

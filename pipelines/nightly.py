@@ -29,8 +29,7 @@ def nightly_pipeline(place: Place) -> Any:
             recipe: name of a recipe in ``params.yaml``: ``nightly`` (a GPU, an hour), ``smoke`` (two cores, minutes).
             overrides: JSON of values to lay over the recipe, such as ``{"nights.targets": 48}``.
         """
-        report = place(report_night(recipe=recipe, overrides=overrides), REPORT.role)
-        report.set_display_name(REPORT.title)
+        report = _fresh(place(report_night(recipe=recipe, overrides=overrides), REPORT.role), REPORT.title)
         with dsl.ExitHandler(report, name="night"):
             resolved = _fresh(place(resolve_night(recipe=recipe, overrides=overrides), "light"), "Read recipe")
             configs = resolved.outputs
@@ -60,7 +59,7 @@ def _task(step: StepDefinition, configs: Any, made: dict[str, Any], place: Place
 
 
 def _fresh(task: dsl.PipelineTask, title: str) -> dsl.PipelineTask:
-    """A task that reads a file beside the code, which a cached reading could not know of."""
+    """A task that reads what is in none of its inputs, which a cached reading could not know of."""
     task.set_display_name(title)
     task.set_caching_options(False)
     return task

@@ -57,13 +57,13 @@ FIRST, RETRAINED, ALWAYS, FIXED = "first", "retrained", "always", "fixed"
 CLASS = "lna"
 NEW_BAND_HZ = (40e9, 50e9)
 NEW_SUPPLIES_V = (1.2, 1.5)
-REQUESTS = 30
+REQUESTS = 20
 """Requests of a night."""
 CALLS = 64
 _STREAM_SEED = 77
 _LOW_POWER = 0.5
 """Share of the useful circuits, those of least power, that the moved stream asks for."""
-_HARDER = 0.1
+_HARDER = 0.2
 COLOURS = {RETRAINED: "#c0392b", ALWAYS: "#7a7a7a", FIXED: "#1f5fa8"}
 
 

@@ -36,7 +36,6 @@ from botorch.models.model_list_gp_regression import ModelListGP
 from botorch.optim.optimize import optimize_acqf_discrete
 from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.settings import validate_input_scaling
-from botorch.utils.multi_objective.hypervolume import Hypervolume
 from botorch.utils.sampling import manual_seed
 from gpytorch.constraints import GreaterThan
 from gpytorch.priors import LogNormalPrior
@@ -193,14 +192,6 @@ class Processes:
         """Negative where a circuit is expected to simulate."""
         place = self._success
         return [] if place is None else [lambda outputs: SUCCESS - outputs[..., place]]
-
-
-def hypervolume(front: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """Volume that points (F, k) dominate above a reference (k,), larger being better in every column; exact."""
-    better = front[(front > reference).all(axis=1)]
-    if len(better) == 0:
-        return 0.0
-    return float(Hypervolume(torch.tensor(reference)).compute(torch.tensor(better)))
 
 
 _BLOCK = 256

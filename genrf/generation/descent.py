@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,31 @@ _STEP = 1e-4
 _LARGEST_STEP = 0.6
 _DAMPINGS = (0.1, 1.0, 10.0)
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-2, 1e-7, 1e4
+_NEARLY = 1e-8
+"""Cost at which a circuit goes further: what is missing is a ten-thousandth."""
 _REQUIRED_SLACK, _REQUIRED_WEIGHT = 1e-6, 30.0
 """Of what every specification of the class requires, such as stability: to be held, and more is worth nothing."""
 _PASSES = 6
 """Times that a step finds out which constraints it will miss."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a descent wants: slack of each of `Descent.constraints`, and how much what is missing of it counts."""
+
+    slack: NDArray[np.float64]
+    """Minus infinity where nothing is wanted, (constraints,)."""
+    weight: NDArray[np.float64]
+    """(constraints,)."""
+    further: NDArray[np.float64] | None = None
+    """Slack wanted beyond that each time that a circuit has nearly what is wanted, (constraints,); none to stop there."""
+
+
+class Start(NamedTuple):
+    """A circuit to begin with, and where it is to go."""
+
+    circuit: Circuit
+    aim: Aim
 
 
 @dataclass
@@ -49,10 +71,24 @@ class Descended:
     """Circuits on the grid, best margin first, and what they cost."""
 
     circuits: list[Circuit]
-    margins: NDArray[np.float64]
-    """The worst slack of each, (circuits,)."""
+    slacks: NDArray[np.float64]
+    """Of each constraint, (circuits, constraints)."""
     simulated: int
     """Circuits simulated on the way."""
+
+    @property
+    def margins(self) -> NDArray[np.float64]:
+        """The worst slack of each circuit, (circuits,)."""
+        return worst(self.slacks)
+
+
+class _Margins(NamedTuple):
+    """Slack of circuits, not a number where one does not simulate."""
+
+    parts: NDArray[np.float64]
+    """Of each part of each constraint, (circuits, parts)."""
+    constraint: NDArray[np.int64]
+    """The constraint that each part is of, (parts,)."""
 
 
 class Descent:
@@ -69,33 +105,43 @@ class Descent:
         self._rules = rules
         self._simulate = simulate
         self._simulated = 0
-        self._constraints = label_constraints(spec)
+        self.constraints = label_constraints(spec)
+
+    def aim(self, slack: float) -> Aim:
+        """The same slack of every constraint; what the class requires is only to be held."""
+        required = np.array([is_required(self._spec, constraint) for constraint in self.constraints], bool)
+        return Aim(np.where(required, _REQUIRED_SLACK, slack), np.where(required, _REQUIRED_WEIGHT, 1.0))
+
+    def slacks(self, circuits: Sequence[Circuit]) -> NDArray[np.float64]:
+        """Slack of each constraint, (circuits, constraints); minus infinity where a circuit does not simulate."""
+        if not circuits:
+            return np.zeros((0, len(self.constraints)))
+        parts, constraint = self._margins(circuits)
+        whole = np.full((len(circuits), len(self.constraints)), np.inf)
+        for number in range(len(self.constraints)):
+            whole[:, number] = parts[:, constraint == number].min(axis=1)
+        return np.where(np.isnan(parts).any(axis=1, keepdims=True), -np.inf, whole)
 
     def rated(self, circuits: Sequence[Circuit]) -> list[tuple[float, Circuit]]:
         """Circuits with their worst margins; minus infinity where one does not simulate."""
-        if not circuits:
-            return []
-        worst = self._margins(circuits).min(axis=1, initial=np.inf)
-        return list(zip(np.where(np.isnan(worst), -np.inf, worst).tolist(), circuits, strict=True))
+        return list(zip(worst(self.slacks(circuits)).tolist(), circuits, strict=True))
 
-    def run(self, starts: Sequence[Circuit], *, target: float, iterations: int, enough: int | None = None) -> Descended:
+    def run(self, starts: Sequence[Start], *, iterations: int, enough: int | None = None) -> Descended:
         """Descend from circuits, those that do not simulate left out.
 
         Args:
-            starts: any topologies.
-            target: slack wanted of every constraint; the class's requirements are only to be held.
-            iterations: at most; a circuit that has what is wanted goes no further.
+            starts: of any topologies.
+            iterations: at most; a circuit that has what is wanted goes no further than its aim says.
             enough: circuits that have it, with which the others stop too.
         """
         self._simulated = 0
         if not starts:
             return self._built([])
-        states = [_State(circuit, self._rules) for circuit in starts]
-        found = self._margins([state.circuit for state in states])
-        aim = self._aim(target)
-        for state, margins in zip(states, found, strict=True):
-            state.aim = aim
-            state.take(margins)
+        states = [_State(start.circuit, self._rules) for start in starts]
+        margins = self._margins([state.circuit for state in states])
+        for state, start, own in zip(states, starts, margins.parts, strict=True):
+            state.begin(own, start.aim, margins.constraint)
+            state.go_further()
         states = [state for state in states if np.isfinite(state.cost)]
         for _ in range(iterations):
             active = [state for state in states if state.cost > 0.0 and state.damping < _MOST_DAMPING]
@@ -103,62 +149,44 @@ class Descent:
                 break
             self._differentiate(active)
             trials = [trial for state in active for trial in state.trials()]
-            found = self._margins([circuit for _, circuit in trials])
+            found = self._margins([circuit for _, circuit in trials]).parts
             for index, state in enumerate(active):
                 part = slice(index * len(_DAMPINGS), (index + 1) * len(_DAMPINGS))
                 state.choose(trials[part], found[part])
-        return self._built([state.circuit for state in states])
+                state.go_further()
+        return self._built([circuit for state in states for circuit in (*state.stations, state.circuit)])
 
     def _differentiate(self, states: Sequence[_State]) -> None:
         """The slopes of all margins by all values."""
-        found = self._margins([circuit for state in states for circuit in state.neighbours()])
+        found = self._margins([circuit for state in states for circuit in state.neighbours()]).parts
         start = 0
         for state in states:
             state.differentiate(found[start : start + len(state.x)])
             start += len(state.x)
 
-    def _margins(self, circuits: Sequence[Circuit]) -> NDArray[np.float64]:
-        """Slack of each part of each constraint, (circuits, parts)."""
+    def _margins(self, circuits: Sequence[Circuit]) -> _Margins:
         self._simulated += len(circuits)
         parts = self._simulate(circuits)
         metrics = classes.get(self._spec.circuit_class).metrics
-        slacks = [slack_of_all(metrics[c.metric], c, parts[c.metric]) for c in self._constraints]
-        self._widths = [slack.shape[1] for slack in slacks]
-        return np.concatenate(slacks, axis=1) if slacks else np.zeros((len(circuits), 0))
-
-    def _aim(self, target: float) -> _Aim:
-        required = np.repeat([is_required(self._spec, constraint) for constraint in self._constraints], self._widths)
-        return _Aim(np.where(required, _REQUIRED_SLACK, target), np.where(required, _REQUIRED_WEIGHT, 1.0))
+        slacks = [slack_of_all(metrics[c.metric], c, parts[c.metric]) for c in self.constraints]
+        constraint = np.repeat(np.arange(len(slacks)), [slack.shape[1] for slack in slacks])
+        return _Margins(np.concatenate([np.zeros((len(circuits), 0)), *slacks], axis=1), constraint)
 
     def _built(self, circuits: Sequence[Circuit]) -> Descended:
         """The circuits as they would be built."""
         built = list(dict.fromkeys(self._rules.kept(circuit) for circuit in circuits))
-        if not built:
-            return Descended([], np.zeros(0), self._simulated)
-        rated = sorted(self.rated(built), key=lambda pair: -pair[0])
-        return Descended([circuit for _, circuit in rated], np.array([m for m, _ in rated]), self._simulated)
+        slacks = self.slacks(built)
+        order = np.argsort(-worst(slacks), kind="stable")
+        return Descended([built[place] for place in order], slacks[order], self._simulated)
 
 
-@dataclass(frozen=True)
-class _Aim:
-    """The slack wanted of each constraint, and how much it counts."""
-
-    target: NDArray[np.float64]
-    weight: NDArray[np.float64]
-
-    def missing(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What margins (..., constraints) lack, weighted; negative where they have more."""
-        return self.weight * (self.target - margins)
-
-    def cost(self, margins: NDArray[np.float64]) -> float:
-        """Of one circuit's margins; infinite where it does not simulate."""
-        return float((np.maximum(self.missing(margins), 0.0) ** 2).sum()) if np.isfinite(margins).all() else np.inf
+def worst(slacks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The least of each circuit's slacks (circuits, constraints), infinite where nothing is wanted, (circuits,)."""
+    return slacks.min(axis=1, initial=np.inf)
 
 
 class _State:
     """One circuit on its way."""
-
-    aim: _Aim
 
     def __init__(self, circuit: Circuit, rules: DesignRules) -> None:
         self._technology = rules.technology
@@ -173,13 +201,24 @@ class _State:
         self.x = self._variables(values)
         self.cost = np.inf
         self.damping = _FIRST_DAMPING
-        self._margins = np.zeros(0)
+        self.stations: list[Circuit] = []
+        """Where it had nearly what was wanted, and more was then."""
+        self._target = self._weight = self._further = self._margins = np.zeros(0)
         self._jacobian = np.zeros((0, 0))
         self._steps = np.zeros(0)
 
-    def take(self, margins: NDArray[np.float64]) -> None:
-        """Be at a point with these margins."""
-        self._margins, self.cost = margins, self.aim.cost(margins)
+    def begin(self, margins: NDArray[np.float64], aim: Aim, constraint: NDArray[np.int64]) -> None:
+        """Start from margins (parts,), towards an aim, where each part is of a constraint (parts,)."""
+        self._target, self._weight = aim.slack[constraint], aim.weight[constraint]
+        self._further = np.zeros(0) if aim.further is None else aim.further[constraint]
+        self._take(margins)
+
+    def go_further(self) -> None:
+        """Want more where the aim is nearly reached."""
+        while self._further.any() and self.cost <= _NEARLY:
+            self.stations.append(self.circuit)
+            self._target = self._target + self._further
+            self._take(self._margins)
 
     def neighbours(self) -> list[Circuit]:
         """The circuit with each value a little larger, or smaller at its upper bound."""
@@ -206,18 +245,30 @@ class _State:
 
     def choose(self, trials: Sequence[tuple[float, Circuit]], margins: NDArray[np.float64]) -> None:
         """Go on from the best of the trials, or with more damping from here."""
-        costs = [self.aim.cost(own) for own in margins]
+        costs = [self._cost(own) for own in margins]
         best = int(np.argmin(costs))
         if costs[best] < self.cost:
             self.damping, self.circuit = trials[best]
             self.x = self._variables(np.array(self.circuit.values))
-            self.take(margins[best])
+            self._take(margins[best])
         else:
             self.damping *= 100.0
 
+    def _take(self, margins: NDArray[np.float64]) -> None:
+        """Be at a point with these margins."""
+        self._margins, self.cost = margins, self._cost(margins)
+
+    def _missing(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What margins (parts,) lack, weighted; negative where they have more."""
+        return self._weight * (self._target - margins)
+
+    def _cost(self, margins: NDArray[np.float64]) -> float:
+        """Infinite where a circuit does not simulate."""
+        return float((np.maximum(self._missing(margins), 0.0) ** 2).sum()) if np.isfinite(margins).all() else np.inf
+
     def _step(self, damping: float) -> NDArray[np.float64]:
-        missing = self.aim.missing(self._margins)
-        slopes = self.aim.weight[:, None] * self._jacobian
+        missing = self._missing(self._margins)
+        slopes = self._weight[:, None] * self._jacobian
         scale = np.maximum((slopes**2).sum(axis=0), 1e-4)
         least = np.maximum(self._low - self.x, -_LARGEST_STEP)
         most = np.minimum(self._high - self.x, _LARGEST_STEP)

@@ -15,9 +15,12 @@ from genrf.conditioning import Conditioning
 from genrf.fields import quantity_text
 from genrf.generation.backend import Backend
 from genrf.generation.design import DesignResult
+from genrf.generation.front_descent import FrontDescent
 from genrf.generation.models import Models, TopologySource
+from genrf.generation.objectives import choose_objectives, in_small_signal
 from genrf.generation.precedents import PrecedentSource
 from genrf.generation.record import Progress
+from genrf.generation.refine import Refinement
 from genrf.generation.sampler import SamplerSettings
 from genrf.generation.search import Search
 from genrf.generation.settings import SearchSettings
@@ -158,25 +161,29 @@ class Designer:
         calls: int,
         objectives: Sequence[str] = (),
         seed: int | None = None,
+        descend: bool = True,
         progress: Progress | None = None,
     ) -> DesignResult:
-        """Go on from what a search found with at most ``calls`` further SPICE calls, by Bayesian optimization.
+        """Go on from what a search found with at most ``calls`` further SPICE calls, for a better trade-off.
 
         Args:
             objectives: metrics whose trade-off is wanted; by default those that designers of the class trade.
+            descend: whether by descents where small-signal analyses measure all that is asked for; otherwise, and for all
+                else, by Bayesian optimization.
 
         Raises:
             InvalidInputError: if an objective is not a metric of the class, or there are too few or too many.
-            MissingToolError: if BoTorch is not installed.
+            MissingToolError: if Bayesian optimization needs BoTorch, which is not installed.
         """
-        from genrf.generation.objectives import choose_objectives
-        from genrf.generation.refine import Refinement
-
         seed = self._seed if seed is None else seed
         chosen = choose_objectives(result.spec, objectives)
-        return Refinement(self._models, result, chosen, np.random.default_rng((seed, 17))).run(
-            self._pool, calls, progress=progress, provenance={**self._provenance, "seed": seed}
-        )
+        rng = np.random.default_rng((seed, 17))
+        refinement: FrontDescent | Refinement
+        if descend and in_small_signal(result.spec, chosen):
+            refinement = FrontDescent(self._models, result, chosen, rng, self._settings)
+        else:
+            refinement = Refinement(self._models, result, chosen, rng)
+        return refinement.run(self._pool, calls, progress=progress, provenance={**self._provenance, "seed": seed})
 
     def simulate(self, simulations: Sequence[Simulation], *, curves: bool = False) -> list[Outcome]:
         """Simulate circuits on the same warm workers, in order; with ``curves`` the outcomes carry them for plots."""

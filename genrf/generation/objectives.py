@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from genrf import classes
+from genrf import classes, pareto
 from genrf.conditioning import Conditioning
 from genrf.errors import InvalidInputError
+from genrf.generation.design import Design
 from genrf.metrics import Metrics
 from genrf.spec import RELATIVE_TO, DesignSpec
 
@@ -74,6 +75,13 @@ def parse_objectives(spec: DesignSpec, text: str | None) -> tuple[str, ...]:
     return choose_objectives(spec, names)
 
 
+def in_small_signal(spec: DesignSpec, objectives: Sequence[str]) -> bool:
+    """Whether the batched simulator measures all that is traded off or bounded: then a front is refined by descents."""
+    definition = classes.get(spec.circuit_class)
+    names = {*objectives, *(constraint.metric for constraint in spec.constraints)}
+    return definition.small_signal is not None and names <= set(definition.label_metrics)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
     """The metrics that are modelled: objectives and bounded metrics, standardised; n of them."""
@@ -115,6 +123,31 @@ class Outputs:
         vocabulary = classes.get(self.spec.circuit_class).metrics
         values = np.array([vocabulary[name].normalise(metrics[name]) for name in self.names])
         return (values - self.centre) / self.scale
+
+    def signed(self, objectives: Sequence[str], measured: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+        """Objectives of circuits as outputs, signed so that larger is better, (N, k)."""
+        index = [self.names.index(name) for name in objectives]
+        rows = [self.standardised(metrics)[index] * self.signs[index] for metrics in measured]
+        return np.array(rows).reshape(len(rows), len(index))
+
+    def metrics(self, objectives: Sequence[str], signed: NDArray[np.float64]) -> dict[str, float]:
+        """The metrics that one row (k,) of `signed` stands for."""
+        index = [self.names.index(name) for name in objectives]
+        values = signed * self.signs[index] * self.scale[index] + self.centre[index]
+        vocabulary = classes.get(self.spec.circuit_class).metrics
+        return {
+            name: float(10.0**value if vocabulary[name].scale == "log" else value)
+            for name, value in zip(objectives, values, strict=True)
+        }
+
+    def volumes(
+        self, objectives: Sequence[str], reference: NDArray[np.float64], designs: Sequence[Design], calls: int
+    ) -> tuple[float, float]:
+        """What the designs that meet the specification dominate above a reference (k,): those of the first calls, and all."""
+        met = [design for design in designs if design.met]
+        reached = self.signed(objectives, [design.metrics for design in met])
+        first = np.array([design.provenance["order"] <= calls for design in met], bool)
+        return pareto.volume(reached[first], reference), pareto.volume(reached, reference)
 
     @property
     def signs(self) -> NDArray[np.float64]:

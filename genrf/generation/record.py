@@ -39,6 +39,11 @@ class Record:
         """Circuits simulated on the way to those that the judge was called on."""
         self._seconds = dict(earlier.seconds) if earlier else {}
 
+    @property
+    def tried(self) -> set[Circuit]:
+        """The circuits that were simulated."""
+        return {design.circuit for design in self.designs} | {circuit for circuit, _ in self.failed_circuits}
+
     def simulate(
         self,
         pool: Judge,

@@ -69,7 +69,8 @@ def require_botorch() -> None:
         import genrf.generation.acquisition  # noqa: F401
     except ImportError as error:
         raise MissingToolError(
-            f"refinement needs BoTorch, which cannot be imported ({error}); install it with: pip install botorch"
+            f"refinement by Bayesian optimization needs BoTorch, which cannot be imported ({error}); "
+            "install it with: pip install botorch"
         ) from error
 
 
@@ -218,23 +219,14 @@ class Refinement:
 
     def _hypervolume(self) -> tuple[float, float] | None:
         """What designs that meet the specification dominate, before and after; none if none does."""
-        from genrf.generation.acquisition import hypervolume
-
         met = [design for design in self._record.designs if design.met]
         if not met:
             return None
-        indices = [self._outputs.names.index(name) for name in self._objectives]
-        signs = self._outputs.signs[indices]
-
-        def reached(designs: Sequence[Design]) -> NDArray[np.float64]:
-            rows = [self._outputs.standardised(design.metrics)[indices] * signs for design in self._front(designs)]
-            return np.array(rows).reshape(len(rows), len(indices))
-
-        before = [design for design in met if design.provenance["order"] <= self._result.simulated]
         reference = self._reference
         if reference is None:
-            reference = self._outputs.reference(self._objectives, reached(met))
-        return hypervolume(reached(before), reference), hypervolume(reached(met), reference)
+            reached = self._outputs.signed(self._objectives, [design.metrics for design in self._front(met)])
+            reference = self._outputs.reference(self._objectives, reached)
+        return self._outputs.volumes(self._objectives, reference, met, self._result.simulated)
 
     def _rated(self, acquisition: Acquisition, proposed: Proposed) -> tuple[Proposed, NDArray[np.float64]]:
         """Candidates with what each is worth by itself."""

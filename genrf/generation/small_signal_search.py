@@ -4,22 +4,27 @@ For these classes a circuit is simulated in less time than the surrogate needs t
 precedents, topology generator and sizing model propose is simulated at once; the best descend on their worst margins
 (`genrf.generation.descent`), each stage only where the one before has met nothing; and the judge is called on what meets the
 specification, most margin first. Later stages vary the best designs, for more margin yet.
+
+Descents do not see what only sign-off measures. Where the first designs miss that, the search begins anew and wants no more of
+what costs it than is asked for: an amplifier's gain beyond its bound is linearity lost.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from genrf import classes
 from genrf.circuit.canonical import fingerprint
-from genrf.circuit.topology import Circuit, Topology
+from genrf.circuit.topology import Circuit
+from genrf.conditions import Constraint
 from genrf.generation.candidates import normalised_values
-from genrf.generation.descent import Descent
+from genrf.generation.descent import Descent, Start
 from genrf.generation.design import DesignResult, ranked
 from genrf.generation.models import Models
 from genrf.generation.record import Progress, Record
@@ -30,6 +35,8 @@ from genrf.simulation.judge import Judge
 from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 
+_EXCESS_DB = 1.0
+"""Of what costs sign-off metrics, once they are missed."""
 _Rated = tuple[float, Circuit, str]
 """Worst margin, circuit, and where it comes from."""
 
@@ -59,15 +66,25 @@ class SmallSignalSearch:
         settings: how the effort is divided.
         spec: what to look for; constraints on sign-off metrics are left to the judge.
         rng: source of all randomness.
+        earlier: of a search that has gone before, precedents included, to go on from.
     """
 
-    def __init__(self, models: Models, settings: SearchSettings, spec: DesignSpec, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        models: Models,
+        settings: SearchSettings,
+        spec: DesignSpec,
+        rng: np.random.Generator,
+        earlier: DesignResult | None = None,
+    ) -> None:
         self._settings = settings
         self._spec = spec
-        self._record = Record(spec)
-        self._sources = Sources(models, settings, spec, rng, self._record, rates=False)
+        self._earlier = earlier
+        self._record = Record(spec, earlier)
+        self._begin = partial(Sources, models, settings, rng=rng, record=self._record, rates=False)
+        self._sources = self._begin(spec)
         self._pending: list[_Rated] = []
-        self._seen: set[Circuit] = set()
+        self._seen = self._record.tried
         self._enough = settings.enough
 
     def run(
@@ -84,7 +101,8 @@ class SmallSignalSearch:
         Args:
             provenance: recorded with every design, besides its order of simulation and its source.
         """
-        descent = Descent(self._spec, self._sources.rules, lambda circuits: self._parts(pool, circuits))
+        descent = self._descent(self._spec, pool)
+        restrained = _restrained(self._spec)
         self._enough = 1 if stop_when_met else self._settings.enough
         stages = self._stages()
         while self._record.simulated < calls:
@@ -112,6 +130,10 @@ class SmallSignalSearch:
             )
             if stop_when_met and self._record.first_met is not None:
                 break
+            if restrained is not None and not self._holds_back():
+                # Sources too propose other circuits for it.
+                self._sources, descent = self._begin(restrained), self._descent(restrained, pool)
+                self._pending, stages, restrained = [], self._stages(), None
         return self._record.result()
 
     def _stages(self) -> Iterator[_Stage]:
@@ -119,15 +141,14 @@ class SmallSignalSearch:
         settings = self._settings
         few = settings.starts, settings.per_topology
         many = 3 * settings.starts, 2 * settings.per_topology
-        near = self._sources.precedents()
-        if near is not None:
-            values = near.values.astype(np.float32)
-            circuits = self._circuits(near.topologies(self._spec.circuit_class), values)
-            yield _Stage(circuits, "precedent", settings.aim, settings.descents, *few)
+        recalled = self._sources.recalled() if self._earlier is None else []
+        if recalled:
+            yield _Stage(recalled, "precedent", settings.aim, settings.descents, *few)
         proposed = self._sources.proposed(settings.sizings)
         met = self._record.first_met is not None
         iterations = settings.descents_when_met if met else settings.descents
-        yield _Stage(self._circuits(proposed.topologies, proposed.values), "generator", settings.aim, iterations, *few)
+        circuits = self._sources.circuits(proposed.topologies, proposed.values)
+        yield _Stage(circuits, "generator", settings.aim, iterations, *few)
         if self._record.first_met is None:
             left = [circuit for _, circuit, _ in self._pending]
             yield _Stage(left, "again", settings.aim, settings.descents_again, *many)
@@ -142,11 +163,8 @@ class SmallSignalSearch:
             varied = self._sources.around([parent.topology for parent in parents], around)
             margin = max((design.margin for design in designs), default=0.0)
             iterations = settings.descents_when_met if designs else settings.descents_again
-            circuits = self._circuits(varied.topologies, varied.values)
+            circuits = self._sources.circuits(varied.topologies, varied.values)
             yield _Stage(circuits, "variation", max(margin, 0.0) + settings.aim, iterations, *few)
-
-    def _circuits(self, topologies: Sequence[Topology], values: NDArray[np.float32]) -> list[Circuit]:
-        return [self._sources.circuit(topology, own) for topology, own in zip(topologies, values, strict=True)]
 
     def _add(self, stage: _Stage, descent: Descent) -> None:
         """Rate a stage's circuits, descend from the best, and put all that is new among what waits for the judge."""
@@ -156,7 +174,10 @@ class SmallSignalSearch:
             # What has more margin than is aimed at needs no descent.
             done = max((margin for margin, _ in rated), default=-np.inf) >= stage.aim
             iterations = 0 if done else stage.iterations
-            descended = descent.run(starts, target=stage.aim, iterations=iterations, enough=self._enough)
+            aim = descent.aim(stage.aim)
+            descended = descent.run(
+                [Start(circuit, aim) for circuit in starts], iterations=iterations, enough=self._enough
+            )
         self._record.explored += len(rated) + descended.simulated
         found = [(margin, circuit, stage.source) for margin, circuit in rated if np.isfinite(margin)]
         found += [
@@ -169,8 +190,32 @@ class SmallSignalSearch:
                 self._pending.append(item)
         self._pending.sort(key=lambda item: -item[0])
 
-    def _parts(self, judge: Judge, circuits: Sequence[Circuit]) -> Parts:
-        return judge.parts([Simulation(circuit, self._spec.conditions) for circuit in circuits])
+    def _holds_back(self) -> bool:
+        """Whether a design keeps the bounds that excess of something else costs."""
+        costs = classes.get(self._spec.circuit_class).paid_by
+        paid = [constraint for constraint in self._spec.constraints if constraint.metric in costs]
+        return any(
+            replace(self._spec, constraints=tuple(paid)).meets(design.metrics) for design in self._record.designs
+        )
+
+    def _descent(self, spec: DesignSpec, judge: Judge) -> Descent:
+        def parts(circuits: Sequence[Circuit]) -> Parts:
+            return judge.parts([Simulation(circuit, spec.conditions) for circuit in circuits])
+
+        return Descent(spec, self._sources.rules, parts)
+
+
+def _restrained(spec: DesignSpec) -> DesignSpec | None:
+    """The specification without excess of what costs the sign-off metrics that it bounds; none where nothing does."""
+    definition = classes.get(spec.circuit_class)
+    costly = {definition.paid_by.get(constraint.metric) for constraint in spec.constraints}
+    bounds = {(constraint.metric, constraint.sense): constraint.bound for constraint in spec.constraints}
+    more = [
+        Constraint(metric, "<=", bound + _EXCESS_DB)
+        for (metric, sense), bound in bounds.items()
+        if metric in costly and sense == ">=" and (metric, "<=") not in bounds
+    ]
+    return replace(spec, constraints=(*spec.constraints, *more)) if more else None
 
 
 def _starts(rated: list[tuple[float, Circuit]], count: int, per_topology: int) -> list[Circuit]:

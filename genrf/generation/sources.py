@@ -5,6 +5,8 @@ All of them are legal circuits, on the process's grid, with what the surrogate p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,6 +66,13 @@ class Sources:
         if known is None or len(known) == 0:
             return None
         return known.nearest(self._models.conditioning, self._spec, self._settings.precedents)
+
+    def recalled(self) -> list[Circuit]:
+        """The nearest precedents as they would be built."""
+        near = self.precedents()
+        if near is None:
+            return []
+        return self.circuits(near.topologies(self._spec.circuit_class), near.values.astype(np.float32))
 
     def topologies(self, count: int) -> list[tuple[Tokens, Topology | None]]:
         """Token sequences drawn from the generator, each with its topology or none if it is not legal."""
@@ -146,6 +155,10 @@ class Sources:
     def circuit(self, topology: Topology, values: Array) -> Circuit:
         """The circuit of normalised values (M,)."""
         return self.rules.sized(topology, values)
+
+    def circuits(self, topologies: Sequence[Topology], values: Array) -> list[Circuit]:
+        """The circuits of normalised values (P, M)."""
+        return [self.circuit(topology, own) for topology, own in zip(topologies, values, strict=True)]
 
     def _denoised(self, noisy: Array, kinds: NDArray[np.int64], nets: NDArray[np.int64], sigma: float) -> Array:
         """Values (P, M) from noisy ones."""

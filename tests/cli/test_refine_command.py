@@ -123,15 +123,32 @@ def test_unusable_objectives_are_refused_before_any_work(
     assert errors.count("\n") == 1
 
 
-def test_refinement_without_botorch_ends_before_any_work(
-    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("circuit_class", "bound"),
+    [("mixer", {"conversion_gain_db": {"min": 8}}), ("lna", {"iip3_dbm": {"min": -20}})],
+    ids=["a class that ngspice judges", "a bound on sign-off"],
+)
+def test_bayesian_refinement_without_botorch_ends_before_any_work(
+    circuit_class: str, bound: dict[str, dict[str, float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(genrf.cli_options, "designer", lambda *_: pytest.fail("work was done"))
     monkeypatch.setitem(sys.modules, "genrf.generation.acquisition", None)
+    spec = tmp_path / "wanted.yaml"
+    content = {"class": circuit_class, "frequency": "28 GHz", "supply": "1.8 V", "constraints": bound}
+    spec.write_text(yaml.safe_dump(content))
     code, _, errors = run(spec, "--refine", "8", "-o", tmp_path / "out")
     assert code == 3
-    assert errors.startswith("genrf: refinement needs BoTorch")
+    assert errors.startswith("genrf: refinement by Bayesian optimization needs BoTorch")
     assert "pip install botorch" in errors
+
+
+def test_what_small_signal_measures_is_refined_without_botorch(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "genrf.generation.acquisition", None)
+    code, output, _ = run(spec, "--refine", "3", "-n", "1", "-o", tmp_path / "out")
+    assert code == 0
+    assert "Refined with 3 calls" in output
 
 
 def test_help_shows_how_to_refine() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genrf.generation.acquisition import Points, Processes, hypervolume
+from genrf.generation.acquisition import Points, Processes
 
 SLOTS = 4
 
@@ -110,9 +110,3 @@ def test_errors_that_no_length_or_scale_explains_do_not_end_the_refinement(size:
         mean, deviation = Processes(pairs, pairs.mean + size * rng.normal(size=(14, 3)), seed=1).predict(pairs)
         assert np.isfinite(mean).all()
         assert (deviation >= 0).all()
-
-
-def test_hypervolume_of_two_boxes() -> None:
-    front = np.array([[2.0, 1.0], [1.0, 3.0], [-1.0, 9.0]])
-    assert hypervolume(front, np.zeros(2)) == pytest.approx(4.0)
-    assert hypervolume(front, np.array([5.0, 5.0])) == 0.0

@@ -1,4 +1,4 @@
-"""Refinement with the simulator behind it, from a search by models that draw circuits from the grammar."""
+"""Refinement with the simulators behind it, from a search by models that draw circuits from the grammar."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from genrf import classes
+from genrf import classes, technology
+from genrf.circuit.design_rules import DesignRules
 from genrf.conditioning import fit
 from genrf.conditions import Constraint
 from genrf.errors import InvalidInputError
@@ -34,11 +35,30 @@ def designer():  # type: ignore[no-untyped-def]
         yield designer
 
 
+def test_a_front_descends_in_the_batched_simulator(designer: Designer) -> None:
+    spec = spec_of(Constraint("gain_db", ">=", -40.0), Constraint("mu_min", ">=", 1.0))
+    before = designer.design(spec, calls=16, seed=0)
+    after = designer.refine(before, calls=16)
+    assert after.objectives == OBJECTIVES
+    assert before.simulated < after.simulated <= before.simulated + 16
+    assert after.hypervolume is not None
+    assert after.hypervolume[1] > after.hypervolume[0]
+    rules = DesignRules("lna", CONDITIONS, technology.get("sg13g2"))
+    new = [design for design in after.designs if design.provenance["source"] == "refinement"]
+    assert len(new) == after.simulated - before.simulated
+    for design in new:
+        assert design.met
+        assert not rules.broken(design.circuit)
+        assert simulate(design.circuit, CONDITIONS).metrics == design.metrics
+    again = designer.refine(before, calls=16)
+    assert [design.circuit for design in again.designs] == [design.circuit for design in after.designs]
+
+
 @pytest.mark.slow
-def test_a_search_is_refined_in_spice(designer: Designer) -> None:
+def test_a_search_is_refined_by_bayesian_optimization(designer: Designer) -> None:
     spec = spec_of(Constraint("gain_db", ">=", -40.0))
     before = designer.design(spec, calls=16, seed=0)  # of which some simulate
-    after = designer.refine(before, calls=16)
+    after = designer.refine(before, calls=16, descend=False)
     assert after.objectives == OBJECTIVES
     assert after.simulated == 32
     assert len(after.designs) + sum(after.failed.values()) == 32
@@ -49,9 +69,9 @@ def test_a_search_is_refined_in_spice(designer: Designer) -> None:
     for design in new[:3]:
         assert simulate(design.circuit, CONDITIONS).metrics == design.metrics
         assert design.provenance["seed"] == 3
-    again = designer.refine(before, calls=16)
+    again = designer.refine(before, calls=16, descend=False)
     assert [design.circuit for design in again.designs] == [design.circuit for design in after.designs]
-    twice = designer.refine(after, calls=8, objectives=OBJECTIVES[:2], seed=4)
+    twice = designer.refine(after, calls=8, objectives=OBJECTIVES[:2], seed=4, descend=False)
     assert twice.refined_from == 32
     assert twice.simulated == 40
 

@@ -15,11 +15,12 @@ from genrf.circuit.topology import Circuit
 from genrf.conditioning import Conditioning, fit
 from genrf.conditions import Conditions, Constraint
 from genrf.metrics import Metrics
+from genrf.pareto import volume
 from genrf.simulation.outcome import Failure, Outcome, Simulation
 from genrf.spec import DesignSpec
 from training.comparison import trade_off_searches as trade_off_baselines
 from training.comparison import trade_off_trials
-from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows, volume
+from training.comparison.front_volume import reference_point, row_metrics, scaled, training_rows
 from training.comparison.trade_off_searches import botorch, nsga2
 from training.comparison.trade_off_trials import Ledger, SpentError, Task, carry_out, finished
 from training.data.rows import Rows

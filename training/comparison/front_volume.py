@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import moocore
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,12 +48,6 @@ def reference_point(spec: DesignSpec, objectives: Sequence[str], conditioning: C
                 bound = Metrics({name: constraint.bound})
                 reference[column] = scaled(spec, (name,), conditioning, [bound])[0, 0]
     return reference
-
-
-def volume(points: Array, reference: Array) -> float:
-    """Hypervolume of points (N, k) above a reference (k,)."""
-    better = points[(points > reference).all(axis=1)]
-    return float(moocore.hypervolume(better, ref=reference, maximise=True)) if len(better) else 0.0
 
 
 def training_rows(

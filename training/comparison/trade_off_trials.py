@@ -27,7 +27,8 @@ from training.comparison import trade_off_searches as trade_off_baselines
 from training.comparison.trade_off_searches import SpentError
 
 TECHNOLOGY = "sg13g2"
-GENERATING = ("refined", "generator")
+REFINING = ("refined", "bayesian")
+GENERATING = (*REFINING, "generator")
 SCRATCH = {"nsga2": trade_off_baselines.nsga2, "botorch": trade_off_baselines.botorch}
 
 
@@ -81,10 +82,15 @@ def run(task: Task, bundle: Path) -> dict[str, Any]:
     start = time.perf_counter()
     if task.method in GENERATING:
         with open_designer(bundle, workers=1, threads=1, seed=task.seed) as designer:
-            first = task.first if task.method == "refined" else task.calls
+            first = task.first if task.method in REFINING else task.calls
             result = designer.design(spec, calls=first)
-            if task.method == "refined":
-                result = designer.refine(result, calls=task.calls - first, objectives=task.objectives)
+            if task.method in REFINING:
+                result = designer.refine(
+                    result,
+                    calls=task.calls - first,
+                    objectives=task.objectives,
+                    descend=task.method != "bayesian",
+                )
         points, failed, spent, stages = *_of_result(result, task.objectives), result.simulated, result.seconds
     else:
         with Judge(workers=1, technology=TECHNOLOGY) as pool:

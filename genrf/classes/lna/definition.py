@@ -18,6 +18,7 @@ CLASS = CircuitClass(
     specification_metrics=("gain_db", "nf_db", "s11_db", "s22_db", "power_w"),
     trade_off=("gain_db", "nf_db", "power_w"),
     requirements=(Constraint("mu_min", ">=", 1.0),),
+    paid_by={"ip1db_dbm": "gain_db", "iip3_dbm": "gain_db"},
     useful=(
         Constraint("gain_db", ">=", 8.0),
         Constraint("nf_db", "<=", 6.0),
