@@ -8,11 +8,11 @@ from kfp import compiler
 from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
 from genrf.errors import InvalidInputError
+from pipelines.nightly import NAME as NIGHT
+from pipelines.nightly import nightly_pipeline
 from pipelines.picture import draw
 from pipelines.placement import DEFAULT_PROFILE, Cluster
 from pipelines.stages import FILE, ROOT, write_stages
-from pipelines.nightly import NAME as NIGHT
-from pipelines.nightly import nightly_pipeline
 from pipelines.train import NAME, training_pipeline
 
 FOLDER = Path(__file__).parent / "compiled"
