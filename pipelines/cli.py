@@ -128,7 +128,7 @@ def schedule(
     namespace: Namespace = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the schedule.")] = False,
 ) -> None:
-    """Run a pipeline at fixed times on Kubeflow, by default the night; the same schedule twice is one, a changed one replaces it."""
+    """Run a pipeline, by default the night, at fixed times on Kubeflow; the same schedule twice is one, another replaces it."""
     with _errors():
         from pipelines.kubeflow import Kubeflow, checked_cron
 

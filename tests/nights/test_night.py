@@ -133,7 +133,9 @@ def retrained(quiet: House) -> House:
 def test_a_night_without_need_simulates_nothing_and_says_why(quiet: House) -> None:
     # The report of this night is read before the next one writes its own.
     client = quiet.client
-    parents = client.search_runs([client.get_experiment_by_name("genrf").experiment_id], "tags.genrf.pipeline_run != ''")
+    parents = client.search_runs(
+        [client.get_experiment_by_name("genrf").experiment_id], "tags.genrf.pipeline_run != ''"
+    )
     first = min(parents, key=lambda run: run.info.start_time)
     children = client.search_runs([first.info.experiment_id], f"tags.mlflow.parentRunId = '{first.info.run_id}'")
     assert {run.info.run_name for run in children} == {"assess_need", "report_night"}
@@ -149,7 +151,7 @@ def test_missed_requests_make_a_challenger_that_is_judged_and_not_promoted_on_no
     report = retrained.report
     assert report["outcome"] in ("hold", "reject")
     assert report["need"]["action"] == "retrain"
-    assert [step["step"] for step in report["steps"]][0] == "assess_need"
+    assert next(step["step"] for step in report["steps"]) == "assess_need"
     assert {step["status"] for step in report["steps"]} == {"FINISHED"}
     challenger = retrained.client.get_model_version_by_alias("genrf", "challenger")
     assert challenger.version != retrained.client.get_model_version_by_alias("genrf", "champion").version
@@ -189,7 +191,9 @@ def test_a_log_that_is_not_there_ends_the_night_with_one_line_and_a_report(house
     assert house.report["outcome"] == "failed"
 
 
-def test_the_released_weights_lead_to_their_card(tmp_path: Path, retrained: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_released_weights_lead_to_their_card(
+    tmp_path: Path, retrained: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "answer.json").write_text(json.dumps({"designs": [{"provenance": {"bundle": released_identity()}}]}))
     monkeypatch.setenv(TRACKING_URI, f"sqlite:///{retrained.folder}/mlflow.db")
     found = lineage(load_config(ROOT / "params.yaml"), tmp_path / "answer.json")
