@@ -101,7 +101,7 @@ def test_a_topology_that_is_held_out_is_refused(config: Config, rows: Path) -> N
         config, preparation=dataclasses.replace(config.preparation, test_share=0.95, validation_share=0.01)
     )
     with pytest.raises(BadDataError, match="is held out for the test; no night may simulate it"):
-        validate(all_held_out, "lna", files(rows), [])
+        validate(dataclasses.replace(config, preparation=preparation), "lna", files(rows), [])
 
 
 def test_too_many_failures_stop_the_night_and_the_line_says_what_is_allowed(config: Config, rows: Path) -> None:
