@@ -97,9 +97,7 @@ def test_a_value_outside_the_process_is_refused(config: Config, rows: Path, tmp_
 
 
 def test_a_topology_that_is_held_out_is_refused(config: Config, rows: Path) -> None:
-    all_held_out = dataclasses.replace(
-        config, preparation=dataclasses.replace(config.preparation, test_share=0.95, validation_share=0.01)
-    )
+    preparation = dataclasses.replace(config.preparation, test_share=0.95, validation_share=0.01)
     with pytest.raises(BadDataError, match="is held out for the test; no night may simulate it"):
         validate(dataclasses.replace(config, preparation=preparation), "lna", files(rows), [])
 

@@ -10,7 +10,15 @@ import pytest
 import yaml
 
 from genrf.errors import InvalidInputError
-from pipelines.compile import FOLDER, MANIFEST, PIPELINE, compile_for, compile_pipeline
+from pipelines.compile import (
+    FOLDER,
+    MANIFEST,
+    NIGHT_MANIFEST,
+    NIGHT_PIPELINE,
+    PIPELINE,
+    compile_for,
+    compile_pipeline,
+)
 from pipelines.placement import PROFILES, RETRIES, ROLE_LABEL, WORK_PATH, Cluster, here
 from training.config.loading import load_config
 from training.config.steps import STEPS
@@ -43,7 +51,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(text))
 
 
-@pytest.mark.parametrize("name", [PIPELINE, MANIFEST])
+@pytest.mark.parametrize("name", [PIPELINE, MANIFEST, NIGHT_PIPELINE, NIGHT_MANIFEST])
 def test_the_files_in_the_repository_are_what_the_code_compiles_to(compiled: Path, name: str) -> None:
     assert documents(compiled / name) == documents(FOLDER / name), "run `make compile` and look at the difference"
 
@@ -162,3 +170,36 @@ def test_the_documentation_says_what_a_role_asks_for(profile: str) -> None:
         row = [profile, name, role.cpu, role.memory, role.gpus or "-", node, f"{role.hours} h"]
         row += [f"{1 + RETRIES}, {role.longest_s / 3600:.0f} h"]
         assert "| " + " | ".join(map(str, row)) + " |" in page
+
+
+def test_a_night_ends_with_its_report_whatever_happened(compiled: Path) -> None:
+    specification, _ = documents(compiled / NIGHT_PIPELINE)
+    report = specification["root"]["dag"]["tasks"]["report-night"]
+    assert report["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert report["dependentTasks"] == ["exit-handler-1"]
+
+
+def test_a_night_trains_only_where_that_was_decided_and_never_takes_a_decision_from_a_cache(compiled: Path) -> None:
+    specification, platform = documents(compiled / NIGHT_PIPELINE)
+    components = specification["components"]
+    branches = {
+        task["triggerPolicy"]["condition"]: set(components[task["componentRef"]["name"]]["dag"]["tasks"])
+        for component in components.values()
+        for task in component.get("dag", {}).get("tasks", {}).values()
+        if "condition" in task.get("triggerPolicy", {})
+    }
+    trained = next(tasks for condition, tasks in branches.items() if condition.endswith("== 'retrain'"))
+    assert {"grow-data", "retrain-surrogate", "judge-challenger", "decide-promotion"} <= trained
+    assert {"judge-held", "decide-held"} in branches.values()
+    tasks = {
+        name: task
+        for component in components.values()
+        for name, task in component.get("dag", {}).get("tasks", {}).items()
+    }
+    tasks |= specification["root"]["dag"]["tasks"]
+    for name in ("assess-need", "decide-promotion", "decide-held", "report-night", "resolve-night"):
+        assert not tasks[name].get("cachingOptions", {}).get("enableCache"), name
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    for name, executor in specification["deploymentSpec"]["executors"].items():
+        assert executors[name]["configMapAsEnv"], name
+        assert executor["container"]["resources"], name
