@@ -4,7 +4,7 @@ A stream of requests moves to a band that the first generator was never trained 
 which fills the feedback log, and then the real nightly pipeline runs on that log. Three generators live through the same nights:
 
 ``retrained``  retrains where requests are missed, and promotes on evidence
-``always``     retrains every night on every request, and promotes whatever comes out
+``always``     retrains every night, also on what was met, and promotes whatever comes out
 ``fixed``      never retrains
 
 Everything is below ``runs/nights/``: ``summary.json``, ``success.svg``, a folder for each of the three, and an MLflow store and
@@ -45,15 +45,15 @@ from training.data.chunks import useful_individuals
 from training.data.dvc_repository import REMOTE
 from training.data.simulate import simulate_shard
 from training.evaluation.trials import bundle_designer
-from training.nights.decide import AGAINST, FOUND, STATE
 from training.nights.need import Share
-from training.release.registry import CHAMPION, bundle_of, champion_of
+from training.release.registry import CHALLENGER, CHAMPION, bundle_of, champion_of, make_model
 from training.running.processes import Processes
 from training.running.store import TRACKING_URI, open_store
 
 FOLDER = Path("runs") / "nights"
 RECIPE = "nights"
-FIRST, RETRAINED, ALWAYS, FIXED = "first", "retrained", "always", "fixed"
+FIRST = "first"
+POLICIES = (RETRAINED, ALWAYS, FIXED) = ("retrained", "always", "fixed")
 CLASS = "lna"
 NEW_BAND_HZ = (40e9, 50e9)
 NEW_SUPPLIES_V = (1.2, 1.5)
@@ -75,7 +75,7 @@ def play(nights: int, still: bool, folder: Path) -> dict[str, Any]:
         config = load_config(DEFAULT_PATH, RECIPE)
         _first_champion(folder, config)
         stream = _stream(config, folder, nights, still)
-        policies = (RETRAINED,) if still else (RETRAINED, ALWAYS, FIXED)
+        policies = (RETRAINED,) if still else POLICIES
         lives = {policy: _live(policy, stream, folder, config) for policy in policies}
     summary = {
         "nights": nights,
@@ -171,10 +171,13 @@ def _night(policy: str, home: Path) -> dict[str, Any]:
 
 
 def _first_champion(folder: Path, config: Config) -> None:
-    """The training pipeline makes the first champion, which all three generators begin with."""
+    """The training pipeline makes the first champion, which all three generators begin with.
+
+    What it trained is a challenger of the released weights there, which know all bands: here it is the champion from the start.
+    """
     client, _ = open_store(config)
     name = config.tracking.registered_model
-    if champion_of(client, name) is None:
+    if champion_of(client, name, CHALLENGER) is None:
         home = folder / FIRST
         home.mkdir(exist_ok=True)
         shutil.copyfile(DEFAULT_PATH, home / DEFAULT_PATH)
@@ -183,18 +186,13 @@ def _first_champion(folder: Path, config: Config) -> None:
         done = subprocess.run(command, cwd=home, check=False, capture_output=True, text=True)
         if done.returncode:
             raise GenRFError(f"the first champion: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
-    first = champion_of(client, name)
+    first = champion_of(client, name, CHALLENGER)
     assert first is not None
-    tags = {
-        key: value for key, value in first.tags.items() if key not in (AGAINST, STATE) and not key.startswith(FOUND)
-    }
-    for policy in (RETRAINED, ALWAYS, FIXED):
+    for policy in POLICIES:
         own = f"nights-{policy}"
+        make_model(client, own)
         if champion_of(client, own) is None:
-            with_name = client.search_registered_models(f"name = '{own}'")
-            if not with_name:
-                client.create_registered_model(own)
-            version = client.create_model_version(own, str(first.source), first.run_id, tags=tags)
+            version = client.create_model_version(own, str(first.source), first.run_id, tags=dict(first.tags))
             client.set_registered_model_alias(own, CHAMPION, version.version)
 
 

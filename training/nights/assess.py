@@ -25,6 +25,7 @@ from training.release.registry import CHAMPION, IDENTITIES, PROMISE, active_run,
 from training.running.store import open_store
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 LOG = "feedback"
@@ -51,12 +52,7 @@ def assess_need(config: Config, output: Path) -> dict[str, Any]:
     make_model(client, name)
     champion = champion_of(client, name)
     if champion is None:
-        champion = first_champion.register(client, active_run(), name)
-        if champion is None:
-            raise InvalidInputError(
-                f"model {name} has no champion, and this package has no released weights; run genrf pipeline run once"
-            )
-        client.set_registered_model_alias(name, CHAMPION, champion.version)
+        champion = _first_champion(client, name)
     identities = _fetch(champion, output, CHAMPION_FOLDER)
     held = held_challenger(client, name, champion)
     if held is not None:
@@ -95,6 +91,25 @@ def assess_need(config: Config, output: Path) -> dict[str, Any]:
         "poisoned": len(reading.poisoned),
         "targets": sum(len(_targets(config, by_class[each], always)) for each in worked) if action == "retrain" else 0,
     }
+
+
+def _first_champion(client: MlflowClient, name: str) -> ModelVersion:
+    """The weights that come with the package, of a model that has no version yet.
+
+    Raises:
+        InvalidInputError: if there are none, or if the model has versions: somebody took the alias away.
+    """
+    if client.search_model_versions(f"name = '{name}'", max_results=1):
+        raise InvalidInputError(
+            f"model {name} has versions and no champion: give one of them the alias {CHAMPION}, then run the night again"
+        )
+    champion = first_champion.register(client, active_run(), name)
+    if champion is None:
+        raise InvalidInputError(
+            f"model {name} has no champion, and this package has no released weights; run genrf pipeline run once"
+        )
+    client.set_registered_model_alias(name, CHAMPION, champion.version)
+    return champion
 
 
 def _fetch(version: ModelVersion, output: Path, name: str) -> set[str]:
