@@ -253,8 +253,8 @@ class NightsConfig:
     """When a night trains, on what, and what it takes to be promoted."""
 
     policy: Literal["need", "always"]
-    """``need`` trains where requests are missed and promotes what is shown to be better; ``always`` trains every night, on what was
-    met too, and promotes whatever comes out: to be compared with."""
+    """``need`` trains where requests are missed and promotes what is shown to be better; ``always`` trains every night, on what
+    was met too, and promotes whatever comes out: to be compared with."""
     window_days: int
     """Days of requests that are looked at."""
     least_requests: int
