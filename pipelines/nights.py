@@ -30,6 +30,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+import yaml
 
 from genrf import classes
 from genrf.conditions import Constraint
@@ -42,8 +43,9 @@ from genrf.spec import DesignSpec
 from training.config.loading import DEFAULT_PATH, load_config
 from training.config.schema import Config
 from training.data.chunks import useful_individuals
-from training.data.dvc_repository import REMOTE
+from training.data.dvc_repository import RECORD, REMOTE
 from training.data.simulate import simulate_shard
+from training.data.versions import CONFIG_KEY, record, simulation_digest
 from training.evaluation.trials import bundle_designer
 from training.nights.need import Share
 from training.release.registry import CHALLENGER, CHAMPION, bundle_of, champion_of, make_model
@@ -182,6 +184,7 @@ def _first_champion(folder: Path, config: Config) -> None:
         home.mkdir(exist_ok=True)
         shutil.copyfile(DEFAULT_PATH, home / DEFAULT_PATH)
         typer.echo("training the first champion")
+        _first_dataset(home, config)
         command = [sys.executable, "-m", "pipelines", "run", "--recipe", RECIPE]
         done = subprocess.run(command, cwd=home, check=False, capture_output=True, text=True)
         if done.returncode:
@@ -194,6 +197,18 @@ def _first_champion(folder: Path, config: Config) -> None:
         if champion_of(client, own) is None:
             version = client.create_model_version(own, str(first.source), first.run_id, tags=dict(first.tags))
             client.set_registered_model_alias(own, CHAMPION, version.version)
+
+
+def _first_dataset(home: Path, config: Config) -> None:
+    """Simulate the first dataset and record it as the version that the training pipeline pulls."""
+    rows = home / "rows"
+    simulate_shard(config, 0, rows)
+    meta = {"recipe": RECIPE, CONFIG_KEY: simulation_digest(config)}
+    record_of = {
+        "outs": [{"md5": record(rows, home), "hash": "md5", "path": RECORD.removesuffix(".dvc")}],
+        "meta": meta,
+    }
+    (home / RECORD).write_text(yaml.safe_dump(record_of), encoding="utf-8")
 
 
 def _stream(config: Config, folder: Path, nights: int, still: bool) -> list[list[dict[str, Any]]]:

@@ -17,11 +17,20 @@ from genrf.feedback.record import SearchRecord
 from genrf.generation.bundle import Bundle
 from genrf.generation.precedents import precedents_in
 from training.config.schema import Config
-from training.nights.decide import DATA_TAG, held_challenger, judged
+from training.nights.decide import held_challenger, judged
 from training.nights.need import ClassNeed, Share, assess_class, judges, targets
 from training.nights.records import CHALLENGER_FOLDER, CHAMPION_FOLDER, NEED, Action, Need
 from training.release import first_champion
-from training.release.registry import CHAMPION, IDENTITIES, PROMISE, active_run, bundle_of, champion_of, make_model
+from training.release.registry import (
+    CHAMPION,
+    DATA_TAG,
+    IDENTITIES,
+    PROMISE,
+    active_run,
+    bundle_of,
+    champion_of,
+    make_model,
+)
 from training.running.store import open_store
 
 if TYPE_CHECKING:

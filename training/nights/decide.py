@@ -20,7 +20,16 @@ from training.config.schema import Config
 from training.nights.evidence import Evidence, Tally, Verdict, level_of
 from training.nights.judge import HELD_OUT, tallies
 from training.nights.records import DECISION, Compared, Need, read_comparison
-from training.release.registry import CHALLENGER, CHAMPION, PROMISE, active_run, champion_of, make_model, register
+from training.release.registry import (
+    CHALLENGER,
+    CHAMPION,
+    DATA_TAG,
+    PROMISE,
+    active_run,
+    champion_of,
+    make_model,
+    register,
+)
 from training.running.store import locked, open_store
 from training.running.tracking import StepRun
 
@@ -37,7 +46,7 @@ STATE = "night.state"
 REASON = "night.reason"
 FOUND = "night.found."
 """Beginning of the tags with what each night found, as JSON."""
-DATA_TAG, PARENT_DATA_TAG, REQUESTS_TAG = "data_version", "data_parent", "requests"
+PARENT_DATA_TAG, REQUESTS_TAG = "data_parent", "requests"
 
 
 class NightError(GenRFError):

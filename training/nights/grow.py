@@ -17,9 +17,10 @@ from genrf.generation.designer import Designer
 from genrf.progress import progress_bar
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
-from training.data.chunks import FILE_NAME, shard_of, stamp
+from training.data.chunks import FILE_NAME, shard_of, stamp, useful_individuals
 from training.data.recall import recall
 from training.data.simulate import simulate_shard
+from training.data.split import split_of
 from training.data.versions import VERSION, pull, reachable, record
 from training.data.weak_spots import search_targets
 from training.evaluation.trials import bundle_designer
@@ -90,12 +91,15 @@ def grow_data(config: Config, need: Path, output: Path, root: Path = Path()) -> 
 
 
 def _bring(config: Config, parent: str, champion: Path, rows: Path, root: Path) -> None:
-    """The rows that the champion was trained on, or its precedents."""
+    """The rows that the champion was trained on, or its precedents with an island to test on where they have none."""
     if parent and reachable(parent, root):
         pull(parent, rows, root)
         return
-    known = tuple(name for name in config.classes if name in Bundle.load(champion).conditioning.classes)
-    recall(dataclasses.replace(config, classes=known), champion, 0, rows)
+    for name in (name for name in config.classes if name in Bundle.load(champion).conditioning.classes):
+        own = dataclasses.replace(config, classes=(name,))
+        recall(own, champion, 0, rows)
+        if not any(split_of(known.fingerprint, config) == "test" for known in useful_individuals(rows, name)):
+            simulate_shard(own, 1, rows, topologies="held-out")
 
 
 def _next_shard(rows: Path) -> int:

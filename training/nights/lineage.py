@@ -20,9 +20,9 @@ from genrf.simulation.library import simulator_version
 from training.config.loading import DEFAULT_PATH, load_config
 from training.config.schema import Config
 from training.data.versions import read_version
-from training.nights.decide import BEGAN, DATA_TAG, REASON, REQUESTS_TAG, STATE
+from training.nights.decide import BEGAN, REASON, REQUESTS_TAG, STATE
 from training.release.first_champion import RELEASED_TAG
-from training.release.registry import IDENTITIES
+from training.release.registry import DATA_TAG, IDENTITIES
 from training.running.pipeline_run import COMMIT_TAG
 from training.running.store import open_store, store_uri, told_in_a_line
 from training.running.tracking import DATASET_TAG

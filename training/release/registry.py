@@ -30,6 +30,7 @@ from training.release import first_champion
 from training.release.first_champion import RELEASED_TAG
 from training.running.machine import commit
 from training.running.pipeline_run import COMMIT_TAG, OVERRIDES_TAG
+from training.running.step import read_lineage
 from training.running.store import open_store
 from training.running.tracking import DATASET_TAG, StepRun, active
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 SPECIFICATIONS_TAG = "specifications"
+DATA_TAG = "data_version"
+"""Tag of a version: DVC's hash of the dataset that it was trained on, where that is one."""
 IDENTITIES = "identities"
 """Tag of a version: identities of its bundle and of the smaller variants, as JSON."""
 PROMISE = "promise"
@@ -140,8 +143,10 @@ def promote_model(
         champion = first_champion.register(client, run, name)
         if champion is not None:
             client.set_registered_model_alias(name, CHAMPION, champion.version)
-    promise = {PROMISE: json.dumps(promised(evaluation))}
-    version, is_new = register(client, run, config, name, bundle, quantized, challenger, promise)
+    more = {PROMISE: json.dumps(promised(evaluation))}
+    if data_version := read_lineage(prepared)["data_version"]:
+        more[DATA_TAG] = data_version
+    version, is_new = register(client, run, config, name, bundle, quantized, challenger, more)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     result: dict[str, Any] = {"model": name, "version": int(version.version), "registered": is_new}
     if champion is None:
