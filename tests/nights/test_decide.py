@@ -38,6 +38,7 @@ from training.running.tracking import step_run
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 FIRST_NIGHT = datetime(2026, 3, 1, 2, tzinfo=UTC)
 CLEARLY_BETTER = {"both": 60, "wins": 15, "losses": 1, "neither": 4}
+OVERWHELMING = {"both": 60, "wins": 40, "losses": 0, "neither": 4}
 UNDECIDED = {"both": 60, "wins": 4, "losses": 3, "neither": 13}
 WORSE = {"both": 60, "wins": 1, "losses": 15, "neither": 4}
 
@@ -171,6 +172,29 @@ def test_a_night_that_is_repeated_counts_once(world: World) -> None:
     assert len(judged(world.version(first["version"]))) == 2 * sum(UNDECIDED.values())
 
 
+def test_what_was_found_of_a_specification_counts_once_whichever_night_finds_it_again(world: World) -> None:
+    """A night that trains the same bundle on the same data again finds the same again, which proves nothing more."""
+    first = world.train(UNDECIDED)
+    world.monkeypatch.setattr(World, "comparison", lambda self, counts: self.folder / "comparison-1")
+    results = [world.judge(UNDECIDED, first["version"], FIRST_NIGHT + timedelta(days=day)) for day in range(2, 6)]
+    assert [result["wins"] for result in results] == [UNDECIDED["wins"]] * 4
+
+
+def test_a_bundle_that_was_rejected_stays_rejected(world: World) -> None:
+    rejected = world.train(WORSE)
+    again = world.judge(CLEARLY_BETTER, rejected["version"], FIRST_NIGHT + timedelta(days=5))
+    assert again["action"] == "reject"
+    assert "the same bundle was rejected before" in again["reason"]
+
+
+def test_a_night_that_compared_nothing_uses_up_no_patience(world: World) -> None:
+    first = world.train(UNDECIDED)
+    none = dict.fromkeys(UNDECIDED, 0)
+    for day in range(10):
+        result = world.judge(none, first["version"], FIRST_NIGHT + timedelta(days=2 + day))
+    assert (result["action"], result["nights"]) == ("hold", 1)
+
+
 def test_a_worse_challenger_is_rejected_and_is_no_longer_held(world: World) -> None:
     result = world.train(WORSE)
     assert result["action"] == "reject"
@@ -204,7 +228,7 @@ def test_two_nights_at_once_promote_one(world: World) -> None:
         write_json(folder / "need.json", content)
         folders.append(folder)
     world.nights += 1
-    comparison = world.comparison(CLEARLY_BETTER)
+    comparison = world.comparison(OVERWHELMING)
     with step_run(world.config, "decide_held"), ThreadPoolExecutor(2) as threads:
         decided = [
             threads.submit(decide_held, world.config, folder, comparison, world.folder / f"out-at-once-{number}")
@@ -239,7 +263,7 @@ def test_a_kill_before_the_alias_moves_leaves_the_champion_and_is_made_up_for(
     with pytest.raises(KeyboardInterrupt):
         world.judge(CLEARLY_BETTER, first["version"], night)
     assert world.champion_now == int(world.champion.version)
-    assert world.version(first["version"]).tags[STATE] == "hold"
+    assert world.version(first["version"]).tags[STATE] == "promote"
     monkeypatch.undo()
     world.monkeypatch.chdir(world.folder)
     world.monkeypatch.setenv(store.TRACKING_URI, str(world.client.tracking_uri))
@@ -258,7 +282,7 @@ def test_later_challengers_of_a_month_need_more_and_a_clock_that_was_set_back_he
 def test_the_evidence_is_what_the_nights_found(world: World) -> None:
     first = world.train(UNDECIDED)
     world.judge(UNDECIDED, first["version"], FIRST_NIGHT + timedelta(days=5))
-    found = evidence(world.version(first["version"]).tags)
+    found = evidence(world.version(first["version"]).tags, str(world.champion.version))
     assert found.nights == 2
     assert found.tallies["lna"] == Tally(**UNDECIDED) + Tally(**UNDECIDED)
     assert world.version(first["version"]).tags[REASON].startswith("not decided")

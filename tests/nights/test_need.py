@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from training.config.schema import Config
 from training.nights.need import (
     ClassNeed,
     Share,
+    asked_once,
     assess_class,
+    comparable,
     growth,
     is_target,
     judges,
@@ -170,3 +173,25 @@ def test_new_data_are_made_around_what_was_missed(config: Config) -> None:
     assert data["frequency_max_hz"] == pytest.approx(50e9 * 1.1)
     assert data["supplies_v"] == (1.5,)
     assert data["frequency_bands"] == 2
+
+
+def test_who_asks_the_same_again_says_nothing_new() -> None:
+    again = [
+        replace(record(1, False, 40e9), id=f"{number:032x}", time=START + timedelta(days=number))
+        for number in range(20)
+    ]
+    assert [item.id for item in asked_once(again)] == [f"{19:032x}"]
+
+
+def test_requests_count_with_the_calls_that_the_champion_was_judged_with() -> None:
+    late = replace(record(1, True, 40e9), first_met=30)
+    few = replace(record(2, False, 40e9), calls=8, simulated=8)
+    assert [item.met for item in comparable([late, few], 16)] == [False]
+    assert [item.met for item in comparable([late, few], 64)] == [True]
+
+
+def test_requests_that_differ_in_a_third_digit_are_on_one_side() -> None:
+    nearly = [
+        {"class": "lna", "frequency": 40e9, "constraints": {"gain_db": {"min": 16.0 + 0.001 * n}}} for n in range(20)
+    ]
+    assert len({is_target(content) for content in nearly}) == 1

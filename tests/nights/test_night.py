@@ -178,7 +178,8 @@ def test_a_design_of_the_challenger_leads_back_to_the_rows_and_the_requests(
     assert found["run"]["commit"]
     assert found["run"]["parameters"]["data.rounds"] == "2"
     assert found["data"][0]["version"] == challenger.tags["data_version"]
-    assert set(found["data"][0]["requests"]) == {f"{number:032x}" for number in range(100, 120)}
+    assert set(found["data"][0]["requests"]) <= {f"{number:032x}" for number in range(100, 120)}
+    assert found["data"][0]["requests"]
     assert found["data"][0]["simulator"].startswith("ngspice")
 
 

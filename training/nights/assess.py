@@ -16,11 +16,21 @@ from genrf.feedback.log import VARIABLE, open_log
 from genrf.feedback.record import SearchRecord
 from genrf.generation.bundle import Bundle
 from genrf.generation.precedents import precedents_in
-from training.config.schema import Config
+from training.config.schema import Config, per_class
 from training.nights.decide import held_challenger, judged
-from training.nights.need import ClassNeed, Share, assess_class, judges, targets
+from training.nights.need import (
+    ClassNeed,
+    Share,
+    asked_once,
+    assess_class,
+    comparable,
+    judges,
+    specification_id,
+    targets,
+)
 from training.nights.records import CHALLENGER_FOLDER, CHAMPION_FOLDER, NEED, Action, Need
 from training.release import first_champion
+from training.release.first_champion import SPLIT_TAG
 from training.release.registry import (
     CHAMPION,
     DATA_TAG,
@@ -66,13 +76,24 @@ def assess_need(config: Config, output: Path) -> dict[str, Any]:
     held = held_challenger(client, name, champion)
     if held is not None:
         _fetch(held, output, CHALLENGER_FOLDER)
+    conditioning = Bundle.load(output / CHAMPION_FOLDER).conditioning
+    if unknown := set(config.classes) - set(conditioning.classes):
+        raise InvalidInputError(
+            f"classes: the champion was not trained on {', '.join(sorted(unknown))}; leave them out, or train on all once"
+        )
     served = [record for record in reading.records if record.model.bundle in identities]
-    by_class = {each: [record for record in served if record.circuit_class == each] for each in config.classes}
+    by_class = {each: _comparable(config, each, served) for each in config.classes}
     needs = _needs(config, champion, output / CHAMPION_FOLDER, by_class)
     always = config.nights.policy == "always"
-    worked = [need.circuit_class for need in needs if need.work or (always and by_class[need.circuit_class])]
-    action, reason = _action(needs, worked, held)
+    wanted = {
+        need.circuit_class: _targets(config, by_class[need.circuit_class], always)
+        for need in needs
+        if need.work or always
+    }
+    wanted = {each: specs for each, specs in wanted.items() if specs}
+    action, reason = _action(needs, list(wanted), held)
     asked = {each: [record for record in reading.records if record.circuit_class == each] for each in config.classes}
+    names = {spec.name for specs in wanted.values() for spec in specs}
     Need(
         action=action,
         reason=reason,
@@ -81,12 +102,13 @@ def assess_need(config: Config, output: Path) -> dict[str, Any]:
             "version": int(champion.version),
             "identity": Bundle.load(output / CHAMPION_FOLDER).identity,
             "data_version": champion.tags.get(DATA_TAG, ""),
+            "split": json.loads(champion.tags.get(SPLIT_TAG, "{}")),
         },
         challenger=None if held is None else {"version": int(held.version), "judged": judged(held)},
         classes=tuple(_content(need) for need in needs),
-        targets={each: _targets(config, by_class[each], always) for each in worked} if action == "retrain" else {},
+        targets=wanted if action == "retrain" else {},
         judges={each: judges(asked[each], config.nights.judged) for each in config.classes},
-        requests=tuple(record.id for each in worked for record in by_class[each] if always or not record.met),
+        requests=tuple(r.id for own in by_class.values() for r in own if specification_id(r.specification) in names),
         poisoned=tuple(str(item) for item in reading.poisoned),
     ).write(output)
     active_run().log_artifact(output / NEED)
@@ -98,7 +120,7 @@ def assess_need(config: Config, output: Path) -> dict[str, Any]:
         "requests_served": len(served),
         "requests_missed": sum(not record.met for record in served),
         "poisoned": len(reading.poisoned),
-        "targets": sum(len(_targets(config, by_class[each], always)) for each in worked) if action == "retrain" else 0,
+        "targets": len(names) if action == "retrain" else 0,
     }
 
 
@@ -131,6 +153,12 @@ def _fetch(version: ModelVersion, output: Path, name: str) -> set[str]:
     return {*json.loads(version.tags.get(IDENTITIES, "[]")), Bundle.load(output / name).identity}
 
 
+def _comparable(config: Config, circuit_class: str, records: Sequence[SearchRecord]) -> list[SearchRecord]:
+    """Requests of a class, each once, as if they had all had the calls with which the champion was judged."""
+    own = [record for record in records if record.circuit_class == circuit_class]
+    return asked_once(comparable(own, per_class(config.evaluation.calls, circuit_class)))
+
+
 def _needs(
     config: Config, champion: ModelVersion, folder: Path, by_class: Mapping[str, Sequence[SearchRecord]]
 ) -> list[ClassNeed]:
@@ -149,7 +177,8 @@ def _action(needs: Sequence[ClassNeed], worked: Sequence[str], held: ModelVersio
         return "retrain", "; ".join(
             f"{need.circuit_class}: {need.reason}" for need in needs if need.circuit_class in worked
         )
-    return "nothing", "; ".join(f"{need.circuit_class}: {need.reason}" for need in needs)
+    left = ", but all that was missed judges"
+    return "nothing", "; ".join(f"{need.circuit_class}: {need.reason}{left if need.work else ''}" for need in needs)
 
 
 def _targets(config: Config, records: Sequence[SearchRecord], every: bool) -> list[Any]:

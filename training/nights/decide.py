@@ -7,6 +7,7 @@ take turns by a lock, and a champion that changed since the night began is not r
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from training.config.schema import Config
 from training.nights.evidence import Evidence, Tally, Verdict, level_of
 from training.nights.judge import HELD_OUT, tallies
 from training.nights.records import DECISION, Compared, Need, read_comparison
+from training.release.first_champion import SPLIT_TAG
 from training.release.registry import (
     CHALLENGER,
     CHAMPION,
@@ -30,7 +32,7 @@ from training.release.registry import (
     make_model,
     register,
 )
-from training.running.store import locked, open_store
+from training.running.store import locked, open_store, store_uri
 from training.running.tracking import StepRun
 
 if TYPE_CHECKING:
@@ -84,6 +86,8 @@ def decide_promotion(
         PARENT_DATA_TAG: data["parent"],
         REQUESTS_TAG: json.dumps(list(decided.requests)[:200]),
         AGAINST: str(decided.champion["version"]),
+        PROMISE: json.dumps(_promise(compared)),
+        SPLIT_TAG: json.dumps(split_beside(config, decided)),
     }
     version, is_new = register(client, run, config, name, bundle, quantized, more=tags)
     if BEGAN not in version.tags:
@@ -112,20 +116,30 @@ def held_challenger(client: MlflowClient, name: str, champion: ModelVersion) -> 
 
 def judged(version: ModelVersion) -> list[str]:
     """Specifications that a challenger has been judged on."""
-    return [item for key, text in version.tags.items() if key.startswith(FOUND) for item in json.loads(text)["ids"]]
+    return list(_outcomes(version.tags, version.tags.get(AGAINST, "")))
 
 
-def evidence(tags: Mapping[str, str]) -> Evidence:
-    """All that the nights found of a version."""
-    nights = [json.loads(text) for key, text in tags.items() if key.startswith(FOUND)]
-    names = dict.fromkeys(name for night in nights for name in night["tallies"])
-    return Evidence(
-        {
-            name: sum((Tally(**night["tallies"][name]) for night in nights if name in night["tallies"]), Tally())
-            for name in names
-        },
-        len(nights),
-    )
+def evidence(tags: Mapping[str, str], champion: str) -> Evidence:
+    """All that the nights found of a version beside one champion; a specification counts once, as it was found first."""
+    by_class: dict[str, list[tuple[bool, bool]]] = {}
+    for circuit_class, champion_met, challenger_met in _outcomes(tags, champion).values():
+        by_class.setdefault(str(circuit_class), []).append((bool(champion_met), bool(challenger_met)))
+    return Evidence({name: Tally.of(own) for name, own in by_class.items()}, len(_found(tags, champion)))
+
+
+def _found(tags: Mapping[str, str], champion: str) -> list[dict[str, Any]]:
+    """What each night found beside a champion, in the order of the nights."""
+    found = [json.loads(text) for key, text in sorted(tags.items()) if key.startswith(FOUND)]
+    return [night for night in found if night["champion"] == champion]
+
+
+def _outcomes(tags: Mapping[str, str], champion: str) -> dict[str, list[Any]]:
+    """Class, and whether the champion and the challenger met it, by specification."""
+    outcomes: dict[str, list[Any]] = {}
+    for night in _found(tags, champion):
+        for name, outcome in night["outcomes"].items():
+            outcomes.setdefault(name, outcome)
+    return outcomes
 
 
 def number_in_month(client: MlflowClient, config: Config, version: ModelVersion) -> int:
@@ -152,37 +166,33 @@ def _decide(
 ) -> dict[str, Any]:
     name, settings = config.tracking.registered_model, config.nights
     output.mkdir(parents=True, exist_ok=True)
-    found = {
-        "tallies": {key: tally.content() for key, tally in tallies(compared).items()},
-        "ids": [c.id for c in compared],
-    }
-    with promotion_lock(name):
-        client.set_model_version_tag(name, challenger, f"{FOUND}{_key(decided.night)}", json.dumps(found))
+    against = str(decided.champion["version"])
+    found = {"champion": against, "outcomes": {c.id: [c.circuit_class, *map(int, c.outcome)] for c in compared}}
+    with promotion_lock(config):
+        earlier = client.get_model_version(name, challenger).tags
+        if compared:
+            client.set_model_version_tag(name, challenger, f"{FOUND}{_key(decided.night)}", json.dumps(found))
         version = client.get_model_version(name, challenger)
         champion = champion_of(client, name)
-        known = evidence(version.tags)
+        known = evidence(version.tags, against)
         level = level_of(settings.false_promotions, number_in_month(client, config, version))
         if champion is None:
             verdict = Verdict("hold", "the champion was deleted during the night; give some version the alias champion")
         elif int(champion.version) == int(challenger):
             verdict = Verdict("promote", "is the champion already")
-        elif str(champion.version) != str(decided.champion["version"]):
-            verdict = Verdict(
-                "reject",
-                f"compared with version {decided.champion['version']}, but the champion is {champion.version} now",
-            )
+        elif str(champion.version) != against:
+            verdict = Verdict("reject", f"compared with version {against}, but the champion is {champion.version} now")
         elif settings.policy == "always":
             verdict = Verdict("promote", "the policy promotes every challenger")
+        elif earlier.get(STATE) == "reject":
+            verdict = Verdict("reject", f"the same bundle was rejected before: {earlier.get(REASON, '')}")
         else:
             verdict = known.verdict(level, settings.class_fall, settings.patience_nights)
-        if verdict.action == "promote":
-            promise = _promise(compared)
-            if promise:
-                client.set_model_version_tag(name, challenger, PROMISE, json.dumps(promise))
-            # The last change: what comes before it can be repeated.
-            client.set_registered_model_alias(name, CHAMPION, challenger)
         client.set_model_version_tag(name, challenger, REASON, verdict.reason[:4000])
         client.set_model_version_tag(name, challenger, STATE, verdict.action)
+        if verdict.action == "promote":
+            # The last change: what comes before it can be repeated.
+            client.set_registered_model_alias(name, CHAMPION, challenger)
     total = sum(known.tallies.values(), Tally())
     result: dict[str, Any] = {
         "action": verdict.action,
@@ -204,10 +214,23 @@ def _decide(
 
 
 @contextmanager
-def promotion_lock(name: str) -> Iterator[None]:
-    """Nights take turns to decide about one registered model."""
-    with locked(f"promotion-{name}"):
+def promotion_lock(config: Config) -> Iterator[None]:
+    """Nights of one machine take turns to decide about one registered model."""
+    with locked(f"promotion-{store_uri(config)}-{config.tracking.registered_model}", everywhere=True):
         yield
+
+
+def split_beside(config: Config, decided: Need) -> dict[str, Any]:
+    """How topologies are held out: as configured, but none that the champion was trained on."""
+    theirs = decided.champion.get("split") or {}
+    share = config.preparation.test_share
+    return {"seed": config.seed, "test_share": min(share, float(theirs.get("test_share", share)))}
+
+
+def held_out_beside(config: Config, decided: Need) -> Config:
+    """The configuration with that split."""
+    share = float(split_beside(config, decided)["test_share"])
+    return dataclasses.replace(config, preparation=dataclasses.replace(config.preparation, test_share=share))
 
 
 def _promise(compared: list[Compared]) -> dict[str, list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -18,15 +19,17 @@ from genrf.progress import progress_bar
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
 from training.data.chunks import FILE_NAME, shard_of, stamp, useful_individuals
+from training.data.dvc_repository import REMOTE
 from training.data.recall import recall
 from training.data.simulate import simulate_shard
 from training.data.split import split_of
 from training.data.versions import VERSION, pull, reachable, record
 from training.data.weak_spots import search_targets
 from training.evaluation.trials import bundle_designer
+from training.nights.decide import held_out_beside
 from training.nights.need import growth
 from training.nights.records import CHAMPION_FOLDER, ROWS_FOLDER, Need
-from training.nights.validation import validate
+from training.nights.validation import BadDataError, validate
 
 _FIRST = "first-shard.json"
 
@@ -49,6 +52,7 @@ def grow_data(config: Config, need: Path, output: Path, root: Path = Path()) -> 
         BadDataError: if the new rows are not fit to train on; no version is made then.
     """
     decided = Need.read(need)
+    config = held_out_beside(config, decided)
     champion, rows = need / CHAMPION_FOLDER, output / ROWS_FOLDER
     parent = str(decided.champion.get("data_version") or "")
     if not rows.is_dir() or not (output / _FIRST).is_file():
@@ -57,6 +61,8 @@ def grow_data(config: Config, need: Path, output: Path, root: Path = Path()) -> 
     shard = int(json.loads((output / _FIRST).read_text(encoding="utf-8")))
     totals: Counter[str] = Counter()
     worked = [name for name, specs in decided.targets.items() if specs]
+    if not worked:
+        raise BadDataError("no requests to make data for; the night should have ended before")
     with _designer(config, champion) as designer, progress_bar() as progress:
         for name in worked:
             specs = decided.targets[name]
@@ -91,11 +97,22 @@ def grow_data(config: Config, need: Path, output: Path, root: Path = Path()) -> 
 
 
 def _bring(config: Config, parent: str, champion: Path, rows: Path, root: Path) -> None:
-    """The rows that the champion was trained on, or its precedents with an island to test on where they have none."""
-    if parent and reachable(parent, root):
+    """The rows that the champion was trained on; of one without a version its precedents, with an island to test on where they
+    have none.
+
+    Raises:
+        BadDataError: if the champion's version cannot be reached: its rows are not to be lost.
+    """
+    shutil.rmtree(rows, ignore_errors=True)
+    if parent:
+        if not reachable(parent, root):
+            raise BadDataError(
+                f"dataset {parent}, which the champion was trained on, cannot be reached; restore the remote ({REMOTE}), then "
+                "run the night again"
+            )
         pull(parent, rows, root)
         return
-    for name in (name for name in config.classes if name in Bundle.load(champion).conditioning.classes):
+    for name in config.classes:
         own = dataclasses.replace(config, classes=(name,))
         recall(own, champion, 0, rows)
         if not any(split_of(known.fingerprint, config) == "test" for known in useful_individuals(rows, name)):

@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -109,8 +109,23 @@ def specification_id(specification: Mapping[str, Any]) -> str:
 
 
 def is_target(specification: Mapping[str, Any]) -> bool:
-    """Whether new data may be made for a specification; others judge."""
-    return int(specification_id(specification), 16) % 2 == 0
+    """Whether new data may be made for a specification; others judge. What differs by its third digit is on one side."""
+    return int(specification_id(_rounded(specification)), 16) % 2 == 0
+
+
+def asked_once(records: Iterable[SearchRecord]) -> list[SearchRecord]:
+    """The newest record of each specification: who asks the same again says nothing new."""
+    in_order = sorted(records, key=lambda record: (record.time, record.id))
+    return list({specification_id(record.specification): record for record in in_order}.values())
+
+
+def comparable(records: Iterable[SearchRecord], calls: int) -> list[SearchRecord]:
+    """Records as they would be of searches with so many calls; those that missed with fewer are left out."""
+    return [
+        replace(record, met=record.first_met is not None and record.first_met <= calls)
+        for record in records
+        if record.calls >= calls or record.met
+    ]
 
 
 def assess_class(
@@ -195,6 +210,14 @@ def growth(config: Config, circuit_class: str, missed: Sequence[DesignSpec]) -> 
         "frequency_bands": max(1, math.ceil(config.data.frequency_bands * math.log2(high / low) / octaves)),
         "supplies_v": tuple(supplies),
     }
+
+
+def _rounded(content: Any) -> Any:
+    """Plain data with numbers of two digits."""
+    if isinstance(content, Mapping):
+        return {key: _rounded(value) for key, value in content.items()}
+    is_number = isinstance(content, int | float) and not isinstance(content, bool)
+    return float(f"{content:.2g}") if is_number else content
 
 
 def _fewer(met: Share, promised: Share, expected: float) -> float:

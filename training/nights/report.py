@@ -15,7 +15,7 @@ from training.nights.pages import need_parts
 from training.nights.records import DECISION, NEED
 from training.running.page import Part, figures, write_page
 from training.running.pipeline_run import PARENT_TAG, STEP_TAG
-from training.running.tracking import FAILED_TAG, active, finish_pipeline_run
+from training.running.tracking import active, finish_pipeline_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,7 +41,6 @@ def report_night(config: Config, output: Path) -> dict[str, Any]:
         [run.runs.experiment], f"tags.`{PARENT_TAG}` = '{run.parent_id}'", order_by=["attributes.start_time ASC"]
     )
     steps = [child for child in children if child.data.tags.get(STEP_TAG) not in (None, "report_night")]
-    failed = client.get_run(run.parent_id).data.tags.get(FAILED_TAG)
     content = {
         "steps": [
             {
@@ -56,10 +55,12 @@ def report_night(config: Config, output: Path) -> dict[str, Any]:
         or _artifact(client, steps, "decide_held", DECISION),
         "simulated": {name: int(value) for child in steps for name, value in _simulated(child).items()},
     }
-    content["outcome"], content["reason"] = _outcome(content, failed)
+    content["outcome"], content["reason"] = _outcome(content)
     write_json(output / NIGHT, content)
-    if failed is None:
-        run.log_artifact(output / NIGHT)
+    run.log_artifact(output / NIGHT)
+    if content["outcome"] == "failed":
+        client.set_terminated(run.parent_id, "FAILED")
+    else:
         finish_pipeline_run(run)
     seconds = sum(item["seconds"] or 0.0 for item in content["steps"])
     return {"outcome": content["outcome"], "reason": content["reason"], "seconds_of_steps": seconds}
@@ -117,13 +118,12 @@ def _simulated(child: Run) -> dict[str, float]:
     }
 
 
-def _outcome(content: Mapping[str, Any], failed: str | None) -> tuple[str, str]:
-    if failed is not None:
-        return "failed", f"step {failed} failed; run again, it continues there, and nothing was promoted by it"
-    decision = content["decision"]
-    if decision is not None:
-        return decision["action"], decision["reason"]
+def _outcome(content: Mapping[str, Any]) -> tuple[str, str]:
+    if content["decision"] is not None:
+        return content["decision"]["action"], content["decision"]["reason"]
     need = content["need"]
-    if need is None:
-        return "failed", "the night ended before it was decided what to do"
-    return need["action"], need["reason"]
+    if need is not None and need["action"] == "nothing":
+        return "nothing", need["reason"]
+    unfinished = [item["step"] for item in content["steps"] if item["status"] != "FINISHED"]
+    where = f"in {', '.join(unfinished)}" if unfinished else "between its steps"
+    return "failed", f"the night ended {where}; nothing was promoted, and the next night begins anew"

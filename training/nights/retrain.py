@@ -11,7 +11,8 @@ from genrf.conditioning import Conditioning
 from genrf.errors import CheckpointError
 from training.config.schema import Config
 from training.data.prepare import prepare_data
-from training.nights.records import CHAMPION_FOLDER, ROWS_FOLDER
+from training.nights.decide import held_out_beside
+from training.nights.records import CHAMPION_FOLDER, ROWS_FOLDER, Need
 
 Train = Callable[..., dict[str, Any]]
 
@@ -19,6 +20,7 @@ Train = Callable[..., dict[str, Any]]
 def prepare_grown(config: Config, need: Path, grown: Path, output: Path) -> dict[str, Any]:
     """See `training.data.prepare.prepare_data`; of a champion that knows all the classes the normalisation is kept."""
     champion = need / CHAMPION_FOLDER
+    config = held_out_beside(config, Need.read(need))
     kept = set(config.classes) <= set(Conditioning.load(champion).classes)
     return prepare_data(config, [grown / ROWS_FOLDER], output, champion if kept else None)
 

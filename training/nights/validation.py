@@ -87,7 +87,8 @@ def _check_values(path: Path, table: pa.Table, circuit_class: str, process: str)
         low, high = technology.get(process).value_range(kind)
         own = values[kinds == KIND_TOKENS[kind]]
         # Range ends are floating-point numbers too.
-        if own.size and (own.min() < low * (1 - 1e-9) or own.max() > high * (1 + 1e-9)):
+        # "not" so that what is no number fails too.
+        if own.size and not (own.min() >= low * (1 - 1e-9) and own.max() <= high * (1 + 1e-9)):
             raise BadDataError(
                 f"{path}: {kind}: values from {own.min():.4g} to {own.max():.4g}, the process has {low:.4g} to {high:.4g}"
             )

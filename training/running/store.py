@@ -130,9 +130,10 @@ def told_in_a_line(uri: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Mutual exclusion of the processes of one machine."""
-    path = Path(tempfile.gettempdir()) / f"genrf-{os.getuid()}-{zlib.crc32(f'{Path.cwd()}:{name}'.encode()):x}.lock"
+def locked(name: str, *, everywhere: bool = False) -> Iterator[None]:
+    """Mutual exclusion of the processes of one machine, in one folder or everywhere."""
+    key = name if everywhere else f"{Path.cwd()}:{name}"
+    path = Path(tempfile.gettempdir()) / f"genrf-{os.getuid()}-{zlib.crc32(key.encode()):x}.lock"
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
