@@ -38,8 +38,8 @@ def test_every_recipe_of_the_repository_is_valid(recipe: str) -> None:
     assert Config.from_dict(config.to_dict()) == config
 
 
-def test_smoke_nightly_and_full_are_there() -> None:
-    assert set(read_recipes(PARAMS)) == {"smoke", "nightly", "full"}
+def test_every_recipe_is_there() -> None:
+    assert set(read_recipes(PARAMS)) == {"smoke", "nights", "nightly", "full"}
 
 
 def test_a_recipe_lies_over_the_base_and_overrides_over_both(params: Path) -> None:

@@ -250,7 +250,7 @@ def test_after_a_failure_the_next_run_continues(place: Place) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--recipe", "huge"], "params.yaml: recipes.huge: unknown recipe; known recipes: smoke, nightly, full"),
+        (["--recipe", "huge"], "params.yaml: recipes.huge: unknown recipe; known recipes: smoke, nights, nightly, full"),
         (["--set", "data.round=2"], "params.yaml: overrides.data.round: unknown key; known keys: "),
         (["--set", "data.rounds=none"], "params.yaml: data.rounds: expected a whole number, got 'none'"),
         (["--set", "data.rounds"], "--set: expected SECTION.FIELD=VALUE, got 'data.rounds'"),
