@@ -69,7 +69,8 @@ def test_a_process_parameter_spreads_as_the_pdk_says(name: str) -> None:
 def test_a_variation_that_is_not_the_process_s_is_refused_by_both_simulators(variation: Variation, reason: str) -> None:
     with pytest.raises(InvalidInputError, match=reason):
         PROCESS.instances(MATCHED_28GHZ, variation=variation)
-    (outcome,) = BatchedSimulator(1).run([Simulation(MATCHED_28GHZ, Conditions(frequency_hz=28e9, supply_v=1.2), variation=variation)])
+    conditions = Conditions(frequency_hz=28e9, supply_v=1.2)
+    (outcome,) = BatchedSimulator(1).run([Simulation(MATCHED_28GHZ, conditions, variation=variation)])
     assert outcome.failure is not None
     assert re.search(reason, outcome.failure.detail)
 
