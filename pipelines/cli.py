@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
+import pipelines.names
 from genrf import __version__
 from genrf.errors import GenRFError, InvalidInputError
 
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 IMAGE = "GENRF_IMAGE"
 """Environment variable from which the components take their image."""
-SCHEDULE = "genrf-nightly"
+SCHEDULE = pipelines.names.NIGHTLY
 TRAIN, NIGHT = "train", "night"
 LOST_SIGHT = 6
 """Exit code: how a run that was followed ends is not known."""
@@ -205,7 +206,7 @@ def _choose_image(profile: str, image: str | None) -> str:
 def _version(
     pipeline: str, profile: str, image: str | None, host: str | None, namespace: str | None
 ) -> tuple[Kubeflow, Any]:
-    names = {TRAIN: "genrf-train", NIGHT: "genrf-nightly"}
+    names = {TRAIN: pipelines.names.TRAIN, NIGHT: pipelines.names.NIGHTLY}
     if pipeline not in names:
         raise InvalidInputError(f"--pipeline: expected {' or '.join(names)}, got {pipeline!r}")
     chosen = _choose_image(profile, image)

@@ -38,6 +38,7 @@ from genrf.errors import GenRFError, InvalidInputError
 from genrf.files import replace_folder, write_json
 from genrf.progress import MESSAGES
 from pipelines.at_once import AT_ONCE, independent_tasks_at_once
+from pipelines.names import NIGHTLY, TRAIN
 from pipelines.terminal import Terminal
 from training.config.loading import DEFAULT_PATH, load_config
 from training.config.schema import Config
@@ -50,8 +51,6 @@ from training.running.step import WORK
 from training.running.store import store_uri, without_password
 
 RUNS = Path("runs")
-TRAIN, NIGHTLY = "genrf-train", "genrf-nightly"
-"""Names of the pipelines, as in `pipelines.train` and `pipelines.nightly`, which are imported once their image is known."""
 
 
 class StepFailedError(GenRFError):

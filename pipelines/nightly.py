@@ -7,11 +7,12 @@ from kfp import dsl
 
 from components.report_night import report_night
 from components.resolve_night import resolve_night
+from pipelines.names import NIGHTLY
 from pipelines.train import Place
 from training.config.night_steps import ASSESS, JUDGE, REPORT, RETRAIN
 from training.config.steps import StepDefinition
 
-NAME = "genrf-nightly"
+NAME = NIGHTLY
 
 
 def nightly_pipeline(place: Place) -> Any:

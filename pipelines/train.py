@@ -9,9 +9,10 @@ from kfp import dsl
 
 from components.plan_data import plan_data
 from components.resolve_config import resolve_config
+from pipelines.names import TRAIN
 from training.config.steps import STEPS, StepDefinition, maker
 
-NAME = "genrf-train"
+NAME = TRAIN
 RESULTS = ("evaluation", "bundle", "quantized", "promotion", "summary")
 """Outputs of steps that are the pipeline's own."""
 Place = Callable[[dsl.PipelineTask, str], dsl.PipelineTask]

@@ -37,21 +37,28 @@ class Summary:
         return {**plain, "met_share": self.met_share, "met_interval": list(self.met_interval), "confidence": CONFIDENCE}
 
 
-def summaries(records: Sequence[SearchRecord]) -> list[Summary]:
-    """One of each class that was asked for, in the order of their names."""
+def wilson(met: int, of: int) -> tuple[float, float]:
+    """Wilson's interval of `CONFIDENCE` for a share (Wilson 1927); all that is possible of none."""
     from scipy.stats import binomtest
 
+    if not of:
+        return 0.0, 1.0
+    interval = binomtest(met, of).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def summaries(records: Sequence[SearchRecord]) -> list[Summary]:
+    """One of each class that was asked for, in the order of their names."""
     found = []
     for name in sorted({record.circuit_class for record in records}):
         own = [record for record in records if record.circuit_class == name]
         met = sum(record.met for record in own)
-        interval = binomtest(met, len(own)).proportion_ci(CONFIDENCE, method="wilson")
         found.append(
             Summary(
                 circuit_class=name,
                 requests=len(own),
                 met=met,
-                met_interval=(float(interval.low), float(interval.high)),
+                met_interval=wilson(met, len(own)),
                 median_seconds=statistics.median(record.seconds for record in own),
             )
         )

@@ -181,10 +181,9 @@ def read_version(data_hash: str, root: Path = Path()) -> dict[str, Any]:
         GenRFError: if the version can be had neither from the cache nor from the remote.
     """
     with repository_of(data_hash, root) as repository:
-        listed = repository.run("ls", "--dvc-only", ".", FOLDER) if repository.holds(data_hash) else None
-        if listed is None:
+        if not repository.holds(data_hash):
             raise GenRFError(f"dataset {data_hash}: is neither in the cache nor on the remote")
-        if VERSION not in listed.split():
+        if VERSION not in repository.run("ls", "--dvc-only", ".", FOLDER).split():
             return {}
         repository.run("pull", f"{FOLDER}/{VERSION}")
         return dict(json.loads((repository.folder / FOLDER / VERSION).read_text(encoding="utf-8")))

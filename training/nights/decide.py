@@ -15,10 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genrf.errors import GenRFError
 from genrf.files import write_json
 from training.config.schema import Config
-from training.nights.evidence import Evidence, Tally, Verdict, level_of
+from training.nights.evidence import Evidence, Tally, Verdict, level_of, tallied
 from training.nights.judge import HELD_OUT, tallies
 from training.nights.records import DECISION, Compared, Need, read_comparison
 from training.release.first_champion import SPLIT_TAG
@@ -49,10 +48,6 @@ REASON = "night.reason"
 FOUND = "night.found."
 """Beginning of the tags with what each night found, as JSON."""
 PARENT_DATA_TAG, REQUESTS_TAG = "data_parent", "requests"
-
-
-class NightError(GenRFError):
-    """A night cannot be decided."""
 
 
 def decide_promotion(
@@ -121,10 +116,9 @@ def judged(version: ModelVersion) -> list[str]:
 
 def evidence(tags: Mapping[str, str], champion: str) -> Evidence:
     """All that the nights found of a version beside one champion; a specification counts once, as it was found first."""
-    by_class: dict[str, list[tuple[bool, bool]]] = {}
-    for circuit_class, champion_met, challenger_met in _outcomes(tags, champion).values():
-        by_class.setdefault(str(circuit_class), []).append((bool(champion_met), bool(challenger_met)))
-    return Evidence({name: Tally.of(own) for name, own in by_class.items()}, len(_found(tags, champion)))
+    outcomes = _outcomes(tags, champion).values()
+    by_class = tallied((str(name), (bool(ours), bool(theirs))) for name, ours, theirs in outcomes)
+    return Evidence(by_class, len(_found(tags, champion)))
 
 
 def _found(tags: Mapping[str, str], champion: str) -> list[dict[str, Any]]:

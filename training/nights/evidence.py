@@ -84,6 +84,14 @@ class Tally:
         return {"both": self.both, "wins": self.wins, "losses": self.losses, "neither": self.neither}
 
 
+def tallied(outcomes: Iterable[tuple[str, tuple[bool, bool]]]) -> dict[str, Tally]:
+    """Classes with outcomes as `Tally.of` counts them, counted by class."""
+    by_class: dict[str, list[tuple[bool, bool]]] = {}
+    for name, outcome in outcomes:
+        by_class.setdefault(name, []).append(outcome)
+    return {name: Tally.of(own) for name, own in by_class.items()}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the evidence allows, and why."""

@@ -14,7 +14,6 @@ from typing import Any
 from genrf import technology
 from genrf.files import write_json
 from genrf.generation.bundle import Bundle
-from genrf.generation.designer import Designer
 from genrf.progress import progress_bar
 from genrf.spec import DesignSpec
 from training.config.schema import Config, per_class
@@ -37,8 +36,8 @@ _FIRST = "first-shard.json"
 def grow_data(config: Config, need: Path, output: Path, root: Path = Path()) -> dict[str, Any]:
     """Make a new version of the champion's dataset; the old one stays as it is.
 
-    The champion's rows are pulled by their hash. Of a champion whose rows cannot be reached, such as the released weights, the
-    precedents take their place.
+    The champion's rows are pulled by their hash. Of a champion that has no version, such as the released weights, the precedents
+    take their place.
 
     Args:
         need: folder of the night's decision, with the champion's bundle.
@@ -53,6 +52,9 @@ def grow_data(config: Config, need: Path, output: Path, root: Path = Path()) -> 
     """
     decided = Need.read(need)
     config = held_out_beside(config, decided)
+    worked = [name for name, specs in decided.targets.items() if specs]
+    if not worked:
+        raise BadDataError("no requests to make data for; the night should have ended before")
     champion, rows = need / CHAMPION_FOLDER, output / ROWS_FOLDER
     parent = str(decided.champion.get("data_version") or "")
     if not rows.is_dir() or not (output / _FIRST).is_file():
@@ -60,10 +62,7 @@ def grow_data(config: Config, need: Path, output: Path, root: Path = Path()) -> 
         write_json(output / _FIRST, _next_shard(rows))
     shard = int(json.loads((output / _FIRST).read_text(encoding="utf-8")))
     totals: Counter[str] = Counter()
-    worked = [name for name, specs in decided.targets.items() if specs]
-    if not worked:
-        raise BadDataError("no requests to make data for; the night should have ended before")
-    with _designer(config, champion) as designer, progress_bar() as progress:
+    with bundle_designer(config, Bundle.load(champion)) as designer, progress_bar() as progress:
         for name in worked:
             specs = decided.targets[name]
             task = progress.add_task(f"{name} missed requests", total=len(specs))
@@ -121,10 +120,6 @@ def _bring(config: Config, parent: str, champion: Path, rows: Path, root: Path) 
 
 def _next_shard(rows: Path) -> int:
     return 1 + max((shard_of(path) for path in rows.glob("*/*.parquet") if FILE_NAME.fullmatch(path.name)), default=-1)
-
-
-def _designer(config: Config, champion: Path) -> Designer:
-    return bundle_designer(config, Bundle.load(champion))
 
 
 def _narrowed(config: Config, circuit_class: str, missed: Sequence[DesignSpec]) -> Config:

@@ -15,7 +15,7 @@ from training.config.schema import Config
 from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, read_specifications
 from training.evaluation.headline import LEVEL
 from training.evaluation.trials import Trial, bundle_designer, generator_trials
-from training.nights.evidence import Tally
+from training.nights.evidence import Tally, tallied
 from training.nights.need import specification_id
 from training.nights.records import (
     CHALLENGER_FOLDER,
@@ -51,10 +51,7 @@ def judge_held(config: Config, need: Path, output: Path) -> dict[str, Any]:
 
 def tallies(compared: Iterable[Compared]) -> dict[str, Tally]:
     """Outcomes counted by class."""
-    found: dict[str, list[tuple[bool, bool]]] = {}
-    for item in compared:
-        found.setdefault(item.circuit_class, []).append(item.outcome)
-    return {name: Tally.of(outcomes) for name, outcomes in found.items()}
+    return tallied((item.circuit_class, item.outcome) for item in compared)
 
 
 def _compare(

@@ -27,12 +27,12 @@ from scipy.stats import binomtest, fisher_exact, ks_2samp
 from genrf import classes
 from genrf.conditioning import Conditioning
 from genrf.feedback.record import SearchRecord
+from genrf.feedback.summary import wilson
 from genrf.fields import quantity_text
 from genrf.generation.precedents import Precedents, PrecedentSource
 from genrf.spec import DesignSpec
 from training.config.schema import Config
 
-CONFIDENCE = 0.95
 FREQUENCY, SUPPLY = "frequency", "supply"
 _MARGIN = 1.1
 """Ratio by which the band of new data is wider than the missed requests at each end."""
@@ -52,11 +52,8 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's, at `CONFIDENCE`; all that is possible of none."""
-        if not self.of:
-            return 0.0, 1.0
-        found = binomtest(self.met, self.of).proportion_ci(CONFIDENCE, "wilson")
-        return float(found.low), float(found.high)
+        """See `genrf.feedback.summary.wilson`."""
+        return wilson(self.met, self.of)
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -165,33 +162,29 @@ def assess_class(
         _bounds(specs, records),
     )
     if met.of < settings.least_requests:
-        return _decided(need, False, f"{met.of} requests, {settings.least_requests} are wanted for a conclusion")
+        return replace(need, reason=f"{met.of} requests, {settings.least_requests} are wanted for a conclusion")
     if need.probability < settings.need_level:
         where = f"; moved: {', '.join(need.moved)}" if need.moved else ""
-        return _decided(need, True, f"met {met}, expected {100 * expected:.0f} %{where}")
+        return replace(need, work=True, reason=f"met {met}, expected {100 * expected:.0f} %{where}")
     if need.moved:
-        return _decided(need, False, f"moved ({', '.join(need.moved)}), but met {met}, as expected")
-    return _decided(need, False, f"met {met}, as expected, and nothing moved")
+        return replace(need, reason=f"moved ({', '.join(need.moved)}), but met {met}, as expected")
+    return replace(need, reason=f"met {met}, as expected, and nothing moved")
 
 
 def targets(records: Sequence[SearchRecord], most: int) -> list[DesignSpec]:
     """Missed requests to make new data for, newest first, each once."""
-    missed = {specification_id(r.specification): r for r in records if not r.met and is_target(r.specification)}
-    newest = sorted(missed.values(), key=lambda record: (record.time, record.id), reverse=True)
-    return [
-        DesignSpec.from_dict(record.specification, name=specification_id(record.specification))
-        for record in newest[:most]
-    ]
+    return _newest([r for r in records if not r.met and is_target(r.specification)], most)
 
 
 def judges(records: Sequence[SearchRecord], most: int) -> list[DesignSpec]:
     """Requests that champion and challenger are compared on, newest first, each once; none that is a target."""
-    kept = {specification_id(r.specification): r for r in records if not is_target(r.specification)}
-    newest = sorted(kept.values(), key=lambda record: (record.time, record.id), reverse=True)
-    return [
-        DesignSpec.from_dict(record.specification, name=specification_id(record.specification))
-        for record in newest[:most]
-    ]
+    return _newest([r for r in records if not is_target(r.specification)], most)
+
+
+def _newest(records: Sequence[SearchRecord], most: int) -> list[DesignSpec]:
+    """Specifications under the names of their identities."""
+    newest = sorted(asked_once(records), key=lambda record: (record.time, record.id), reverse=True)
+    return [DesignSpec.from_dict(r.specification, name=specification_id(r.specification)) for r in newest[:most]]
 
 
 def growth(config: Config, circuit_class: str, missed: Sequence[DesignSpec]) -> dict[str, Any]:
@@ -228,10 +221,6 @@ def _fewer(met: Share, promised: Share, expected: float) -> float:
         return float(binomtest(met.met, met.of, expected, alternative="less").pvalue)
     table = [[met.met, met.of - met.met], [promised.met, promised.of - promised.met]]
     return float(fisher_exact(table, alternative="less").pvalue)
-
-
-def _decided(need: ClassNeed, work: bool, reason: str) -> ClassNeed:
-    return replace(need, work=work, reason=reason)
 
 
 def _quantities(

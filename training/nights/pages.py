@@ -13,6 +13,8 @@ from training.nights.judge import tallies
 from training.nights.records import DECISION, NEED, Compared, read_comparison
 from training.running.page import Part, figures, number, picture, write_page
 
+_COUNTS = ("tried", "met by both", "challenger alone", "champion alone", "neither")
+
 
 def need(result: Mapping[str, Any], folder: Path, title: str) -> None:
     """Write the page of the decision whether there is anything to do."""
@@ -70,8 +72,7 @@ def comparison_parts(compared: Sequence[Compared]) -> list[Part]:
         for origin in dict.fromkeys(item.origin for item in compared)
         for name, tally in tallies(item for item in compared if item.origin == origin).items()
     ]
-    columns = ("specifications", "tried", "met by both", "challenger alone", "champion alone", "neither")
-    parts = [Part(columns=columns, rows=rows)]
+    parts = [Part(columns=("specifications", *_COUNTS), rows=rows)]
     if compared:
         parts.append(
             Part(heading="Met within so many SPICE calls", pictures=[("success over calls", _curves(compared))])
@@ -82,18 +83,19 @@ def comparison_parts(compared: Sequence[Compared]) -> list[Part]:
 def decision(result: Mapping[str, Any], folder: Path, title: str) -> None:
     """Write the page of what was decided."""
     content = json.loads((folder / DECISION).read_text(encoding="utf-8"))
-    rows = [_tally_row(name, Tally(**counts)) for name, counts in content["classes"].items()]
-    columns = ("class, all nights", "tried", "met by both", "challenger alone", "champion alone", "neither")
     parts = [
         Part(text=f"{result['action'].capitalize()}: {result['reason']}."),
-        Part(
-            heading=f"Version {result['version']} beside version {result['champion_version']}",
-            columns=columns,
-            rows=rows,
-        ),
+        evidence_part(content),
         figures({key: result[key] for key in ("nights", "level", "challenger_share", "champion_share")}),
     ]
     write_page(folder, f"{title}: {result['action']}", parts)
+
+
+def evidence_part(content: Mapping[str, Any]) -> Part:
+    """The table of what all nights found of a challenger, from ``decision.json``."""
+    rows = [_tally_row(name, Tally(**counts)) for name, counts in content["classes"].items()]
+    heading = f"Version {content['version']} beside the champion, version {content['champion_version']}"
+    return Part(heading=heading, columns=("class, all nights", *_COUNTS), rows=rows)
 
 
 def _class_parts(item: Mapping[str, Any]) -> list[Part]:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from genrf.files import write_json
 from training.config.schema import Config
-from training.nights.evidence import Tally
-from training.nights.pages import need_parts
+from training.nights.pages import evidence_part, need_parts
 from training.nights.records import DECISION, NEED
 from training.running.page import Part, figures, write_page
 from training.running.pipeline_run import PARENT_TAG, STEP_TAG
@@ -70,21 +69,8 @@ def page(result: Mapping[str, Any], folder: Path, title: str) -> None:
     """Write the page: the outcome, what was asked for, what was simulated, what was decided."""
     content = json.loads((folder / NIGHT).read_text(encoding="utf-8"))
     parts = [Part(text=f"{result['reason']}.")]
-    decision = content.get("decision")
-    if decision:
-        rows = [
-            (
-                name,
-                *(
-                    f"{count:,}"
-                    for count in (tally.specifications, tally.both, tally.wins, tally.losses, tally.neither)
-                ),
-            )
-            for name, tally in ((name, Tally(**counts)) for name, counts in decision["classes"].items())
-        ]
-        columns = ("class, all nights", "tried", "met by both", "challenger alone", "champion alone", "neither")
-        heading = f"Version {decision['version']} beside the champion, version {decision['champion_version']}"
-        parts.append(Part(heading=heading, columns=columns, rows=rows))
+    if content.get("decision"):
+        parts.append(evidence_part(content["decision"]))
     if content.get("need"):
         parts += need_parts(content["need"], {})[1:]
     if content.get("simulated"):

@@ -1,0 +1,3 @@
+"""Names of the pipelines: known before their components are imported, which carry the image that is named by then."""
+
+TRAIN, NIGHTLY = "genrf-train", "genrf-nightly"
