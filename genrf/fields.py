@@ -83,7 +83,10 @@ def quantity(where: str, value: Any, unit: str) -> Any:
         if found.units and found.units.lower() not in {unit.lower(), *_UNIT_SYNONYMS.get(unit, ())}:
             raise InvalidInputError(f"{where}: expected {expected}, got {value!r} in {found.units}")
         value = found.real
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise InvalidInputError(f"{where}: expected {expected}, got one beyond 1.8e308") from error
 
 
 def quantity_text(value: float, unit: str, digits: int = 3) -> str:

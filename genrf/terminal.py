@@ -30,7 +30,7 @@ def progress_bar(total: int, what: str = "Simulating") -> Iterator[Progress | No
 
     with progress.progress_bar(transient=True) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda done, allowed: bar.update(task, completed=done, total=max(total, allowed))
+        yield lambda done, allowed, _=None: bar.update(task, completed=done, total=max(total, allowed))
 
 
 def show_result(result: DesignResult, count: int, folder: Path) -> None:

@@ -51,23 +51,24 @@ class ScriptedDesigner:
         designs, failed, first = [], [], None
         outcomes = self._pool.run([Simulation(circuit, spec.conditions, spec.needs_signoff) for circuit in circuits])
         for order, (circuit, outcome) in enumerate(zip(circuits, outcomes, strict=True), start=1):
-            if progress is not None:
-                progress(order, calls)
             if outcome.metrics is None:
                 failed.append(FailedCircuit(circuit, outcome.failure.cause))
+                if progress is not None:
+                    progress(order, calls)
                 continue
             met = spec.meets(outcome.metrics)
             first = order if met and first is None else first
             provenance = {"technology": "sg13g2", "seed": seed or 0, "order": order, "source": "script"}
-            designs.append(
-                Design(
-                    circuit=circuit,
-                    metrics=outcome.metrics,
-                    met=met,
-                    margin=spec.worst_margin(outcome.metrics),
-                    provenance=provenance,
-                )
+            design = Design(
+                circuit=circuit,
+                metrics=outcome.metrics,
+                met=met,
+                margin=spec.worst_margin(outcome.metrics),
+                provenance=provenance,
             )
+            designs.append(design)
+            if progress is not None:
+                progress(order, calls, design)
             if met and stop_when_met:
                 break
         return DesignResult(

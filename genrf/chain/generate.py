@@ -112,9 +112,9 @@ def generate_chain(
             budget[index] = replace(budget[index], nf_db=spec.budget()[index].nf_db)
         block_spec = spec.block_specs(budget)[index]
 
-        def advance(done: int, _: int, before: int = index * calls) -> None:
+        def advance(spent: int, _: int, __: Design | None = None, *, before: int = index * calls) -> None:
             if progress is not None:
-                progress(before + done, calls * len(spec.blocks))
+                progress(before + spent, calls * len(spec.blocks))
 
         result = designer.design(block_spec, calls=calls, seed=seed + index, progress=advance)
         if not result.designs:

@@ -67,6 +67,12 @@ class Bundle:
             raise CheckpointError(f"{path}: format {found!r}, this program reads format {FORMAT}; {_REMEDY}")
         try:
             files = dict(content["files"])
+            for name in files:
+                _require_plain(path, name)
+            for model in content["models"].values():
+                for kind in ("onnx", "torchscript"):
+                    if kind in model and model[kind] not in files:
+                        raise CheckpointError(f"{path}: a model's file {model[kind]!r} is not among its files; {_REMEDY}")
             for name, expected in files.items():
                 _verify(folder / name, expected)
             return cls(
@@ -107,6 +113,11 @@ def write_manifest(
     }
     write_json(folder / MANIFEST, content)
     return Bundle.load(folder)
+
+
+def _require_plain(manifest: Path, name: str) -> None:
+    if Path(name).name != name or name == "..":
+        raise CheckpointError(f"{manifest}: files: expected names of files in its folder, got {name!r}; {_REMEDY}")
 
 
 def _verify(path: Path, expected: str) -> None:

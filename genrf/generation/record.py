@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from genrf.circuit.topology import Circuit
 from genrf.generation.design import Design, DesignResult, FailedCircuit, ranked
@@ -14,8 +14,13 @@ from genrf.simulation.judge import Judge
 from genrf.simulation.outcome import Outcome, Simulation
 from genrf.spec import DesignSpec
 
-Progress = Callable[[int, int], None]
-"""Called with the calls spent and the calls allowed."""
+
+class Progress(Protocol):
+    """Is told of every circuit that was simulated; what it raises ends the search."""
+
+    def __call__(self, spent: int, allowed: int, design: Design | None = None) -> None:
+        """Take the calls spent and allowed, and the design, or none of a circuit that gave no metrics."""
+
 
 MOST_SIGNED_OFF = 4
 """Designs that meet a specification by sign-off after which no more are signed off, where that is not measured at once."""
@@ -66,6 +71,7 @@ class Record:
             for circuit, source, outcome in zip(circuits, sources, self._measured(pool, circuits), strict=True):
                 self.simulated += 1
                 outcomes.append(outcome)
+                design = None
                 if outcome.metrics is None:
                     assert outcome.failure is not None
                     self.failed_circuits.append(FailedCircuit(circuit, outcome.failure.cause))
@@ -73,17 +79,16 @@ class Record:
                     met = self.spec.meets(outcome.metrics)
                     if met and self.first_met is None:
                         self.first_met = self.simulated
-                    self.designs.append(
-                        Design(
-                            circuit=circuit,
-                            metrics=outcome.metrics,
-                            met=met,
-                            margin=self.spec.worst_margin(outcome.metrics),
-                            provenance={**provenance, "order": self.simulated, "source": source},
-                        )
+                    design = Design(
+                        circuit=circuit,
+                        metrics=outcome.metrics,
+                        met=met,
+                        margin=self.spec.worst_margin(outcome.metrics),
+                        provenance={**provenance, "order": self.simulated, "source": source},
                     )
+                    self.designs.append(design)
                 if progress is not None:
-                    progress(self.simulated, allowed)
+                    progress(self.simulated, allowed, design)
         return outcomes
 
     def _measured(self, pool: Judge, circuits: Sequence[Circuit]) -> Iterator[Outcome]:

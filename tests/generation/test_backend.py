@@ -101,6 +101,20 @@ def test_a_manifest_of_another_kind_is_refused(folder: Path, content: str) -> No
     refusal(folder)
 
 
+def test_a_file_outside_the_bundle_is_refused(folder: Path) -> None:
+    content = json.loads((folder / MANIFEST).read_text())
+    content["files"]["../elsewhere.json"] = "0" * 64
+    (folder / MANIFEST).write_text(json.dumps(content))
+    assert "files: expected names of files in its folder, got '../elsewhere.json'" in refusal(folder)
+
+
+def test_a_model_whose_file_is_not_listed_is_refused(folder: Path) -> None:
+    content = json.loads((folder / MANIFEST).read_text())
+    content["models"][SURROGATE]["onnx"] = "unlisted.onnx"
+    (folder / MANIFEST).write_text(json.dumps(content))
+    assert "a model's file 'unlisted.onnx' is not among its files" in refusal(folder)
+
+
 def test_an_unknown_setting_is_refused(folder: Path) -> None:
     content = json.loads((folder / MANIFEST).read_text())
     content["sampler"]["warp"] = 9
