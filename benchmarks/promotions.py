@@ -5,7 +5,7 @@
 
 Months are simulated by coin: every night a challenger and the champion try the night's requests, and the first time the held-out
 specifications too; each is met by one of them alone with the given probability. A challenger that is rejected is followed by
-another the next night, equally good. The decision is the nights' own, `training.nights.evidence`; beside it stands the rule that
+another the next night, equally good. The decision is the nights' own, `genrf.feedback.evidence`; beside it stands the rule that
 the larger average wins, on the same outcomes. The last line is one JSON object.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from training.config.loading import load_config
 from training.config.schema import NightsConfig
-from training.nights.evidence import Evidence, Tally, level_of
+from genrf.feedback.evidence import Evidence, Tally, level_of
 from training.nights.need import Share
 from training.running.machine import commit
 

@@ -3,113 +3,166 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
 
-from kserve import ModelRepository, ModelServer, model_server
+from kserve import model_server
 
 from genrf.cores import cores
 from genrf.errors import GenRFError
 from genrf.feedback.log import VARIABLE
-from genrf.generation.opening import open_designer
-from genrf.generation.released import choose_bundle
-from serving.champion import registered
+from genrf.generation.released import CARD, choose_bundle, read_card
+from serving import telemetry
+from serving.champion import ALIAS, PATIENCE
 from serving.feedback import FOLDER, Recorder, log_of
+from serving.jobs import Jobs
 from serving.model import DesignModel
+from serving.server import DesignServer, opened
+from serving.service import DesignService
+from serving.store import Store
+from serving.variants import CHALLENGER, CHAMPION, Variants
+from serving.watch import Watch
+from serving.workers import Workers
+
+TOKEN, ADMIN_TOKEN = "GENRF_TOKEN", "GENRF_ADMIN_TOKEN"
+"""Environment variables: what callers must bear, and what whoever changes the challenger's share must."""
+STORE = Path("answers.sqlite")
 
 
-class FixedRepository(ModelRepository):
-    """A repository whose models cannot be loaded or unloaded over the network; KServe's endpoints would allow it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closing = False
-
-    def load(self, name: str) -> bool:
-        """Refused.
-
-        Raises:
-            NotImplementedError: always (answered with 503).
-        """
-        raise NotImplementedError("models are loaded when the server starts")
-
-    def unload(self, name: str) -> None:
-        """Only when the server ends.
-
-        Raises:
-            NotImplementedError: before that (answered with 501).
-        """
-        if not self.closing:
-            raise NotImplementedError("models are unloaded when the server ends")
-        super().unload(name)
-
-
-class DesignServer(ModelServer):
-    """KServe's model server with a fixed set of models."""
-
-    def __init__(self, repository: FixedRepository, **arguments: Any) -> None:
-        super().__init__(registered_models=repository, **arguments)
-        self._repository = repository
-
-    def stop(self, sig: int) -> None:
-        """End the server and its models."""
-        self._repository.closing = True
-        super().stop(sig)
-
-
-def main() -> int:
-    """Start the server; returns when it ends."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line, KServe's options included."""
+    found = argparse.ArgumentParser(
         prog="python -m serving",
-        description="Serve verified circuit designs over the Open Inference Protocol. Listens on all interfaces.",
+        description="Serve verified circuit designs over the Open Inference Protocol, plain JSON and a page. Listens on all "
+        f"interfaces; {TOKEN} names a token that callers must bear.",
         parents=[model_server.parser],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         conflict_handler="resolve",
     )
-    parser.add_argument(
+    found.add_argument(
         "--bundle",
         type=Path,
         default=os.environ.get("GENRF_BUNDLE") or None,
         help="folder of the models, or GENRF_BUNDLE; with neither the released weights",
     )
-    parser.add_argument("--model_name", default="genrf", help="name under which clients address the model")
-    parser.add_argument("--simulators", type=int, default=None, help="simulator processes; by default one a core")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models run")
-    parser.add_argument("--most_waiting", type=int, default=16, help="requests that may wait before more are refused")
-    parser.add_argument("--patience", type=float, default=60.0, help="seconds after which a request is given up")
-    parser.add_argument(
+    found.add_argument("--challenger", type=Path, default=None, help="folder of a second bundle, to be compared")
+    found.add_argument("--share", type=float, default=0.0, help="share of the callers that the challenger serves, from 0 to 1")
+    found.add_argument(
+        "--registered_model",
+        default=os.environ.get("GENRF_REGISTERED_MODEL") or None,
+        help="follow this model's aliases champion and challenger in the registry (MLFLOW_TRACKING_URI), or "
+        "GENRF_REGISTERED_MODEL: a promoted version serves without a restart",
+    )
+    found.add_argument("--watch", type=float, default=30.0, help="pause between looks at the registry, in s")
+    found.add_argument("--model_name", default="genrf", help="name under which clients address the model")
+    found.add_argument("--designers", type=int, default=None, help="designing processes; by default one a core")
+    found.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models run")
+    found.add_argument("--most_waiting", type=int, default=64, help="requests that may wait before more are refused (429)")
+    found.add_argument("--patience", type=float, default=60.0, help="seconds after which a request is given up (504)")
+    found.add_argument(
+        "--store",
+        default=os.environ.get("GENRF_STORE") or None,
+        help=f"SQLite file of answers and jobs, or GENRF_STORE; with neither {STORE} here; memory for none",
+    )
+    found.add_argument(
         "--feedback",
         metavar="LOG",
         default=os.environ.get(VARIABLE) or None,
         help=f"folder or s3://BUCKET/KEY where every search is recorded (nothing personal), or {VARIABLE}; with neither "
         f"the folder {FOLDER} here; off for none",
     )
-    parser.add_argument("--help", "-h", action="help", help="show this and exit")
-    arguments = parser.parse_args()
+    found.add_argument("--help", "-h", action="help", help="show this and exit")
+    return found
+
+
+def main() -> int:
+    """Start the server; returns when it ends."""
+    options = parser()
+    arguments = options.parse_args()
     if arguments.workers != 1:
-        parser.error("--workers: one server process holds one designer; run more replicas instead")
+        options.error("--workers: designing processes are as many as --designers says; run more replicas for more")
+    if not 0.0 <= arguments.share <= 1.0 or (arguments.share and arguments.challenger is None):
+        options.error("--share: expected a number from 0 to 1, and --challenger")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("serving.access").setLevel(logging.INFO)
     try:
-        simulators = arguments.simulators or cores()
         folder, which = choose_bundle(arguments.bundle)
+        challenger = None if arguments.challenger is None else choose_bundle(arguments.challenger)[0]
         log, where = log_of(arguments.feedback)
-        model = DesignModel(
-            arguments.model_name,
-            lambda: open_designer(folder, workers=simulators, device=arguments.device),
-            most_waiting=arguments.most_waiting,
-            patience_s=arguments.patience,
-            recorder=None if log is None else Recorder(log),
-            registered=registered(folder),
-        )
-        print(f"serving: {where}", file=sys.stderr)
-        print(f"serving: {which}", file=sys.stderr, flush=True)
-        model.load()
+        store, place = store_of(arguments.store)
+        for line in (where, place, which):
+            print(f"serving: {line}", file=sys.stderr, flush=True)
+        server = server_of(arguments, folder, challenger, store, None if log is None else Recorder(log))
+        server.start([DesignModel(arguments.model_name, server.service, os.environ.get(TOKEN) or None)])
     except GenRFError as error:
         print(f"serving: {error}", file=sys.stderr)
         return error.exit_code
-    DesignServer(FixedRepository()).start([model])
     return 0
+
+
+def server_of(
+    arguments: argparse.Namespace, folder: Path, challenger: Path | None, store: Store, recorder: Recorder | None
+) -> DesignServer:
+    """The server that the command line asks for."""
+    variants = Variants()
+    service = DesignService(variants, store, recorder=recorder, patience_s=arguments.patience)
+    count = arguments.designers or cores()
+
+    def workers(bundle: Path) -> Workers:
+        return Workers.of_bundle(bundle, count, device=arguments.device, most_waiting=arguments.most_waiting)
+
+    async def open_variants(variants: Variants) -> None:
+        await opened(variants, CHAMPION, workers(folder))
+        if challenger is not None:
+            await opened(variants, CHALLENGER, workers(challenger))
+            variants.set_share(arguments.share)
+
+    watch = None
+    if arguments.registered_model:
+        for name, value in PATIENCE.items():
+            os.environ.setdefault(name, value)
+        watch = Watch(
+            variants,
+            arguments.registered_model,
+            {CHAMPION: ALIAS, CHALLENGER: CHALLENGER},
+            Path(tempfile.mkdtemp(prefix="genrf-models-")),
+            workers,
+            arguments.watch,
+        )
+    if (folder / CARD).is_file():
+        telemetry.promise(read_card(folder))
+    return DesignServer(
+        service,
+        Jobs(service, store),
+        open_variants,
+        name=arguments.model_name,
+        watch=watch,
+        recorder=recorder,
+        token=os.environ.get(TOKEN) or None,
+        admin_token=os.environ.get(ADMIN_TOKEN) or None,
+        gpu=arguments.device == "cuda",
+    )
+
+
+def store_of(named: str | None) -> tuple[Store, str]:
+    """Where answers and jobs are kept, and a line that says where.
+
+    Raises:
+        InvalidInputError: if the named file cannot be used.
+    """
+    if named == "memory":
+        return Store(None), "answers and jobs: in memory"
+    if named:
+        return Store(Path(named)), f"answers and jobs: {named}"
+    if os.access(STORE if STORE.exists() else Path(), os.W_OK):
+        return Store(STORE), f"answers and jobs: {STORE.absolute()}"
+    return Store(None), (
+        f"answers and jobs: in memory, {STORE.absolute()} cannot be written, so that they end with the server; name a file "
+        "with --store or GENRF_STORE"
+    )
 
 
 if __name__ == "__main__":

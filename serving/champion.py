@@ -46,6 +46,10 @@ class NoChampionError(Exception):
     """There is no champion to be had; the message says why."""
 
 
+class NoSuchAliasError(NoChampionError):
+    """The registry answers, and has none."""
+
+
 def fetch(into: Path, model: str) -> str:
     """Put the champion's bundle into a folder, or the released weights, and return a line that says which.
 
@@ -72,13 +76,50 @@ def fetch(into: Path, model: str) -> str:
             shutil.copytree(source, arriving / BUNDLE)
         else:
             which = f"champion, version {version.version} of {model}"
-            _download(version, arriving)
-            write_json(arriving / BUNDLE / REGISTERED, {"name": version.name, "version": str(version.version)})
+            _arrive(version, arriving)
         identity = Bundle.load(arriving / BUNDLE).identity
         replace_folder(arriving / BUNDLE, into)
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
     return f"{which} ({identity[:10]})"
+
+
+def current(model: str, alias: str = ALIAS) -> ModelVersion | None:
+    """The version that has an alias; None if there is none.
+
+    Raises:
+        NoChampionError: if the registry does not answer.
+        InvalidInputError: if it refuses to say.
+    """
+    try:
+        return _champion(model, alias)
+    except NoSuchAliasError:
+        return None
+
+
+def fetch_version(version: ModelVersion, into: Path) -> Path:
+    """Put a version's bundle into a folder, verified, and return it; one that is there already is verified again.
+
+    Raises:
+        CheckpointError: if its files are missing, damaged or not of this program's format.
+    """
+    if not into.exists():
+        arriving = into.with_name(f".{into.name}.arriving")
+        shutil.rmtree(arriving, ignore_errors=True)
+        arriving.mkdir(parents=True)
+        try:
+            _arrive(version, arriving)
+            Bundle.load(arriving / BUNDLE)
+            replace_folder(arriving / BUNDLE, into)
+        finally:
+            shutil.rmtree(arriving, ignore_errors=True)
+    Bundle.load(into)
+    return into
+
+
+def _arrive(version: ModelVersion, folder: Path) -> None:
+    _download(version, folder)
+    write_json(folder / BUNDLE / REGISTERED, {"name": version.name, "version": str(version.version)})
 
 
 def registered(folder: Path) -> tuple[str, str] | None:
@@ -90,11 +131,12 @@ def registered(folder: Path) -> tuple[str, str] | None:
         return None
 
 
-def _champion(model: str) -> ModelVersion:
-    """The version that is the champion.
+def _champion(model: str, alias: str = ALIAS) -> ModelVersion:
+    """The version that is the champion, or has another alias.
 
     Raises:
-        NoChampionError: if there is none, or nobody who could say.
+        NoSuchAliasError: if there is none.
+        NoChampionError: if there is nobody who could say.
         InvalidInputError: if the registry refuses to say.
     """
     address = os.environ.get(URI)
@@ -106,10 +148,10 @@ def _champion(model: str) -> ModelVersion:
     from mlflow.exceptions import MlflowException
 
     try:
-        return MlflowClient().get_model_version_by_alias(model, ALIAS)
+        return MlflowClient().get_model_version_by_alias(model, alias)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise NoChampionError(f"model {model} in the registry has no {ALIAS}") from error
+            raise NoSuchAliasError(f"model {model} in the registry has no {alias}") from error
         # An address may hold a password.
         address, reason = (re.sub(r"//[^/@\s]+@", "//", text) for text in (address, str(error).splitlines()[0]))
         if error.error_code in REFUSALS:

@@ -28,7 +28,7 @@ from training.nights.decide import (
     judged,
     number_in_month,
 )
-from training.nights.evidence import Tally
+from genrf.feedback.evidence import Tally
 from training.nights.records import Compared, Need, write_comparison
 from training.release.registry import CHALLENGER, CHAMPION, PROMISE, champion_of
 from training.running import pipeline_run, store

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from training.nights.evidence import Evidence, Tally, level_of, log_wealth
+from genrf.feedback.evidence import Evidence, Tally, level_of, log_wealth
 
 COUNTS = st.integers(0, 60)
 

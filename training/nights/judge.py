@@ -15,7 +15,7 @@ from training.config.schema import Config
 from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, read_specifications
 from training.evaluation.headline import LEVEL
 from training.evaluation.trials import Trial, bundle_designer, generator_trials
-from training.nights.evidence import Tally, tallied
+from genrf.feedback.evidence import Tally, tallied
 from training.nights.need import specification_id
 from training.nights.records import (
     CHALLENGER_FOLDER,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.nights.evidence import Tally
+from genrf.feedback.evidence import Tally
 from training.nights.judge import tallies
 from training.nights.records import DECISION, NEED, Compared, read_comparison
 from training.running.page import Part, figures, number, picture, write_page

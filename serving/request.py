@@ -1,0 +1,118 @@
+"""What a caller may ask for: a specification, and how much to search for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from genrf.errors import InvalidInputError
+from genrf.fields import mapping, refuse_unknown
+from genrf.generation.objectives import choose_objectives
+from genrf.spec import DesignSpec
+
+LARGEST_SPECIFICATION = 65536
+"""Bytes of JSON that are read."""
+LIMITS: Mapping[str, tuple[int, int, int]] = {
+    "calls": (64, 1, 1024),
+    "refine": (0, 0, 1024),
+    "seed": (0, 0, 2**32 - 1),
+    "designs": (1, 1, 64),
+}
+"""Default, smallest and largest value of each number: a request cannot keep the server busy for long."""
+FLAGS: Mapping[str, bool] = {"all_calls": False}
+"""Defaults of what is asked for or not."""
+OPTIONS = (*LIMITS, *FLAGS, "objectives")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignRequest:
+    """A request that has been understood."""
+
+    spec: DesignSpec
+    calls: int = LIMITS["calls"][0]
+    """SPICE calls allowed."""
+    refine: int = 0
+    """Further calls for a better trade-off."""
+    objectives: tuple[str, ...] = ()
+    """Metrics that refinement trades; empty for those of the class."""
+    seed: int = 0
+    designs: int = LIMITS["designs"][0]
+    """Designs that are answered."""
+    all_calls: bool = False
+    """Whether every call is spent to find more margin; otherwise the search ends once the specification is met."""
+
+    @classmethod
+    def of(cls, spec: DesignSpec, options: Mapping[str, Any], where: str = "") -> Self:
+        """Understand the options beside a specification.
+
+        Args:
+            where: what stands before an option's name in an error.
+
+        Raises:
+            InvalidInputError: naming the option, its value and the known ones.
+        """
+        refuse_unknown(options, set(OPTIONS), where)
+        flags = {name: _flag(f"{where}{name}", options.get(name, default)) for name, default in FLAGS.items()}
+        numbers = {name: _number(f"{where}{name}", name, options.get(name, own[0])) for name, own in LIMITS.items()}
+        objectives = options.get("objectives", ())
+        if not isinstance(objectives, (list, tuple)) or not all(isinstance(name, str) for name in objectives):
+            raise InvalidInputError(f"{where}objectives: expected a list of metrics, got {objectives!r}")
+        if objectives and not numbers["refine"]:
+            raise InvalidInputError(f"{where}objectives: only refinement trades metrics; set refine to a number of calls")
+        if numbers["refine"]:
+            choose_objectives(spec, objectives)
+        return cls(spec=spec, objectives=tuple(objectives), **numbers, **flags)
+
+    @classmethod
+    def parse(cls, content: Any) -> Self:
+        """Understand a request in plain JSON: ``{"specification": {...}, "calls": 64, ...}``.
+
+        Raises:
+            InvalidInputError: naming the field.
+        """
+        given = mapping("the request", content)
+        if "specification" not in given:
+            raise InvalidInputError("specification: missing")
+        try:
+            spec = DesignSpec.from_dict(given["specification"])
+        except InvalidInputError as error:
+            raise InvalidInputError(f"specification: {error}") from error
+        return cls.of(spec, {name: value for name, value in given.items() if name != "specification"})
+
+    def content(self) -> dict[str, Any]:
+        """Plain data that `parse` reads back to an equal request."""
+        return {
+            "specification": self.spec.to_dict(),
+            **{name: getattr(self, name) for name in (*LIMITS, *FLAGS)},
+            "objectives": list(self.objectives),
+        }
+
+    @property
+    def allowed(self) -> int:
+        """SPICE calls allowed in all."""
+        return self.calls + self.refine
+
+    def key(self, bundle: str) -> str:
+        """Name of the answer, from all that decides it: equal requests of the same models have equal answers.
+
+        Args:
+            bundle: identity of the models.
+        """
+        decisive = json.dumps([bundle, self.content()], sort_keys=True)
+        return hashlib.sha256(decisive.encode()).hexdigest()[:32]
+
+
+def _number(where: str, name: str, value: Any) -> int:
+    _, low, high = LIMITS[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidInputError(f"{where}: expected a whole number from {low} to {high}, got {str(value)[:80]!r}")
+    return value
+
+
+def _flag(where: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{where}: expected true or false, got {str(value)[:80]!r}")
+    return value
