@@ -14,6 +14,7 @@ from kserve import model_server
 from genrf.cores import cores
 from genrf.errors import GenRFError
 from genrf.feedback.log import VARIABLE
+from genrf.generation.bundle import Bundle
 from genrf.generation.released import CARD, choose_bundle, read_card
 from serving import telemetry
 from serving.champion import ALIAS, PATIENCE
@@ -49,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
         help="folder of the models, or GENRF_BUNDLE; with neither the released weights",
     )
     found.add_argument("--challenger", type=Path, default=None, help="folder of a second bundle, to be compared")
-    found.add_argument("--share", type=float, default=0.0, help="share of the callers that the challenger serves, from 0 to 1")
+    found.add_argument(
+        "--share", type=float, default=0.0, help="share of the callers that the challenger serves, from 0 to 1"
+    )
     found.add_argument(
         "--registered_model",
         default=os.environ.get("GENRF_REGISTERED_MODEL") or None,
@@ -60,7 +63,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--model_name", default="genrf", help="name under which clients address the model")
     found.add_argument("--designers", type=int, default=None, help="designing processes; by default one a core")
     found.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models run")
-    found.add_argument("--most_waiting", type=int, default=64, help="requests that may wait before more are refused (429)")
+    found.add_argument(
+        "--most_waiting", type=int, default=64, help="requests that may wait before more are refused (429)"
+    )
     found.add_argument("--patience", type=float, default=60.0, help="seconds after which a request is given up (504)")
     found.add_argument(
         "--store",
@@ -91,6 +96,8 @@ def main() -> int:
     try:
         folder, which = choose_bundle(arguments.bundle)
         challenger = None if arguments.challenger is None else choose_bundle(arguments.challenger)[0]
+        for bundle in filter(None, (folder, challenger)):
+            Bundle.load(bundle)
         log, where = log_of(arguments.feedback)
         store, place = store_of(arguments.store)
         for line in (where, place, which):

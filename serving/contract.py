@@ -123,7 +123,9 @@ def wanted_outputs(request: InferRequest) -> tuple[list[str], set[str]]:
         if name not in known or names.count(name) > 1:
             raise InvalidInputError(f"outputs.{name}: expected each of {', '.join(known)} once at most")
     every = bool(to_http_parameters(request.parameters or {}).get(BINARY_ANSWER))
-    single = {output.name: bool(to_http_parameters(output.parameters or {}).get("binary_data", every)) for output in asked}
+    single = {
+        output.name: bool(to_http_parameters(output.parameters or {}).get("binary_data", every)) for output in asked
+    }
     return names, {name for name in names or known if single.get(name, every)}
 
 

@@ -66,6 +66,13 @@ class UnreadyError(RefusedError):
     status_code = StatusCode.UNAVAILABLE
 
 
+class UnsupportedError(RefusedError):
+    """Not done over the network."""
+
+    http_status = 501
+    status_code = StatusCode.UNIMPLEMENTED
+
+
 class LateError(RefusedError):
     """The search took longer than it may."""
 

@@ -61,7 +61,9 @@ class DesignRequest:
         if not isinstance(objectives, (list, tuple)) or not all(isinstance(name, str) for name in objectives):
             raise InvalidInputError(f"{where}objectives: expected a list of metrics, got {objectives!r}")
         if objectives and not numbers["refine"]:
-            raise InvalidInputError(f"{where}objectives: only refinement trades metrics; set refine to a number of calls")
+            raise InvalidInputError(
+                f"{where}objectives: only refinement trades metrics; set refine to a number of calls"
+            )
         if numbers["refine"]:
             choose_objectives(spec, objectives)
         return cls(spec=spec, objectives=tuple(objectives), **numbers, **flags)

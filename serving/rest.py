@@ -16,7 +16,7 @@ from genrf.errors import InvalidInputError
 from genrf.fields import mapping, refuse_unknown
 from serving import openapi
 from serving.drawing import DRAWINGS
-from serving.failures import InvalidError, RefusedError, UnauthorizedError, UnknownError
+from serving.failures import InvalidError, RefusedError, UnauthorizedError, UnknownError, UnsupportedError
 from serving.jobs import Jobs
 from serving.limits import RESOLVED, read_json
 from serving.request import DesignRequest
@@ -112,7 +112,9 @@ def routes(service: DesignService, jobs: Jobs, name: str, admin_token: str | Non
     async def change(request: Request) -> JSONResponse:
         """Change the challenger's share of the callers."""
         if admin_token is None:
-            raise UnauthorizedError("authorization: the server was started without GENRF_ADMIN_TOKEN, so nobody may change this")
+            raise UnauthorizedError(
+                "authorization: the server was started without GENRF_ADMIN_TOKEN, so nobody may change this"
+            )
         given = request.headers.get("x-genrf-admin-token", "")
         if not hmac.compare_digest(given.encode(), admin_token.encode()):
             raise UnauthorizedError("x-genrf-admin-token: missing or not the server's")
@@ -129,6 +131,11 @@ def routes(service: DesignService, jobs: Jobs, name: str, admin_token: str | Non
         """The repository extension of the Open Inference Protocol."""
         service.require()
         return JSONResponse([{"name": name, "version": version_of(service), "state": "READY", "reason": ""}])
+
+    @router.post("/v2/repository/models/{model}/load", include_in_schema=False)
+    @router.post("/v2/repository/models/{model}/unload", include_in_schema=False)
+    async def fixed(model: str) -> JSONResponse:
+        raise UnsupportedError("models: the registry's aliases say which serve; they are not changed over the network")
 
     return router
 
@@ -156,7 +163,11 @@ def answer_of(answered: Answered) -> dict[str, Any]:
         {**design, "links": {what: f"/v1/designs/{answered.key}/{number}/{what}" for what in DRAWINGS}}
         for number, design in enumerate(answered.content["designs"], start=1)
     ]
-    about = {"id": answered.key, "cached": answered.cached, **({"variant": answered.variant} if answered.variant else {})}
+    about = {
+        "id": answered.key,
+        "cached": answered.cached,
+        **({"variant": answered.variant} if answered.variant else {}),
+    }
     return {**about, **answered.content, "designs": designs}
 
 

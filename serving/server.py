@@ -35,6 +35,10 @@ _GPU_MEASURE_S = 15.0
 class FixedRepository(ModelRepository):
     """A repository whose models cannot be loaded or unloaded over the network; KServe's endpoints would allow it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing = False
+
     def load(self, name: str) -> bool:
         """Refused.
 
@@ -44,7 +48,14 @@ class FixedRepository(ModelRepository):
         raise NotImplementedError("models are loaded when the registry names others")
 
     def unload(self, name: str) -> None:
-        """Nothing to do when the server ends, which is when KServe calls this too."""
+        """Refused; KServe calls this too when the server ends.
+
+        Raises:
+            NotImplementedError: before that (answered with 501).
+        """
+        if not self.closing:
+            raise NotImplementedError("models are unloaded when the server ends")
+        super().unload(name)
 
 
 class DesignServer(ModelServer):
@@ -74,7 +85,8 @@ class DesignServer(ModelServer):
         gpu: bool = False,
         **arguments: Any,
     ) -> None:
-        super().__init__(registered_models=FixedRepository(), **arguments)
+        self._repository = FixedRepository()
+        super().__init__(registered_models=self._repository, **arguments)
         self.service = service
         self.jobs = jobs
         self._open_variants = open_variants
@@ -83,7 +95,10 @@ class DesignServer(ModelServer):
         self._recorder = recorder
         self._gpu = gpu
         application = FastAPIOffline(
-            title="GenRF", version=__version__, redoc_url=None, description="Verified circuit designs for a specification."
+            title="GenRF",
+            version=__version__,
+            redoc_url=None,
+            description="Verified circuit designs for a specification.",
         )
         rest.add_to(application, rest.routes(service, jobs, name, admin_token))
         page.add_to(application)
@@ -103,14 +118,29 @@ class DesignServer(ModelServer):
             model.enable_latency_logging = self.enable_latency_logging
             self.register_model(model)
 
+    def stop(self, sig: int) -> None:
+        """End the server."""
+        self._repository.closing = True
+        super().stop(sig)
+
     async def _serve(self) -> None:
         living = asyncio.create_task(self._live())
         serving = asyncio.ensure_future(asyncio.gather(*self.servers))
         await asyncio.wait({living, serving}, return_when=asyncio.FIRST_EXCEPTION)
-        for task in (living, serving):
-            if task.done():
-                task.result()
+        if living.done() and living.exception() is not None:
+            await self._give_up(serving)
+            living.result()
         await serving
+        await living
+
+    async def _give_up(self, serving: asyncio.Future[Any]) -> None:
+        """End both servers, as nothing can be designed."""
+        assert self._rest_server is not None
+        self._rest_server._server.should_exit = True
+        if self._grpc_server is not None:
+            await self._grpc_server.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(serving, GRACE_S)
 
     async def _live(self) -> None:
         """Load, work until the end is near, and end.
@@ -179,5 +209,3 @@ async def opened(variants: Variants, name: str, workers: Workers) -> None:
     """
     await workers.start()
     variants.put(name, workers)
-
-

@@ -156,9 +156,7 @@ class DesignService:
         async def search() -> dict[str, Any]:
             asked = time.monotonic()
             # Without a deadline of its own: it ends once the last who waits has gone.
-            said = await workers.do(
-                {"do": "search", "request": request.content()}, lane=lane, caller=caller, told=tell
-            )
+            said = await workers.do({"do": "search", "request": request.content()}, lane=lane, caller=caller, told=tell)
             return self._finish(key, request, variant, said, time.monotonic() - asked)
 
         task = asyncio.create_task(search())

@@ -62,9 +62,7 @@ class Store:
         InvalidInputError: if the file cannot be used, naming it and the remedy.
     """
 
-    def __init__(
-        self, path: Path | None, *, most_answers: int = MOST_ANSWERS, most_jobs: int = MOST_JOBS
-    ) -> None:
+    def __init__(self, path: Path | None, *, most_answers: int = MOST_ANSWERS, most_jobs: int = MOST_JOBS) -> None:
         self._most_answers, self._most_jobs = most_answers, most_jobs
         try:
             self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
@@ -72,10 +70,14 @@ class Store:
             self._database.execute("PRAGMA synchronous = NORMAL")
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
             if version not in (0, _VERSION):
-                raise InvalidInputError(f"{path}: version {version}, this program reads {_VERSION}; name another with --store")
+                raise InvalidInputError(
+                    f"{path}: version {version}, this program reads {_VERSION}; name another with --store"
+                )
             self._database.executescript(f"{_TABLES} PRAGMA user_version = {_VERSION};")
         except sqlite3.Error as error:
-            raise InvalidInputError(f"{path}: cannot hold answers and jobs ({error}); name another with --store") from error
+            raise InvalidInputError(
+                f"{path}: cannot hold answers and jobs ({error}); name another with --store"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -8,7 +8,9 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS = Counter(
-    "genrf_requests", "Requests, by circuit class, variant, and how they ended.", ["circuit_class", "variant", "outcome"]
+    "genrf_requests",
+    "Requests, by circuit class, variant, and how they ended.",
+    ["circuit_class", "variant", "outcome"],
 )
 """Outcomes: met, missed, cached, invalid, busy, late, abandoned, error."""
 SPICE_CALLS = Counter("genrf_spice_calls", "Circuits simulated.", ["variant"])
@@ -30,12 +32,16 @@ FEEDBACK = Counter("genrf_feedback_records", "Records for the feedback log, by w
 WAITING = Gauge("genrf_waiting_requests", "Requests that wait for a designing process.", ["lane"])
 OLDEST = Gauge("genrf_oldest_waiting_seconds", "How long the oldest of them has waited.", ["lane"])
 WORKING = Gauge("genrf_designing_processes", "Processes for short searches that are ready or work.", ["variant"])
-RESTARTS = Counter("genrf_designing_process_restarts", "Processes that crashed, hung or were killed, and were replaced.")
+RESTARTS = Counter(
+    "genrf_designing_process_restarts", "Processes that crashed, hung or were killed, and were replaced."
+)
 ABANDONED = Counter("genrf_abandoned_searches", "Searches that were ended as nobody waited for them any more.")
 JOBS = Gauge("genrf_jobs", "Jobs, by state.", ["state"])
 SHARE = Gauge("genrf_variant_share", "Share of the callers that a variant serves.", ["variant"])
 PROMISED = Gauge(
-    "genrf_promised_success", "Share of held-out specifications that the models met when they were released.", ["circuit_class"]
+    "genrf_promised_success",
+    "Share of held-out specifications that the models met when they were released.",
+    ["circuit_class"],
 )
 EVIDENCE = Gauge("genrf_challenger_evidence", "Logarithm of the evidence that one of both is better.", ["better"])
 SWAPS = Counter("genrf_model_swaps", "Changes of a variant's models, by how they ended.", ["variant", "outcome"])

@@ -131,7 +131,9 @@ class Variants:
             "share": self._share,
             "variants": {
                 name: {
-                    **{key: workers.identity.get(key) for key in ("bundle", "precision", "name", "version", "provider")},
+                    **{
+                        key: workers.identity.get(key) for key in ("bundle", "precision", "name", "version", "provider")
+                    },
                     "processes": workers.alive,
                     "waiting": workers.waiting(),
                 }

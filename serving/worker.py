@@ -170,9 +170,7 @@ class Worker:
         return advance
 
 
-def answer_content(
-    request: DesignRequest, result: DesignResult, model: ModelVersion, seconds: float
-) -> dict[str, Any]:
+def answer_content(request: DesignRequest, result: DesignResult, model: ModelVersion, seconds: float) -> dict[str, Any]:
     """What is answered and kept: the best designs of a search, and how it went, as plain data."""
     return {
         "request": request.content(),
@@ -230,7 +228,9 @@ def main() -> int:
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--long", action="store_true", help="step back behind processes for short searches")
-    parser.add_argument("--share", type=int, nargs=2, default=(0, 1), metavar=("NUMBER", "OF"), help="classes to warm up")
+    parser.add_argument(
+        "--share", type=int, nargs=2, default=(0, 1), metavar=("NUMBER", "OF"), help="classes to warm up"
+    )
     arguments = parser.parse_args()
     if arguments.long:
         os.nice(NICE)

@@ -70,10 +70,10 @@ class _Process:
         try:
             said = await asyncio.wait_for(self._read(), START_S)
         except (_Died, TimeoutError) as error:
-            self.kill()
+            await self.end()
             raise GenRFError(f"a designing process is not ready ({error or f'waited {START_S:g} s'})") from error
         if "ready" not in said:
-            self.kill()
+            await self.end()
             raise GenRFError(str(said.get("failed")))
         return dict(said["ready"])
 
@@ -87,6 +87,14 @@ class _Process:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
+
+    async def end(self) -> None:
+        """End it at once, and wait until it has."""
+        self.kill()
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            await self._process.wait()
 
     async def do(self, job: Mapping[str, Any], told: Told | None) -> dict[str, Any]:
         """Do a job, and give what the process says at its end.
@@ -110,7 +118,7 @@ class _Process:
                 while "spent" in await self._read():
                     pass
         except (_Died, TimeoutError):
-            self.kill()
+            await self.end()
             return False
         return True
 
@@ -188,8 +196,7 @@ class Workers:
         try:
             said = await asyncio.gather(*(process.start() for process in started))
         except BaseException:
-            for process in started:
-                process.kill()
+            await asyncio.gather(*(process.end() for process in started), return_exceptions=True)
             raise
         self.identity = said[0]
         for process in started:
@@ -209,8 +216,7 @@ class Workers:
             queue.close()
         for task in self._tending:
             task.cancel()
-        for process in self._all:
-            process.kill()
+        await asyncio.gather(*self._tending, *(process.end() for process in self._all), return_exceptions=True)
         self._all.clear()
 
     async def do(
@@ -302,7 +308,7 @@ class Workers:
                 attempt += 1
                 continue
             except asyncio.CancelledError:
-                process.kill()
+                await process.end()
                 raise
             self._add(lane, process)
             return

@@ -19,6 +19,9 @@ from genrf.spec import DesignSpec
 from tests.amplifiers import CASCODE, COMMON_EMITTER, MATCHED_28GHZ, SPECIFICATION_28GHZ
 from tests.object_store import BUCKET, ObjectServer
 from tests.scripted_designer import ScriptedDesigner
+from tests.serving.loop import run
+
+__all__ = ["run"]
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MODEL = ModelVersion(bundle="ab" * 32)

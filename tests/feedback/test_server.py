@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -10,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,23 @@ import pytest
 
 pytest.importorskip("kserve")
 
-from kserve import InferInput, InferRequest, InferResponse
 from prometheus_client import REGISTRY
 
 from genrf.errors import GenRFError, InvalidInputError
 from genrf.feedback.log import FeedbackLog, FolderLog, ObjectLog, open_log
 from genrf.feedback.record import ModelVersion, SearchRecord
 from genrf.objects.location import Location
+from serving import server
 from serving.feedback import Recorder, log_of
-from serving.model import DesignModel
-from tests.amplifiers import CASCODE, MATCHED_28GHZ, SPECIFICATION_28GHZ
+from serving.request import DesignRequest
+from serving.service import Answered, DesignService
+from serving.store import Store
+from serving.variants import CHAMPION, Variants
+from tests.amplifiers import SPECIFICATION_28GHZ
 from tests.feedback.conftest import RecordFactory
 from tests.mlflow_server import free_port
 from tests.object_store import BUCKET, ObjectServer
-from tests.scripted_designer import ScriptedDesigner
+from tests.serving.scripted_server import workers
 
 PATIENCE_S = 60.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,30 +87,33 @@ def counted(outcome: str) -> float:
     return REGISTRY.get_sample_value("genrf_feedback_records_total", {"outcome": outcome}) or 0.0
 
 
-def ask(model: DesignModel, **parameters: Any) -> InferResponse:
-    text = json.dumps(SPECIFICATION_28GHZ | {"name": "jane"})
-    tensor = InferInput("specification", [1], "BYTES", data=[text])
-    return asyncio.run(model.predict(InferRequest("genrf", [tensor], parameters=parameters)))
+@contextmanager
+def serving(
+    run: Callable[..., Any], log: FeedbackLog, recorder: Callable[..., Recorder], **settings: Any
+) -> Iterator[tuple[Callable[..., Answered], Recorder]]:
+    """Ask a service that records what it answers, in a log that is written to its end."""
+    writer = recorder(log, **settings)
+    service = DesignService(Variants(), Store(None), recorder=writer)
+    run(server.opened(service.variants, CHAMPION, workers("plain", 1)))
+    writer.start()
 
+    def ask(**options: Any) -> Answered:
+        specification = SPECIFICATION_28GHZ | {"name": "jane"}
+        return run(service.design(DesignRequest.parse({"specification": specification, **options}), "jane"))
 
-def serving(log: FeedbackLog, recorder: Callable[..., Recorder], **settings: Any) -> DesignModel:
-    model = DesignModel(
-        "genrf", lambda: ScriptedDesigner([CASCODE, MATCHED_28GHZ]), recorder=recorder(log, **settings),
-        registered=("genrf", "7"),
-    )  # fmt: skip
-    model.load()
-    return model
+    try:
+        yield ask, writer
+    finally:
+        run(service.close())
+        writer.stop()
 
 
 def test_every_search_is_recorded_by_the_time_the_server_has_ended(
-    log: TroubledLog, recorder: Callable[..., Recorder], said: list[str]
+    run: Callable[..., Any], log: TroubledLog, recorder: Callable[..., Recorder], said: list[str]
 ) -> None:
-    model = serving(log, recorder, gather_s=1000.0)
-    try:
-        ask(model)
-        ask(model, calls=1)
-    finally:
-        model.stop()
+    with serving(run, log, recorder, gather_s=1000.0) as (ask, _):
+        ask()
+        ask(calls=1)
     met, missed = log.read().records
     assert (met.source, met.calls, met.simulated, met.first_met) == ("server", 64, 2, 2)
     assert met.model == ModelVersion(bundle="0" * 64, name="genrf", version="7")
@@ -117,19 +123,24 @@ def test_every_search_is_recorded_by_the_time_the_server_has_ended(
     assert said == []
 
 
+def test_what_is_answered_from_memory_is_no_search_and_no_record(
+    run: Callable[..., Any], log: TroubledLog, recorder: Callable[..., Recorder]
+) -> None:
+    with serving(run, log, recorder) as (ask, _):
+        assert [ask().cached for _ in range(3)] == [False, True, True]
+    assert len(log.read().records) == 1
+
+
 def test_requests_are_answered_while_the_log_is_down_and_recorded_once_it_is_back(
-    log: TroubledLog, recorder: Callable[..., Recorder], said: list[str]
+    run: Callable[..., Any], log: TroubledLog, recorder: Callable[..., Recorder], said: list[str]
 ) -> None:
     log.down = True
-    model = serving(log, recorder)
     before = counted("written")
-    try:
-        assert ask(model).parameters["first_met"] == 2
+    with serving(run, log, recorder) as (ask, _):
+        assert ask().content["first_met"] == 2
         log.wait_for_attempts(3)
-        assert ask(model).parameters["first_met"] == 2
+        assert ask(seed=1).content["first_met"] == 2
         log.down = False
-    finally:
-        model.stop()
     assert len(log.read().records) == 2
     assert counted("written") == before + 2
     assert said[0] == "feedback: log: down; records wait in memory and are tried again"
@@ -137,16 +148,13 @@ def test_requests_are_answered_while_the_log_is_down_and_recorded_once_it_is_bac
 
 
 def test_a_server_whose_log_cannot_be_written_serves_and_ends(
-    tmp_path: Path, recorder: Callable[..., Recorder], said: list[str]
+    run: Callable[..., Any], tmp_path: Path, recorder: Callable[..., Recorder], said: list[str]
 ) -> None:
     (tmp_path / "file").touch()
-    model = serving(open_log(str(tmp_path / "file" / "log")), recorder)
-    model._recorder.stop = lambda stop=model._recorder.stop: stop(0.05)
     before = counted("dropped")
-    try:
-        assert ask(model).parameters["first_met"] == 2
-    finally:
-        model.stop()
+    with serving(run, open_log(str(tmp_path / "file" / "log")), recorder) as (ask, writer):
+        assert ask().content["first_met"] == 2
+        writer.stop(0.05)
     assert "cannot be written" in said[0]
     assert said[-1].startswith("feedback: 1 record was lost")
     assert counted("dropped") == before + 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,25 +16,17 @@ pytest.importorskip("kserve")
 
 @pytest.fixture
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders from which a designer was made; nothing is served. The package's folder for weights is empty."""
+    """Folders that are served; nothing is served. The package's folder for weights is empty."""
     import serving.__main__ as program
 
     folders: list[Path] = []
 
-    class Model:
-        def __init__(self, name: str, open_designer: Callable[[], Any], **settings: Any) -> None:
-            self.load = open_designer
+    def server_of(arguments: Any, folder: Path, *others: Any) -> Any:
+        folders.append(folder)
+        return SimpleNamespace(service=None, start=lambda models: None)
 
-    class Server:
-        def __init__(self, repository: Any) -> None:
-            pass
-
-        def start(self, models: list[Any]) -> None:
-            pass
-
-    monkeypatch.setattr(program, "open_designer", lambda folder, **_: folders.append(folder))
-    monkeypatch.setattr(program, "DesignModel", Model)
-    monkeypatch.setattr(program, "DesignServer", Server)
+    monkeypatch.setattr(program, "server_of", server_of)
+    monkeypatch.setattr(program, "Bundle", SimpleNamespace(load=lambda folder: None))
     monkeypatch.setattr(released, "released_folder", lambda: tmp_path / "pretrained")
     monkeypatch.delenv("GENRF_BUNDLE", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -1,11 +1,9 @@
-"""The model in-process: what it answers, what it refuses, and how it treats a queue."""
+"""The contract of the protocol's tensors, and the model behind it: what it answers, what it refuses."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,18 +11,23 @@ import pytest
 kserve = pytest.importorskip("kserve")
 
 from kserve import InferInput, InferRequest, InferResponse  # noqa: E402
-from kserve.errors import InferenceError, InvalidInput, ModelNotReady  # noqa: E402
+from kserve.protocol.infer_type import RequestedOutput  # noqa: E402
 from prometheus_client import REGISTRY  # noqa: E402
 
-from genrf.errors import GenRFError  # noqa: E402
 from genrf.export.design_file import design_from_content  # noqa: E402
 from genrf.spec import DesignSpec  # noqa: E402
 from serving.contract import OUTPUTS  # noqa: E402
+from serving.failures import BrokenError, InvalidError, UnauthorizedError  # noqa: E402
 from serving.model import DesignModel  # noqa: E402
-from tests.amplifiers import CASCODE, COMMON_EMITTER, MATCHED_28GHZ, SPECIFICATION_28GHZ  # noqa: E402
-from tests.scripted_designer import ScriptedDesigner  # noqa: E402
+from serving.server import opened  # noqa: E402
+from serving.service import DesignService  # noqa: E402
+from serving.store import Store  # noqa: E402
+from serving.variants import CHAMPION, Variants  # noqa: E402
+from tests.amplifiers import SPECIFICATION_28GHZ  # noqa: E402
+from tests.serving.scripted_server import workers  # noqa: E402
 
 SPECIFICATION = json.dumps(SPECIFICATION_28GHZ)
+Answer = Callable[..., InferResponse]
 
 
 def request(text: str = SPECIFICATION, name: str = "specification", **parameters: Any) -> InferRequest:
@@ -41,25 +44,26 @@ def counted(name: str, **labels: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def model() -> Iterator[DesignModel]:
-    model = DesignModel("genrf", lambda: ScriptedDesigner([CASCODE, MATCHED_28GHZ, COMMON_EMITTER]))
-    assert not model.ready
-    model.load()
-    yield model
-    model.stop()
+def service(run: Callable[..., Any]) -> Iterator[DesignService]:
+    service = DesignService(Variants(), Store(None))
+    run(opened(service.variants, CHAMPION, workers("plain", 1)))
+    yield service
+    run(service.close())
 
 
-def answer(model: DesignModel, asked: InferRequest) -> InferResponse:
-    return asyncio.run(model.predict(asked))
+@pytest.fixture(scope="module")
+def answer(service: DesignService, run: Callable[..., Any]) -> Answer:
+    model = DesignModel("genrf", service)
+    return lambda asked, **headers: run(model.predict(asked, headers))
 
 
-def test_is_ready_once_a_circuit_has_simulated(model: DesignModel) -> None:
-    assert model.ready
-    assert asyncio.run(model.healthy())
+def test_is_healthy_once_a_process_has_designed(service: DesignService, run: Callable[..., Any]) -> None:
+    assert run(DesignModel("genrf", service).healthy())
+    assert not run(DesignModel("genrf", DesignService(Variants(), Store(None))).healthy())
 
 
-def test_answers_with_verified_designs(model: DesignModel) -> None:
-    response = answer(model, request(designs=2, seed=5))
+def test_answers_with_verified_designs(answer: Answer) -> None:
+    response = answer(request(designs=2, seed=5, all_calls=True))
     found = tensors(response)
     assert [list(output.shape) for output in response.outputs] == [[2], [2], [2], [8], [2, 8]]
     assert found["met"].tolist() == [True, False]
@@ -74,31 +78,48 @@ def test_answers_with_verified_designs(model: DesignModel) -> None:
     assert response.parameters["first_met"] == 2
 
 
-def test_says_when_nothing_meets_the_specification(model: DesignModel) -> None:
+def test_says_when_nothing_meets_the_specification(answer: Answer) -> None:
     wish = json.dumps(SPECIFICATION_28GHZ | {"constraints": {"gain_db": {"min": 60}}})
-    response = answer(model, request(wish))
+    response = answer(request(wish))
     assert tensors(response)["met"].tolist() == [False]
     assert "first_met" not in response.parameters
 
 
-def test_answers_no_designs_when_none_simulates(model: DesignModel) -> None:
-    response = answer(model, request(json.dumps(SPECIFICATION_28GHZ | {"supply": 5})))
+def test_answers_no_designs_when_none_simulates(answer: Answer) -> None:
+    response = answer(request(json.dumps(SPECIFICATION_28GHZ | {"supply": 5})))
     found = tensors(response)
     assert found["design"].shape == (0,)
     assert found["metrics"].shape == (0, 8)
     assert response.parameters["failed"] == 3
 
 
-def test_metadata_names_the_tensors_that_are_answered(model: DesignModel) -> None:
-    response = answer(model, request())
+def test_metadata_names_the_tensors_that_are_answered(answer: Answer) -> None:
+    response = answer(request())
     assert [(o.name, o.datatype) for o in response.outputs] == [(o["name"], o["datatype"]) for o in OUTPUTS]
-    assert asyncio.run(model.get_input_types())[0]["name"] == "specification"
 
 
 @pytest.mark.parametrize(
     ("asked", "line"),
     [
         (request("{"), "inputs.specification: not valid JSON"),
+        (
+            request('{"class": "lna", "class": "pa"}'),
+            "inputs.specification: not valid JSON (key 'class' is there twice)",
+        ),
+        (request('{"frequency": ' + "9" * 400 + "}"), "inputs.specification: not valid JSON (a number of 400 digits)"),
+        (request("[" * 5000), "inputs.specification: nested more than 24 deep"),
+        (request('{"name": "\\ud800"}'), "inputs.specification: holds text that is not Unicode"),
+        (request(all_calls="yes"), "parameters.all_calls: expected true or false, got 'yes'"),
+        (request(objectives="gain_db"), "parameters.objectives: only refinement trades metrics"),
+        (request(refine=8, objectives="gain_db,beauty"), "pareto: 'beauty' is not a metric of class lna"),
+        (
+            InferRequest("genrf", [InferInput("specification", [1], "BYTES", data=["{}", "{}"])]),
+            "inputs.specification: not one text in UTF-8",
+        ),
+        (
+            InferRequest("genrf", request().inputs, request_outputs=[RequestedOutput("gain")]),
+            "outputs.gain: expected each of design, met",
+        ),
         (request("[]"), "inputs.specification: the specification: expected a mapping"),
         (request(json.dumps({"class": "lna"})), "inputs.specification: frequency: missing"),
         (request(json.dumps(SPECIFICATION_28GHZ | {"x": 1})), "inputs.specification: x: unknown key"),
@@ -113,128 +134,79 @@ def test_metadata_names_the_tensors_that_are_answered(model: DesignModel) -> Non
             InferRequest("genrf", [InferInput("specification", [1], "FP32", data=[1.0])]),
             "inputs.specification: expected BYTES of shape [1]",
         ),
-        (request(calls=0), "parameters.calls: expected a whole number from 1 to 1024, got 0"),
-        (request(calls=100000), "parameters.calls: expected a whole number from 1 to 1024, got 100000"),
+        (request(calls=0), "parameters.calls: expected a whole number from 1 to 1024, got '0'"),
+        (request(calls=100000), "parameters.calls: expected a whole number from 1 to 1024, got '100000'"),
         (request(seed="x"), "parameters.seed: expected a whole number"),
         (request(designs=True), "parameters.designs: expected a whole number"),
-        (request(budget=1), "parameters.budget: unknown; known: calls, seed, designs"),
+        (request(budget=1), "parameters.budget: unknown key; known keys: all_calls, calls, designs"),
     ],
 )
-def test_refuses_a_bad_request_with_one_line(model: DesignModel, asked: InferRequest, line: str) -> None:
-    before = counted("genrf_requests_total", outcome="invalid")
-    with pytest.raises(InvalidInput) as caught:
-        answer(model, asked)
+def test_refuses_a_bad_request_with_one_line(answer: Answer, asked: InferRequest, line: str) -> None:
+    before = counted("genrf_requests_total", outcome="invalid", circuit_class="none", variant="none")
+    with pytest.raises(InvalidError) as caught:
+        answer(asked)
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert counted("genrf_requests_total", outcome="invalid") == before + 1
+    assert counted("genrf_requests_total", outcome="invalid", circuit_class="none", variant="none") == before + 1
 
 
-def test_refuses_other_protocols(model: DesignModel) -> None:
-    with pytest.raises(InvalidInput, match="Open Inference Protocol"):
-        asyncio.run(model.predict({"instances": []}))
+def test_refuses_other_protocols(answer: Answer) -> None:
+    with pytest.raises(InvalidError, match="Open Inference Protocol"):
+        answer({"instances": []})
 
 
-def test_counts_what_it_does(model: DesignModel) -> None:
+def test_answers_what_is_asked_for_alone(answer: Answer) -> None:
+    asked = InferRequest(
+        "genrf",
+        request().inputs,
+        request_outputs=[RequestedOutput("metrics", {"binary_data": True}), RequestedOutput("met")],
+    )
+    response = answer(asked)
+    assert [output.name for output in response.outputs] == ["metrics", "met"]
+    assert response.outputs[0].parameters["binary_data_size"] == 8 * response.outputs[0].shape[1]
+
+
+def test_searches_once_for_what_is_asked_twice(answer: Answer) -> None:
+    calls = counted("genrf_spice_calls_total", variant="champion")
+    first, second = answer(request(seed=77)), answer(request(seed=77))
+    assert counted("genrf_spice_calls_total", variant="champion") == calls + 2
+    assert tensors(first)["design"].tolist() == tensors(second)["design"].tolist()
+    assert (first.parameters["cached"], second.parameters["cached"]) == (False, True)
+
+
+def test_stops_once_the_specification_is_met_unless_more_is_asked_for(answer: Answer) -> None:
+    assert answer(request(seed=4)).parameters["simulated"] == 2
+    assert answer(request(seed=4, all_calls=True)).parameters["simulated"] == 3
+
+
+def test_counts_what_it_does(answer: Answer) -> None:
+    labels = {"circuit_class": "lna", "variant": "champion"}
     names = {
-        "met": ("genrf_requests_total", {"outcome": "met"}),
-        "calls": ("genrf_spice_calls_total", {}),
+        "met": ("genrf_requests_total", {**labels, "outcome": "met"}),
+        "calls": ("genrf_spice_calls_total", {"variant": "champion"}),
         "failures": ("genrf_spice_failures_total", {"cause": "device_limit"}),
-        "searches": ("genrf_search_seconds_count", {}),
-        "first": ("genrf_calls_to_first_met_sum", {}),
+        "searches": ("genrf_phase_seconds_count", {"phase": "search"}),
+        "first": ("genrf_calls_to_first_met_sum", {"variant": "champion"}),
     }
     before = {key: counted(name, **labels) for key, (name, labels) in names.items()}
-    answer(model, request())
+    answer(request(seed=99, all_calls=True))
     change = {key: counted(name, **labels) - before[key] for key, (name, labels) in names.items()}
     assert change == {"met": 1, "calls": 3, "failures": 1, "searches": 1, "first": 2}
-    assert counted("genrf_waiting_requests") == 0
 
 
-class SlowDesigner(ScriptedDesigner):
-    """Works on a search until it is told to go on, and notes whether two were ever worked on at once."""
-
-    def __init__(self) -> None:
-        super().__init__([CASCODE])
-        self.go_on = threading.Event()
-        self.working = 0
-        self.most_working = 0
-        self.held = False
-
-    def design(self, *arguments: Any, **options: Any) -> Any:
-        self.working += 1
-        self.most_working = max(self.most_working, self.working)
-        if self.held:
-            assert self.go_on.wait(30)
-        try:
-            return super().design(*arguments, **options)
-        finally:
-            self.working -= 1
+def test_asks_for_the_token_over_grpc_too(service: DesignService, run: Callable[..., Any]) -> None:
+    model = DesignModel("genrf", service, token="s3cret")
+    for headers in ({}, {"authorization": "Bearer other"}, {"Authorization": "s3cret"}):
+        with pytest.raises(UnauthorizedError, match="Authorization: Bearer TOKEN"):
+            run(model.predict(request(), headers))
+    assert run(model.predict(request(), {"authorization": "Bearer s3cret"})).outputs
 
 
-def test_works_on_one_request_at_a_time_and_refuses_more_than_may_wait() -> None:
-    designer = SlowDesigner()
-    model = DesignModel("genrf", lambda: designer, most_waiting=3)
-    model.load()
-    designer.held = True
-
-    async def crowd() -> list[Any]:
-        accepted = [asyncio.create_task(model.predict(request())) for _ in range(3)]
-        await asyncio.sleep(0.05)
-        with pytest.raises(ModelNotReady, match="3 requests are waiting already; try again later"):
-            await model.predict(request())
-        designer.go_on.set()
-        return await asyncio.gather(*accepted)
-
+def test_an_error_of_the_search_is_no_fault_of_the_client(run: Callable[..., Any]) -> None:
+    service = DesignService(Variants(), Store(None))
+    run(opened(service.variants, CHAMPION, workers("broken", 1)))
     try:
-        answers = asyncio.run(crowd())
-        assert len(answers) == 3
-        assert designer.most_working == 1
+        with pytest.raises(BrokenError, match="libngspice: gone"):
+            run(DesignModel("genrf", service).predict(request()))
     finally:
-        designer.go_on.set()
-        model.stop()
-
-
-def test_gives_up_a_request_that_waits_too_long_and_stays_usable() -> None:
-    designer = SlowDesigner()
-    model = DesignModel("genrf", lambda: designer, patience_s=0.1)
-    model.load()
-    designer.held = True
-
-    async def impatient() -> InferResponse:
-        with pytest.raises(ModelNotReady, match=r"No answer within 0\.1 s"):
-            await model.predict(request())
-        designer.go_on.set()
-        model._patience_s = 30.0
-        return await model.predict(request())
-
-    try:
-        assert asyncio.run(impatient()).parameters["simulated"] == 1
-    finally:
-        designer.go_on.set()
-        model.stop()
-
-
-def test_an_error_of_the_search_is_no_fault_of_the_client() -> None:
-    class Broken(ScriptedDesigner):
-        broken = False
-
-        def design(self, *arguments: Any, **options: Any) -> Any:
-            if self.broken:
-                raise GenRFError("libngspice: gone")
-            return super().design(*arguments, **options)
-
-    designer = Broken([CASCODE])
-    model = DesignModel("genrf", lambda: designer)
-    model.load()
-    try:
-        designer.broken = True
-        with pytest.raises(InferenceError, match="libngspice: gone"):
-            answer(model, request())
-    finally:
-        model.stop()
-
-
-def test_is_never_ready_when_nothing_simulates() -> None:
-    model = DesignModel("genrf", lambda: ScriptedDesigner([COMMON_EMITTER.with_values([9e9] * 10)]))
-    with pytest.raises(GenRFError, match=r"warm-up: no circuit of class lna simulates \(1 invalid_value\)"):
-        model.load()
-    assert not model.ready
+        run(service.close())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,15 @@ pytest.importorskip("kserve")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+@contextmanager
+def running(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[int, int, subprocess.Popen[bytes]]]:
+    """The server with scripted circuits: its ports and its process; it must end well once it is told to."""
     http, grpc = free_port(), free_port()
-    log = tmp_path_factory.mktemp("server") / "log"
+    log = folder / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.serving.scripted_server", str(http), str(grpc)],
-            cwd=ROOT, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": str(ROOT)},
+            [sys.executable, "-m", "tests.serving.scripted_server", str(http), str(grpc), *arguments],
+            cwd=ROOT, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 90
@@ -40,11 +43,20 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]
                 if httpx.get(f"http://127.0.0.1:{http}/v2/health/ready").status_code == 200:
                     break
             except httpx.TransportError:
-                time.sleep(0.2)
-        yield http, grpc
+                pass
+            time.sleep(0.2)
+        yield http, grpc, process
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=40) in (0, -signal.SIGTERM), log.read_text()
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=40) in (0, -signal.SIGTERM, -signal.SIGKILL), log.read_text()
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+@pytest.fixture(scope="module")
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    with running(tmp_path_factory.mktemp("server"), BEHAVIOUR="slow") as (http, grpc, _):
+        yield http, grpc
 
 
 @pytest.fixture
@@ -71,7 +83,7 @@ def test_describes_its_tensors(client: httpx.Client) -> None:
 
 
 def test_answers_a_specification_over_rest(client: httpx.Client) -> None:
-    response = client.post("/v2/models/genrf/infer", json=body(designs=2))
+    response = client.post("/v2/models/genrf/infer", json=body(designs=2, all_calls=True))
     assert response.status_code == 200
     outputs = {output["name"]: output for output in response.json()["outputs"]}
     assert outputs["met"]["data"] == [True, False]
@@ -84,6 +96,7 @@ def test_answers_a_specification_over_rest(client: httpx.Client) -> None:
 def test_the_same_request_gives_the_same_answer(client: httpx.Client) -> None:
     first, second = (client.post("/v2/models/genrf/infer", json=body(seed=3)).json() for _ in range(2))
     assert first["outputs"] == second["outputs"]
+    assert second["parameters"]["cached"] is True
 
 
 def test_answers_over_grpc(ports: tuple[int, int]) -> None:
@@ -94,7 +107,7 @@ def test_answers_over_grpc(ports: tuple[int, int]) -> None:
     async def ask() -> Any:
         async with InferenceGRPCClient(f"127.0.0.1:{ports[1]}") as client:
             tensor = InferInput("specification", [1], "BYTES", data=[json.dumps(SPECIFICATION_28GHZ).encode()])
-            return await client.infer(InferRequest("genrf", [tensor], parameters={"designs": 2}))
+            return await client.infer(InferRequest("genrf", [tensor], parameters={"designs": 2, "all_calls": True}))
 
     outputs = {output.name: output.as_numpy() for output in asyncio.run(ask()).outputs}
     assert outputs["met"].tolist() == [True, False]
@@ -111,16 +124,154 @@ def test_an_unknown_model_is_a_404(client: httpx.Client) -> None:
     assert client.post("/v2/models/other/infer", json=body()).status_code == 404
 
 
+def test_versions_and_the_index_are_those_that_serve(client: httpx.Client) -> None:
+    assert client.post("/v2/repository/index", json={}).json() == [
+        {"name": "genrf", "version": "7", "state": "READY", "reason": ""}
+    ]
+    served = "/v2/models/genrf/versions/7"
+    assert client.get(served).json() == client.get("/v2/models/genrf").json()
+    assert client.get(f"{served}/ready").status_code == 200
+    assert client.post(f"{served}/infer", json=body()).status_code == 200
+    response = client.post("/v2/models/genrf/versions/8/infer", json=body())
+    assert (response.status_code, response.json()) == (
+        404, {"error": "models: genrf has version 7, not '8' of 'genrf'"},
+    )  # fmt: skip
+
+
+def test_answers_plain_json_with_links_to_all_that_can_be_had(client: httpx.Client) -> None:
+    answer = client.post("/v1/designs", json={"specification": SPECIFICATION_28GHZ, "designs": 2}).json()
+    (best, _) = answer["designs"]
+    assert best["met"] is True
+    beginnings = {
+        "design.json": b"{", "netlist.spice": b"low-noise amplifier", "touchstone": b"!", "schematic.svg": b"<svg",
+        "performance.svg": b"<?xml", "report.html": b"<!DOCTYPE html>",
+    }  # fmt: skip
+    assert best["links"].keys() == beginnings.keys()
+    for what, begins in beginnings.items():
+        response = client.get(best["links"][what])
+        assert response.status_code == 200
+        assert response.content.startswith(begins), what
+    assert client.get(f"/v1/designs/{answer['id']}").json()["designs"] == answer["designs"]
+    moved = json.loads(json.dumps(best))
+    resistor = next(device for device in moved["circuit"]["devices"] if "capacitance_f" in device)
+    resistor["capacitance_f"] *= 1.5
+    measured = client.post("/v1/simulate", json={"design": moved}).json()
+    assert measured["metrics"]["gain_db"] != best["metrics"]["gain_db"]
+    assert measured["curves"]["s21"]["x_label"] == "frequency (Hz)"
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "line"),
+    [
+        (b"{", 400, "the body: not valid JSON"),
+        (b"[]", 400, "the request: expected a mapping"),
+        (b'{"specification": {"class": "lna", "class": "pa"}}', 400, "key 'class' is there twice"),
+        (b"[" * 100_000, 400, "the body: nested more than 24 deep"),
+        (b'{"specification": {"name": "\\ud800"}}', 400, "the body: holds text that is not Unicode"),
+        (b'{"seed": ' + b"9" * 400 + b"}", 400, "the body: not valid JSON (a number of 400 digits)"),
+        (b'{"seed": 1e999}', 400, "the body: not valid JSON (a number beyond 1.8e308)"),
+        (b'{"seed": NaN}', 400, "NaN is no number in JSON"),
+        (b" " * (1 << 20) + b"{}", 413, "the body: 1048578 bytes, at most 1048576 are read"),
+        (b"", 400, "the body: not valid JSON"),
+        (b"\xff", 400, "the body: holds text that is not Unicode"),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else str(value)[:30],
+)
+@pytest.mark.parametrize("path", ["/v1/designs", "/v1/jobs", "/v2/models/genrf/infer"])
+def test_a_body_that_means_nothing_or_two_things_is_refused(
+    client: httpx.Client, path: str, content: bytes, status: int, line: str
+) -> None:
+    response = client.post(path, content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == status, response.text
+    if content not in (b"[]", b""):
+        assert line in response.json()["error"]
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_has_come(client: httpx.Client) -> None:
+    # Told beforehand, then in pieces of a length that nobody tells; of the first, no byte is ever sent.
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30) as connection:
+        connection.sendall(b"POST /v1/designs HTTP/1.1\r\nHost: here\r\nContent-Length: 268435456\r\n\r\n")
+        assert connection.recv(64).startswith(b"HTTP/1.1 413")
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30) as connection:
+        connection.sendall(b"POST /v1/designs HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"200000\r\n" + b" " * 0x200000 + b"\r\n")
+        assert connection.recv(64).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize(("size", "sent"), [(100, 20), (20, 100), (-4, 0)])
+def test_binary_tensors_that_are_not_whole_are_refused(client: httpx.Client, size: int, sent: int) -> None:
+    tensor = {"name": "specification", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": size}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    response = client.post(
+        "/v2/models/genrf/infer",
+        content=head + b"x" * sent,
+        headers={"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"},
+    )
+    assert response.status_code == 400
+    assert "binary_data_size: the tensors' sizes must be" in response.json()["error"]
+
+
+def test_a_client_that_goes_away_takes_its_search_with_it(client: httpx.Client) -> None:
+    def abandoned() -> float:
+        lines = client.get("/metrics").text.splitlines()
+        return float(next(line for line in lines if line.startswith("genrf_abandoned_searches_total")).split()[1])
+
+    before = abandoned()
+    waiting = {"specification": SPECIFICATION_28GHZ | {"name": "wait"}}
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/v1/designs", json=waiting, timeout=0.5)
+    deadline = time.monotonic() + 20
+    while abandoned() == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert client.post("/v1/designs", json={"specification": SPECIFICATION_28GHZ, "seed": 9}).status_code == 200
+
+
+def test_a_job_is_watched_by_server_sent_events(client: httpx.Client) -> None:
+    job = client.post("/v1/jobs", json={"specification": SPECIFICATION_28GHZ, "seed": 12, "all_calls": True})
+    assert (job.status_code, job.headers["Location"]) == (202, f"/v1/jobs/{job.json()['id']}")
+    with client.stream("GET", job.json()["links"]["events"]) as stream:
+        events = [line.removeprefix("event: ") for line in stream.iter_lines() if line.startswith("event: ")]
+    assert events[-1] == "done"
+    state = client.get(job.headers["Location"]).json()
+    assert client.get(state["links"]["answer"]).json()["simulated"] == 3
+    assert client.get("/v1/jobs/nothing").status_code == 404
+    assert client.get("/v1/jobs/nothing/events").status_code == 404
+
+
+def test_describes_itself_without_the_outer_world(client: httpx.Client) -> None:
+    schema = client.get("/openapi.json").json()
+    assert {"/v1/designs", "/v1/jobs", "/v1/simulate"} <= schema["paths"].keys()
+    page = client.get("/docs").text
+    assert "https://" not in page
+    assert client.get("/static-offline-docs/swagger-ui-bundle.js").status_code == 200
+
+
+def test_every_answer_has_an_id_that_the_client_may_choose(client: httpx.Client) -> None:
+    assert client.get("/v1/variants", headers={"X-Request-Id": "mine-1"}).headers["X-Request-Id"] == "mine-1"
+    assert len(client.get("/v1/variants", headers={"X-Request-Id": "not\tmine"}).headers["X-Request-Id"]) == 32
+
+
+def test_a_caller_names_itself_in_printable_characters(client: httpx.Client) -> None:
+    response = client.get("/v1/variants", headers={"X-GenRF-Caller": "x" * 129})
+    assert (response.status_code, response.json()["error"][:14]) == (400, "x-genrf-caller")
+
+
 def test_counts_for_prometheus(client: httpx.Client) -> None:
     client.post("/v2/models/genrf/infer", json=body())
     text = client.get("/metrics").text
-    for name in ("genrf_requests_total", "genrf_spice_calls_total", "genrf_search_seconds_bucket"):
+    for name in (
+        "genrf_requests_total",
+        "genrf_spice_calls_total",
+        "genrf_phase_seconds_bucket",
+        "genrf_waiting_requests",
+    ):
         assert name in text
 
 
 def test_models_cannot_be_unloaded_over_the_network(client: httpx.Client) -> None:
     assert client.post("/v2/repository/models/genrf/unload").status_code == 501
-    assert client.post("/v2/repository/models/genrf/load").status_code == 503
+    assert client.post("/v2/repository/models/genrf/load").status_code == 501
     assert client.get("/v2/models/genrf/ready").status_code == 200
 
 
@@ -132,3 +283,48 @@ def test_a_missing_bundle_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert done.stderr.strip().splitlines()[-1].startswith(f"serving: {tmp_path}/manifest.json: cannot be read")
     assert "Traceback" not in done.stderr
+
+
+def test_tokens_are_asked_for_and_never_shown(tmp_path: Path) -> None:
+    with running(
+        tmp_path, BEHAVIOUR="plain", CHALLENGER="other", GENRF_TOKEN="s3cret", GENRF_ADMIN_TOKEN="adm1n"
+    ) as (http, _, _), httpx.Client(base_url=f"http://127.0.0.1:{http}", timeout=60) as client:  # fmt: skip
+        for headers in ({}, {"Authorization": "Bearer s3cre"}, {"Authorization": "Basic s3cret"}):
+            for method, path in (("GET", "/v1/variants"), ("POST", "/v2/models/genrf/infer"), ("GET", "/metrics")):
+                assert client.request(method, path, headers=headers).status_code == 401
+        client.headers["Authorization"] = "Bearer s3cret"
+        assert client.post("/v2/models/genrf/infer", json=body()).status_code == 200
+        assert client.put("/v1/variants", json={"share": 1}).status_code == 401
+        admin = {"X-GenRF-Admin-Token": "adm1n"}
+        assert client.put("/v1/variants", json={"share": 2}, headers=admin).status_code == 400
+        assert client.put("/v1/variants", json={"share": 1}, headers=admin).json()["share"] == 1
+        assert client.post("/v1/designs", json={"specification": SPECIFICATION_28GHZ}).json()["variant"] == "challenger"
+    log = (tmp_path / "log").read_text()
+    assert "s3cret" not in log
+    assert "adm1n" not in log
+
+
+def test_a_server_told_to_end_ends_although_a_search_would_go_on(tmp_path: Path) -> None:
+    with running(tmp_path, "off", str(tmp_path / "store"), BEHAVIOUR="slow") as (http, _, process):
+        with httpx.Client(base_url=f"http://127.0.0.1:{http}", timeout=60) as client:
+            job = client.post("/v1/jobs", json={"specification": SPECIFICATION_28GHZ | {"name": "wait"}}).json()
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=40)
+    with running(tmp_path, "off", str(tmp_path / "store"), BEHAVIOUR="plain") as (http, _, _):
+        deadline = time.monotonic() + 30
+        while httpx.get(f"http://127.0.0.1:{http}/v1/jobs/{job['id']}").json()["state"] != "done":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_a_server_that_was_killed_leaves_its_jobs_to_the_next(tmp_path: Path) -> None:
+    with running(tmp_path, "off", str(tmp_path / "store"), BEHAVIOUR="slow") as (http, _, process):
+        waiting = {"specification": SPECIFICATION_28GHZ | {"name": "wait"}}
+        job = httpx.post(f"http://127.0.0.1:{http}/v1/jobs", json=waiting).json()
+        process.kill()
+        process.wait()
+    with running(tmp_path, "off", str(tmp_path / "store"), BEHAVIOUR="plain") as (http, _, _):
+        deadline = time.monotonic() + 30
+        while httpx.get(f"http://127.0.0.1:{http}/v1/jobs/{job['id']}").json()["state"] != "done":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

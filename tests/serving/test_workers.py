@@ -1,0 +1,181 @@
+"""Designing processes: what crashes or hangs costs one search, and what nobody waits for is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("kserve")
+
+from genrf.errors import GenRFError  # noqa: E402
+from genrf.feedback.record import SearchRecord  # noqa: E402
+from serving.failures import BrokenError, InvalidError, LateError  # noqa: E402
+from serving.request import DesignRequest  # noqa: E402
+from serving.workers import Workers  # noqa: E402
+from tests.amplifiers import SPECIFICATION_28GHZ  # noqa: E402
+from tests.serving.scripted_server import workers  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def search(name: str = "design", **options: Any) -> dict[str, Any]:
+    asked = DesignRequest.parse({"specification": SPECIFICATION_28GHZ | {"name": name}, **options})
+    return {"do": "search", "request": asked.content()}
+
+
+@pytest.fixture(scope="module")
+def slow(run: Callable[..., Any]) -> Iterator[Workers]:
+    """Two processes that wait in searches whose specification's name begins with wait."""
+    started = workers("slow", 2)
+    run(started.start())
+    yield started
+    run(started.stop())
+
+
+def test_answers_as_the_search_does_and_tells_of_it(slow: Workers, run: Callable[..., Any]) -> None:
+    told: list[dict[str, Any]] = []
+    done = run(slow.do(search(designs=2, all_calls=True), told=told.append))
+    assert [design["met"] for design in done["answer"]["designs"]] == [True, False]
+    assert min(done["answer"]["designs"][0]["margins"].values()) == done["answer"]["designs"][0]["margin"]
+    assert told[-1]["of"] == 64
+    assert any(said["design"] and said["design"]["met"] for said in told)
+    assert SearchRecord.parse(done["record"]).simulated == done["answer"]["simulated"] == 3
+
+
+def test_two_searches_run_side_by_side(slow: Workers, run: Callable[..., Any]) -> None:
+    async def scene() -> set[int]:
+        waiting = [asyncio.create_task(slow.do(search(f"wait {number}"))) for number in range(3)]
+        await asyncio.sleep(0.3)
+        left = slow.waiting()
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return {left}
+
+    assert run(scene()) == {1}
+
+
+def test_a_search_that_nobody_waits_for_is_ended_and_its_process_goes_on(
+    slow: Workers, run: Callable[..., Any]
+) -> None:
+    async def scene() -> None:
+        before = set(slow.process_ids)
+        task = asyncio.create_task(slow.do(search("wait")))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert set(slow.process_ids) == before
+        assert (await slow.do(search()))["answer"]["first_met"] == 2
+
+    run(scene())
+
+
+def test_a_search_that_is_late_is_ended(slow: Workers, run: Callable[..., Any]) -> None:
+    with pytest.raises(LateError, match="ask for fewer calls, or as a job"):
+        run(slow.do(search("wait"), within_s=0.2))
+    assert run(slow.do(search()))["answer"]["simulated"] == 2
+
+
+def test_a_process_that_is_killed_costs_no_answer(slow: Workers, run: Callable[..., Any]) -> None:
+    async def scene() -> dict[str, Any]:
+        # Both: whichever has the search.
+        task = asyncio.create_task(slow.do(search("wait a little"), within_s=60.0))
+        await asyncio.sleep(0.3)
+        killed = slow.process_ids
+        for process in killed:
+            os.kill(process, signal.SIGKILL)
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        answered = await slow.do(search(seed=5))
+        assert not set(killed) & set(slow.process_ids)
+        return answered
+
+    assert run(scene())["answer"]["first_met"] == 2
+
+
+def test_a_design_is_measured_and_drawn(slow: Workers, run: Callable[..., Any]) -> None:
+    design = run(slow.do(search()))["answer"]["designs"][0]
+    measured = run(slow.do({"do": "measure", "design": design}))
+    assert measured["metrics"] == pytest.approx(design["metrics"], rel=1e-9)
+    assert measured["met"] is True
+    assert len(measured["curves"]["s21"]["re"]) == len(measured["curves"]["s21"]["x"])
+    drawn = run(slow.do({"do": "draw", "design": design, "what": "touchstone"}))
+    assert (drawn["name"], drawn["media"]) == ("s_parameters.s2p", "text/plain")
+    for broken, line in (({}, "format: expected"), ({**design, "metrics": {}}, "metrics.gain_db: missing")):
+        with pytest.raises(InvalidError, match=line):
+            run(slow.do({"do": "measure", "design": broken}))
+
+
+def test_a_process_that_does_not_hear_is_killed_and_replaced(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        deaf = workers("deaf", 1)
+        await deaf.start()
+        try:
+            before = deaf.process_ids
+            with pytest.raises(LateError):
+                await deaf.do(search("wait"), within_s=0.1)
+            assert (await deaf.do(search()))["answer"]["simulated"] == 2
+            assert deaf.process_ids != before
+        finally:
+            await deaf.stop()
+
+    run(scene())
+
+
+def test_an_error_of_the_search_costs_that_search(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        broken = workers("broken", 1)
+        await broken.start()
+        try:
+            for _ in range(2):
+                with pytest.raises(BrokenError, match="libngspice: gone"):
+                    await broken.do(search())
+        finally:
+            await broken.stop()
+
+    run(scene())
+
+
+def test_is_never_ready_when_nothing_simulates(run: Callable[..., Any]) -> None:
+    with pytest.raises(GenRFError, match=r"warm-up: no circuit of class lna simulates \(16 invalid_value\)"):
+        run(workers("hopeless", 1).start())
+
+
+def test_processes_end_with_the_server_that_was_killed() -> None:
+    code = (
+        "import asyncio, time\n"
+        "from tests.serving.scripted_server import workers\n"
+        "async def main():\n"
+        "    started = workers('plain', 1)\n"
+        "    await started.start()\n"
+        "    print(*started.process_ids, flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    process = int(server.stdout.readline())
+    server.kill()
+    server.wait()
+    server.stdout.close()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{process}/cmdline").exists() and Path(f"/proc/{process}/cmdline").read_bytes():
+        assert time.monotonic() < deadline, "the designing process lives on"
+        time.sleep(0.05)
