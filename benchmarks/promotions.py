@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from genrf.feedback.evidence import Evidence, Tally, level_of
 from training.config.loading import load_config
 from training.config.schema import NightsConfig
-from genrf.feedback.evidence import Evidence, Tally, level_of
 from training.nights.need import Share
 from training.running.machine import commit
 

@@ -8,8 +8,8 @@ pareto          BOOL      [D]      whether no other simulated design is at least
 metric_name     BYTES     [M]      names of the measured metrics
 metrics         FP64      [D, M]   measured metrics, in the units of their names
 
-Request parameters: ``calls``, ``seed``, ``designs``, ``all_calls``, ``refine`` and ``objectives`` (names with commas between), see
-`serving.request.DesignRequest`. Response parameters: ``simulated``, ``first_met`` (left out if nothing meets the specification),
+Request parameters: ``calls``, ``seed``, ``designs``, ``all_calls``, ``refine`` and ``objectives`` (names with commas between),
+see `serving.request.DesignRequest`. Response parameters: ``simulated``, ``first_met`` (left out if nothing meets the specification),
 ``failed`` (calls that gave no metrics), ``seconds``, ``answer`` (its name at ``/v1/designs``), ``variant``, ``cached``.
 """
 

@@ -173,10 +173,7 @@ class DesignServer(ModelServer):
                 await asyncio.to_thread(self._recorder.stop)
 
     async def _measure(self) -> None:
-        if self._gpu and shutil.which("nvidia-smi"):
-            measuring = asyncio.create_task(_measure_gpu())
-        else:
-            measuring = None
+        measuring = asyncio.create_task(_measure_gpu()) if self._gpu and shutil.which("nvidia-smi") else None
         try:
             while True:
                 self.service.measure()

@@ -33,8 +33,8 @@ from genrf.generation.designer import Designer
 from genrf.generation.opening import open_designer
 from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
-from serving.drawing import drawn, plain_curves
 from serving.champion import registered
+from serving.drawing import drawn, plain_curves
 from serving.request import DesignRequest
 from serving.warm_up import warm_up
 

@@ -123,7 +123,8 @@ class _Process:
         return True
 
     async def _write(self, job: Mapping[str, Any]) -> None:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(job).encode() + b"\n")
             await self._process.stdin.drain()
@@ -131,7 +132,8 @@ class _Process:
             raise _Died("its pipe is closed") from error
 
     async def _read(self) -> dict[str, Any]:
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
         try:
             line = await self._process.stdout.readline()
         except ValueError as error:

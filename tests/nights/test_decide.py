@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from genrf.errors import CheckpointError
+from genrf.feedback.evidence import Tally
 from genrf.files import write_json
 from genrf.generation.bundle import MANIFEST
 from training.config.loading import load_config
@@ -28,7 +29,6 @@ from training.nights.decide import (
     judged,
     number_in_month,
 )
-from genrf.feedback.evidence import Tally
 from training.nights.records import Compared, Need, write_comparison
 from training.release.registry import CHALLENGER, CHAMPION, PROMISE, champion_of
 from training.running import pipeline_run, store

@@ -1,7 +1,8 @@
 """A designing process with scripted circuits for trained models: ``python -m tests.serving.scripted_worker [BEHAVIOUR]``.
 
-Behaviours: ``slow`` waits in each search, checking now and then whether it is cancelled; ``deaf`` waits without; ``broken`` fails in
-each search; ``hopeless`` has no circuit that simulates; ``other`` is a second bundle, whose circuits do not meet the specification.
+Behaviours: ``slow`` waits in searches for specifications called wait, checking now and then whether it is cancelled; ``deaf``
+waits without; ``broken`` fails in each search; ``hopeless`` has no circuit that simulates; ``other`` is a second bundle, whose
+circuits do not meet the specification.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("grpc_interceptor")
 
-from serving.failures import BusyError, LateError, UnreadyError  # noqa: E402
-from serving.queues import FairQueue  # noqa: E402
+from serving.failures import BusyError, LateError, UnreadyError
+from serving.queues import FairQueue
 
 
 async def settle() -> None:

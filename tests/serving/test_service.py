@@ -11,17 +11,17 @@ import pytest
 
 pytest.importorskip("kserve")
 
-from prometheus_client import REGISTRY  # noqa: E402
+from prometheus_client import REGISTRY
 
-from serving.failures import BusyError, InvalidError, LateError, UnknownError, UnreadyError  # noqa: E402
-from serving.jobs import Jobs  # noqa: E402
-from serving.request import DesignRequest  # noqa: E402
-from serving.server import opened  # noqa: E402
-from serving.service import DesignService  # noqa: E402
-from serving.store import Store  # noqa: E402
-from serving.variants import CHALLENGER, CHAMPION, Variants  # noqa: E402
-from tests.amplifiers import SPECIFICATION_28GHZ  # noqa: E402
-from tests.serving.scripted_server import workers  # noqa: E402
+from serving.failures import BusyError, InvalidError, LateError, UnknownError, UnreadyError
+from serving.jobs import Jobs
+from serving.request import DesignRequest
+from serving.server import opened
+from serving.service import DesignService
+from serving.store import Store
+from serving.variants import CHALLENGER, CHAMPION, Variants
+from tests.amplifiers import SPECIFICATION_28GHZ
+from tests.serving.scripted_server import workers
 
 
 def request(name: str = "design", **options: Any) -> DesignRequest:

@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("grpc_interceptor")
 
-from genrf.errors import InvalidInputError  # noqa: E402
-from serving.failures import BusyError  # noqa: E402
-from serving.store import Store  # noqa: E402
+from genrf.errors import InvalidInputError
+from serving.failures import BusyError
+from serving.store import Store
 
 
 def test_answers_and_jobs_outlive_the_server(tmp_path: Path) -> None:

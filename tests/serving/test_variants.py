@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("grpc_interceptor")
 pytest.importorskip("prometheus_client")
 
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import given
+from hypothesis import strategies as st
 
-from genrf.errors import InvalidInputError  # noqa: E402
-from serving.variants import CHALLENGER, CHAMPION, FALSE_PROMOTIONS, Comparison, Variants, place_of  # noqa: E402
+from genrf.errors import InvalidInputError
+from serving.variants import CHALLENGER, CHAMPION, FALSE_PROMOTIONS, Comparison, Variants, place_of
 
 
 def variants(share: float = 0.0) -> Variants:

@@ -16,13 +16,13 @@ import pytest
 
 pytest.importorskip("kserve")
 
-from genrf.errors import GenRFError  # noqa: E402
-from genrf.feedback.record import SearchRecord  # noqa: E402
-from serving.failures import BrokenError, InvalidError, LateError  # noqa: E402
-from serving.request import DesignRequest  # noqa: E402
-from serving.workers import Workers  # noqa: E402
-from tests.amplifiers import SPECIFICATION_28GHZ  # noqa: E402
-from tests.serving.scripted_server import workers  # noqa: E402
+from genrf.errors import GenRFError
+from genrf.feedback.record import SearchRecord
+from serving.failures import BrokenError, InvalidError, LateError
+from serving.request import DesignRequest
+from serving.workers import Workers
+from tests.amplifiers import SPECIFICATION_28GHZ
+from tests.serving.scripted_server import workers
 
 ROOT = Path(__file__).resolve().parents[2]
 

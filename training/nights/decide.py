@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genrf.feedback.evidence import Evidence, Tally, Verdict, level_of, tallied
 from genrf.files import write_json
 from training.config.schema import Config
-from genrf.feedback.evidence import Evidence, Tally, Verdict, level_of, tallied
 from training.nights.judge import HELD_OUT, tallies
 from training.nights.records import DECISION, Compared, Need, read_comparison
 from training.release.first_champion import SPLIT_TAG

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from genrf.feedback.evidence import Tally, tallied
 from genrf.generation.backend import OnnxBackend
 from genrf.generation.bundle import Bundle
 from training.config.schema import Config
 from training.data.specifications import SPECIFICATIONS_FILE, HeldOutSpecification, read_specifications
 from training.evaluation.headline import LEVEL
 from training.evaluation.trials import Trial, bundle_designer, generator_trials
-from genrf.feedback.evidence import Tally, tallied
 from training.nights.need import specification_id
 from training.nights.records import (
     CHALLENGER_FOLDER,
