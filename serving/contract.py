@@ -9,8 +9,9 @@ metric_name     BYTES     [M]      names of the measured metrics
 metrics         FP64      [D, M]   measured metrics, in the units of their names
 
 Request parameters: ``calls``, ``seed``, ``designs``, ``all_calls``, ``refine`` and ``objectives`` (names with commas between),
-see `serving.request.DesignRequest`. Response parameters: ``simulated``, ``first_met`` (left out if nothing meets the specification),
-``failed`` (calls that gave no metrics), ``seconds``, ``answer`` (its name at ``/v1/designs``), ``variant``, ``cached``.
+see `serving.request.DesignRequest`. Response parameters: ``simulated``, ``first_met`` (left out if nothing meets the
+specification), ``failed`` (calls that gave no metrics), ``seconds``, ``answer`` (its name at ``/v1/designs``), ``variant``,
+``cached``.
 """
 
 from __future__ import annotations

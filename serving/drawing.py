@@ -95,21 +95,14 @@ def plain_curves(curves: Curves) -> dict[str, Any]:
     not finite becomes null."""
     plain: dict[str, Any] = {}
     for name, curve in curves.items():
-        over_frequency = isinstance(curve, Curve)
-        x = curve.frequency_hz if isinstance(curve, Curve) else curve.x
-        label = "frequency (Hz)" if isinstance(curve, Curve) else curve.x_label
-        values = (
-            {"re": _finite(curve.values.real), "im": _finite(curve.values.imag)}
-            if np.iscomplexobj(curve.values)
-            else {"values": _finite(curve.values)}
-        )
-        plain[name] = {
-            "x": _finite(x),
-            "x_label": label,
-            "y_label": name if over_frequency else curve.y_label,
-            "log_x": False if isinstance(curve, Curve) else curve.log_x,
-            **values,
-        }
+        if isinstance(curve, Curve):
+            axes = {"x": _finite(curve.frequency_hz), "x_label": "frequency (Hz)", "y_label": name, "log_x": False}
+        else:
+            axes = {"x": _finite(curve.x), "x_label": curve.x_label, "y_label": curve.y_label, "log_x": curve.log_x}
+        if np.iscomplexobj(curve.values):
+            plain[name] = {**axes, "re": _finite(curve.values.real), "im": _finite(curve.values.imag)}
+        else:
+            plain[name] = {**axes, "values": _finite(curve.values)}
     return plain
 
 

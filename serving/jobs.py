@@ -88,7 +88,12 @@ class Jobs:
 
         task = asyncio.create_task(run())
         self._tasks[job.id] = task
-        task.add_done_callback(lambda _: (self._tasks.pop(job.id, None), self._working.discard(job.id)))
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._tasks.pop(job.id, None)
+            self._working.discard(job.id)
+
+        task.add_done_callback(ended)
 
     def cancel(self, identifier: str) -> Job:
         """End a job; one that has ended stays as it is.

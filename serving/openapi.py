@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from serving.drawing import DRAWINGS
-from serving.request import FLAGS, LIMITS
+from serving.request import LIMITS
 
 EXAMPLE = {
     "class": "lna",
@@ -53,7 +53,11 @@ REQUEST: dict[str, Any] = {
             name: {"type": "integer", "default": default, "minimum": low, "maximum": high}
             for name, (default, low, high) in LIMITS.items()
         },
-        **{name: {"type": "boolean", "default": default} for name, default in FLAGS.items()},
+        "all_calls": {
+            "type": "boolean",
+            "default": False,
+            "description": "whether to go on once it is met, for more margin",
+        },
         "objectives": {"type": "array", "items": {"type": "string"}, "description": "metrics that refinement trades"},
     },
     "additionalProperties": False,

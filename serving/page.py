@@ -16,6 +16,7 @@ def add_to(application: Any) -> None:
     """Serve the page."""
     application.mount(PATH.rstrip("/"), StaticFiles(directory=FOLDER, html=True), name="page")
 
-    @application.get("/ui", include_in_schema=False)
     async def page() -> RedirectResponse:
         return RedirectResponse(PATH)
+
+    application.add_api_route("/ui", page, include_in_schema=False)

@@ -22,9 +22,7 @@ LIMITS: Mapping[str, tuple[int, int, int]] = {
     "designs": (1, 1, 64),
 }
 """Default, smallest and largest value of each number: a request cannot keep the server busy for long."""
-FLAGS: Mapping[str, bool] = {"all_calls": False}
-"""Defaults of what is asked for or not."""
-OPTIONS = (*LIMITS, *FLAGS, "objectives")
+OPTIONS = (*LIMITS, "all_calls", "objectives")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,9 @@ class DesignRequest:
             InvalidInputError: naming the option, its value and the known ones.
         """
         refuse_unknown(options, set(OPTIONS), where)
-        flags = {name: _flag(f"{where}{name}", options.get(name, default)) for name, default in FLAGS.items()}
+        all_calls = options.get("all_calls", False)
+        if not isinstance(all_calls, bool):
+            raise InvalidInputError(f"{where}all_calls: expected true or false, got {str(all_calls)[:80]!r}")
         numbers = {name: _number(f"{where}{name}", name, options.get(name, own[0])) for name, own in LIMITS.items()}
         objectives = options.get("objectives", ())
         if not isinstance(objectives, (list, tuple)) or not all(isinstance(name, str) for name in objectives):
@@ -66,7 +66,7 @@ class DesignRequest:
             )
         if numbers["refine"]:
             choose_objectives(spec, objectives)
-        return cls(spec=spec, objectives=tuple(objectives), **numbers, **flags)
+        return cls(spec=spec, objectives=tuple(objectives), all_calls=all_calls, **numbers)
 
     @classmethod
     def parse(cls, content: Any) -> Self:
@@ -88,7 +88,7 @@ class DesignRequest:
         """Plain data that `parse` reads back to an equal request."""
         return {
             "specification": self.spec.to_dict(),
-            **{name: getattr(self, name) for name in (*LIMITS, *FLAGS)},
+            **{name: getattr(self, name) for name in (*LIMITS, "all_calls")},
             "objectives": list(self.objectives),
         }
 
@@ -111,10 +111,4 @@ def _number(where: str, name: str, value: Any) -> int:
     _, low, high = LIMITS[name]
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise InvalidInputError(f"{where}: expected a whole number from {low} to {high}, got {str(value)[:80]!r}")
-    return value
-
-
-def _flag(where: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidInputError(f"{where}: expected true or false, got {str(value)[:80]!r}")
     return value

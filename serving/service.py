@@ -293,8 +293,8 @@ class DesignService:
         """Set what Prometheus reads off the queues."""
         for lane in ("short", "long"):
             every = self.variants.items().values()
-            telemetry.WAITING.labels(lane).set(sum(workers.waiting(lane) for workers in every))  # type: ignore[arg-type]
-            telemetry.OLDEST.labels(lane).set(max((w.oldest_s(lane) for w in every), default=0.0))  # type: ignore[arg-type]
+            telemetry.WAITING.labels(lane).set(sum(workers.waiting(lane) for workers in every))
+            telemetry.OLDEST.labels(lane).set(max((w.oldest_s(lane) for w in every), default=0.0))
         for name, workers in self.variants.items().items():
             telemetry.WORKING.labels(name).set(workers.alive)
 

@@ -97,7 +97,8 @@ class Variants:
             telemetry.WORKING.labels(label).set(self._workers[label].count if label in self._workers else 0)
         self.comparison = None
         if CHAMPION in self._workers and CHALLENGER in self._workers:
-            self.comparison = Comparison(*(str(self._workers[n].identity["bundle"]) for n in (CHAMPION, CHALLENGER)))
+            ours, theirs = (str(self._workers[label].identity["bundle"]) for label in (CHAMPION, CHALLENGER))
+            self.comparison = Comparison(ours, theirs)
         else:
             self._share = 0.0
         self._tell()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import threading
@@ -31,6 +32,7 @@ from genrf.feedback.record import ModelVersion, SearchRecord
 from genrf.generation.design import Design, DesignResult
 from genrf.generation.designer import Designer
 from genrf.generation.opening import open_designer
+from genrf.generation.record import Progress
 from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 from serving.champion import registered
@@ -151,16 +153,16 @@ class Worker:
         )
         return {"answer": answer_content(request, result, self._model, seconds), "record": record.content()}
 
-    def _progress(self, request: DesignRequest) -> Callable[[int, int, Design | None], None]:
-        best = [-float("inf")]
+    def _progress(self, request: DesignRequest) -> Progress:
+        best = -math.inf
 
-        def advance(spent: int, _: int, design: Design | None = None) -> None:
+        def advance(spent: int, allowed: int, design: Design | None = None) -> None:
+            nonlocal best
             if self._cancelled.is_set():
                 raise Cancelled
-            better = design is not None and design.margin > best[0]
-            if better:
-                assert design is not None
-                best[0] = design.margin
+            better = design is not None and design.margin > best
+            if design is not None:
+                best = max(best, design.margin)
             # Whoever watches sees each improvement; all else at a pace that eyes can follow.
             if better or time.monotonic() - self._last_told > 0.1:
                 self._last_told = time.monotonic()
@@ -211,10 +213,11 @@ def work(
             for name in designer.circuit_classes[share[0] :: share[1]]:
                 warm_up(designer, name)
             identity = designer.provenance
-            name, version = model or (None, None)
-            version_of = ModelVersion(bundle=str(identity["bundle"]), name=name, version=version)
+            registered_name, version = model or (None, None)
+            version_of = ModelVersion(bundle=str(identity["bundle"]), name=registered_name, version=version)
             worker = Worker(designer, version_of, sys.stdin, answers)
-            worker.say(ready={**identity, "classes": designer.circuit_classes, "name": name, "version": version})
+            about = {**identity, "classes": designer.circuit_classes, "name": registered_name, "version": version}
+            worker.say(ready=about)
             worker.run()
     except GenRFError as error:
         print(json.dumps({"failed": str(error)}), file=answers, flush=True)

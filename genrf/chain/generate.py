@@ -112,7 +112,7 @@ def generate_chain(
             budget[index] = replace(budget[index], nf_db=spec.budget()[index].nf_db)
         block_spec = spec.block_specs(budget)[index]
 
-        def advance(spent: int, _: int, __: Design | None = None, *, before: int = index * calls) -> None:
+        def advance(spent: int, allowed: int, design: Design | None = None, *, before: int = index * calls) -> None:
             if progress is not None:
                 progress(before + spent, calls * len(spec.blocks))
 

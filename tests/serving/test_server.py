@@ -306,10 +306,10 @@ def test_tokens_are_asked_for_and_never_shown(tmp_path: Path) -> None:
 
 def test_a_server_told_to_end_ends_although_a_search_would_go_on(tmp_path: Path) -> None:
     with running(tmp_path, "off", str(tmp_path / "store"), BEHAVIOUR="slow") as (http, _, process):
-        with httpx.Client(base_url=f"http://127.0.0.1:{http}", timeout=60) as client:
-            job = client.post("/v1/jobs", json={"specification": SPECIFICATION_28GHZ | {"name": "wait"}}).json()
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=40)
+        waiting = {"specification": SPECIFICATION_28GHZ | {"name": "wait"}}
+        job = httpx.post(f"http://127.0.0.1:{http}/v1/jobs", json=waiting, timeout=60).json()
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=40)
     with running(tmp_path, "off", str(tmp_path / "store"), BEHAVIOUR="plain") as (http, _, _):
         deadline = time.monotonic() + 30
         while httpx.get(f"http://127.0.0.1:{http}/v1/jobs/{job['id']}").json()["state"] != "done":
