@@ -24,6 +24,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,7 +49,7 @@ from training.data.simulate import simulate_shard
 from training.data.versions import CONFIG_KEY, record, simulation_digest
 from training.evaluation.trials import bundle_designer
 from training.nights.need import Share
-from training.release.registry import CHALLENGER, CHAMPION, bundle_of, champion_of, make_model
+from training.release.registry import CHALLENGER, CHAMPION, DATA_TAG, bundle_of, champion_of, make_model
 from training.running.processes import Processes
 from training.running.store import TRACKING_URI, open_store
 
@@ -59,7 +60,7 @@ POLICIES = (RETRAINED, ALWAYS, FIXED) = ("retrained", "always", "fixed")
 CLASS = "lna"
 NEW_BAND_HZ = (40e9, 50e9)
 NEW_SUPPLIES_V = (1.2, 1.5)
-REQUESTS = 20
+REQUESTS = 40
 """Requests of a night."""
 CALLS = 64
 _STREAM_SEED = 77
@@ -103,9 +104,9 @@ def _live(
     for number, requests in enumerate(stream):
         done = home / f"night-{number}.json"
         if not done.is_file():
-            served = _serve(policy, requests, home, config)
+            served = _serve(policy, number, requests, folder, config)
             last = number == len(stream) - 1
-            night = {} if policy == FIXED or last else _night(policy, home)
+            night = {} if policy == FIXED or last else _night(policy, home, config)
             write_json(done, {"night": number, **served, **night})
         life.append(json.loads(done.read_text(encoding="utf-8")))
         success, outcome = life[-1]["success"], life[-1].get("outcome", "")
@@ -115,19 +116,27 @@ def _live(
     return life
 
 
-def _serve(policy: str, requests: Sequence[Mapping[str, Any]], home: Path, config: Config) -> dict[str, Any]:
+def _serve(
+    policy: str, number: int, requests: Sequence[Mapping[str, Any]], folder: Path, config: Config
+) -> dict[str, Any]:
     """The champion answers a night's requests, and its log grows."""
-    config = dataclasses.replace(
-        config, tracking=dataclasses.replace(config.tracking, registered_model=f"nights-{policy}")
-    )
-    client, _ = open_store(config)
-    champion = champion_of(client, config.tracking.registered_model)
+    home = folder / policy
+    client, _ = open_store(_own(config, policy))
+    champion = champion_of(client, f"nights-{policy}")
     assert champion is not None
     bundle = Bundle.load(bundle_of(champion, home / "serving"))
     model = ModelVersion(bundle=bundle.identity, name=champion.name, version=str(champion.version))
     specs = [DesignSpec.from_dict(content) for content in requests]
-    with Processes(min(2, len(specs)), partial(_server, config, bundle.folder, model, bundle.precision)) as processes:
-        records = [SearchRecord.parse(content) for content in processes.map(specs)]
+    # What the same models were asked by another generator's callers has the same answers.
+    answered = folder / "answers" / f"{bundle.identity[:12]}-{number}.json"
+    if not answered.is_file():
+        server = partial(_server, config, bundle.folder, model, bundle.precision)
+        with Processes(min(2, len(specs)), server) as processes:
+            answers = list(processes.map(specs))
+        answered.parent.mkdir(exist_ok=True)
+        write_json(answered, answers)
+    answers = json.loads(answered.read_text(encoding="utf-8"))
+    records = [replace(SearchRecord.parse(content), model=model) for content in answers]
     open_log(str(home / "feedback")).append(records)
     met = Share(sum(record.met for record in records), len(records))
     return {
@@ -148,7 +157,21 @@ def _server(config: Config, folder: Path, model: ModelVersion, variant: str) -> 
         yield answer
 
 
-def _night(policy: str, home: Path) -> dict[str, Any]:
+def _own(config: Config, policy: str) -> Config:
+    """The configuration with the generator's own registered model."""
+    return dataclasses.replace(
+        config, tracking=dataclasses.replace(config.tracking, registered_model=f"nights-{policy}")
+    )
+
+
+def _data_versions(config: Config, policy: str) -> dict[str, str | None]:
+    """DVC's hash of the data of the champion, and of the challenger if there is one."""
+    client, _ = open_store(_own(config, policy))
+    versions = {alias: champion_of(client, f"nights-{policy}", alias) for alias in (CHAMPION, CHALLENGER)}
+    return {alias: None if version is None else version.tags.get(DATA_TAG) for alias, version in versions.items()}
+
+
+def _night(policy: str, home: Path, config: Config) -> dict[str, Any]:
     """The real pipeline, on this generator's log and registered model."""
     start = time.monotonic()
     overrides = {
@@ -168,7 +191,7 @@ def _night(policy: str, home: Path) -> dict[str, Any]:
         "reason": night["reason"],
         "night_seconds": time.monotonic() - start,
         "night_spice_calls": sum(night["simulated"].values()),
-        "data_version": (night.get("decision") or {}).get("data_hash"),
+        "data_versions": _data_versions(config, policy),
     }
 
 
@@ -264,6 +287,7 @@ def _environment(folder: Path) -> Iterator[None]:
     before = dict(os.environ)
     os.environ[TRACKING_URI] = f"sqlite:///{(folder / 'mlflow.db').resolve()}"
     os.environ[REMOTE] = str((folder / "dvc").resolve())
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     try:
         yield
     finally:
