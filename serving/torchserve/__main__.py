@@ -22,8 +22,12 @@ def main() -> int:
         description="Make a .mar of each model that python -m training export-torchscript wrote.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    command.add_argument("--torchscript", type=Path, default=Path("artifacts/torchscript"), help="folder of traced models")
-    command.add_argument("--store", type=Path, default=Path("artifacts/model-store"), help="folder to write, replaced whole")
+    command.add_argument(
+        "--torchscript", type=Path, default=Path("artifacts/torchscript"), help="folder of traced models"
+    )
+    command.add_argument(
+        "--store", type=Path, default=Path("artifacts/model-store"), help="folder to write, replaced whole"
+    )
     arguments = parser.parse_args()
     try:
         made = archive(arguments.torchscript, arguments.store)

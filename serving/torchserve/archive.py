@@ -82,7 +82,7 @@ def read_traced(folder: Path) -> dict[str, Any]:
 
 
 def _package(name: str, model: dict[str, Any], identity: str, folder: Path, store: Path) -> None:
-    # The archiver empties and then removes whatever is called NAME in the folder for temporary files.
+    # The archiver removes whatever is called NAME in the folder for temporary files (findings/torch_model_archiver_folder.sh).
     with tempfile.TemporaryDirectory(prefix="genrf-archive-") as temporary:
         interface = Path(temporary) / INTERFACE
         write_json(interface, {"bundle": identity, **{key: model[key] for key in ("file", "inputs", "outputs")}})
@@ -91,7 +91,9 @@ def _package(name: str, model: dict[str, Any], identity: str, folder: Path, stor
         command = [sys.executable, "-m", f"{ARCHIVER}.model_packaging", "--model-name", name]
         command += ["--version", identity[:10], "--serialized-file", str(folder / model["file"])]
         command += ["--handler", str(HANDLER), "--extra-files", str(interface), "--export-path", str(store)]
-        done = subprocess.run(command, env=os.environ | {"TMPDIR": str(own)}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=os.environ | {"TMPDIR": str(own)}, capture_output=True, text=True, check=False
+        )
         if done.returncode or not (store / f"{name}.mar").is_file():
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise MissingToolError(f"torch-model-archiver: cannot archive {folder / model['file']} ({last})")

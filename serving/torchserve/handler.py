@@ -1,14 +1,14 @@
 """What TorchServe runs in each worker: checks a request's arrays, runs one traced model, answers with arrays.
 
     POST /predictions/surrogate
-    {"inputs": {"values": [[0.1, ...], ...], "kinds": [[4, ...], ...], "nets": [[[1, 3, 0], ...], ...], "conditions": [[...], ...]}}
+    {"inputs": {"values": [[0.1, ...], ...], "kinds": [[4, ...], ...], "nets": [[[1, 3, 0], ...], ...], "conditions": [[...]]}}
 
 is answered with ``{"outputs": {"mean": [[...], ...], "log_variance": [[...], ...], "works": [...]}}``. Inputs, outputs and their
 meaning are those of `genrf.generation.backend.Backend`; ``interface.json`` in the archive names them with type, shape and range.
 In shapes B is the batch, at most `MOST_ROWS`, and M the device slots of a circuit, at most `MOST_SLOTS`.
 
-A client's mistake is answered with status 400 and ``{"code": 400, "message": "inputs.nets: ..."}``. Numbers are computed on the CPU
-in 32 bits, as ONNX Runtime does for a bundle in fp32.
+A client's mistake is answered with status 400 and ``{"code": 400, "message": "inputs.nets: ..."}``. Numbers are computed on the
+CPU in 32 bits, as ONNX Runtime does for a bundle in fp32.
 
 An archive holds this file and no package, so it imports nothing of the project. Arrays come as JSON, never pickled. TorchServe
 takes the one class of the module for its handler, which is why there is no other.
@@ -65,7 +65,9 @@ class CircuitModelHandler:
         # TorchScript's optimizer would compile for every new number of rows, which takes seconds.
         with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             outputs = self._model(*(torch.from_numpy(array) for array in inputs.values()))
-        found = dict(zip(self._interface["outputs"], outputs if isinstance(outputs, tuple) else (outputs,), strict=True))
+        found = dict(
+            zip(self._interface["outputs"], outputs if isinstance(outputs, tuple) else (outputs,), strict=True)
+        )
         for name, tensor in found.items():
             if not torch.isfinite(tensor).all():
                 return _refused(f"inputs: too large, {name} is not finite; give numbers nearer to 0", index, context)

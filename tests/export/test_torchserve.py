@@ -6,6 +6,7 @@ into ``.cache/``; where either cannot be had, the reason is shown and these test
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -128,8 +129,11 @@ def server(
                 time.sleep(0.3)
             yield running
     finally:
-        # Its command does not pass signals on to the server, which is a process of its own.
-        os.killpg(process.pid, signal.SIGTERM)
+        # A signal to the command would not reach the server, which is a process of its own.
+        command = [sys.executable, "-m", "ts.model_server", "--stop", "--foreground"]
+        subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=60)
 
 
@@ -167,8 +171,8 @@ def _key(path: Path, process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def test_all_three_models_give_the_numbers_of_the_onnx_path(server: Server, exported: tuple[Path, Any]) -> None:
-    """Numbers of 32 bits survive JSON unchanged. The two runtimes add the products of a sum in different orders, which leaves a few
-    units in the last place of numbers around 1 (6e-8); after all layers 1e-6 was seen, and ten times that is allowed."""
+    """Numbers of 32 bits survive JSON unchanged. The two runtimes add the products of a sum in different orders, which leaves a
+    few units in the last place of numbers around 1 (6e-8); after all layers 1e-6 was seen, and ten times that is allowed."""
     bundle = Bundle.load(exported[0])
     onnx = OnnxBackend(bundle, threads=1)
     rows = random_rows(ROWS, seed=4, slots=SLOTS)
@@ -223,7 +227,10 @@ def test_a_bad_request_is_a_400_with_a_line_that_names_the_field(server: Server,
 def test_without_the_token_nothing_is_answered(server: Server, requests: dict[str, Any]) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         response = httpx.post(
-            server.client.base_url.join(f"/predictions/{SURROGATE}"), json=requests[SURROGATE], headers=headers, timeout=20
+            server.client.base_url.join(f"/predictions/{SURROGATE}"),
+            json=requests[SURROGATE],
+            headers=headers,
+            timeout=20,
         )
         assert response.status_code == 400
         assert response.json()["type"] == "InvalidKeyException"
@@ -234,8 +241,10 @@ def test_a_dead_worker_is_called_healthy_so_a_prediction_is_the_health_check(
 ) -> None:
     assert "Failed to load model damaged" in server.log.read_text(), "its worker has died"
     assert server.client.get("/ping").json() == {"status": "Healthy"}
-    # It is not refused but kept waiting for a worker.
-    impatient = Server(httpx.Client(base_url=server.client.base_url, headers=server.client.headers, timeout=3), server.log)
+    # A request waits until the next attempt to start the worker has failed, which takes longer each time.
+    impatient = Server(
+        httpx.Client(base_url=server.client.base_url, headers=server.client.headers, timeout=3), server.log
+    )
     with impatient.client:
         assert not impatient.predicts(DAMAGED, requests[SURROGATE])
         assert impatient.predicts(SURROGATE, requests[SURROGATE])

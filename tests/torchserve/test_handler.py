@@ -93,7 +93,10 @@ def test_each_request_of_a_batch_is_answered_for_itself(handler: CircuitModelHan
         ({"values": []}, "inputs.values: expected numbers of shape [B, M], got []"),
         ({"values": [[1.0], [1.0, 2.0]]}, "inputs.values: rows differ in length; expected numbers of shape [B, M]"),
         ({"values": [1.0, 2.0]}, "inputs.values: expected numbers of shape [B, M], got shape [2]"),
-        ({"values": [[1.0, float("nan")], [0, 0]]}, "inputs.values[0][1]: expected a finite number of 32 bits, got nan"),
+        (
+            {"values": [[1.0, float("nan")], [0, 0]]},
+            "inputs.values[0][1]: expected a finite number of 32 bits, got nan",
+        ),
         ({"values": [[1.0, 0], [1e39, 0]]}, "inputs.values[1][0]: expected a finite number of 32 bits, got inf"),
         ({"sigma": [1.0, 0.0]}, "inputs.sigma[1]: expected a number above 0, got 0.0"),
         ({"sigma": [1.0]}, "inputs.sigma: dimension 0: expected 2 as in inputs.values, got 1"),

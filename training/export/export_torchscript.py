@@ -5,7 +5,7 @@ bundle, by KServe's model server. So TorchScript is no part of a bundle or of th
 
     NAME.pt             the model, traced: inputs by position, in the order that ``torchscript.json`` lists them
     NAME.request.json   a request that TorchServe answers with a prediction, by which its health is checked
-    torchscript.json    identity of the bundle; of each model the file's SHA-256, its inputs with type, shape and range, its outputs
+    torchscript.json    identity of the bundle; of each model the file's SHA-256, inputs with type, shape and range, outputs
 
 In shapes B is the batch, M the device slots of a circuit, at most 28.
 """
@@ -60,8 +60,8 @@ def export_torchscript(config: Config, bundle: Path, output: Path) -> dict[str, 
     source = Bundle.load(bundle)
     if source.precision != PRECISION:
         raise CheckpointError(
-            f"{bundle / MANIFEST}: precision: {source.precision}, and TorchScript computes in {PRECISION}, so its numbers would be "
-            f"others; give a bundle in {PRECISION}, such as runs/latest/bundle or artifacts/bundle"
+            f"{bundle / MANIFEST}: precision: {source.precision}, and TorchScript computes in {PRECISION}, so its numbers "
+            f"would be others; give a bundle in {PRECISION}, such as runs/latest/bundle or artifacts/bundle"
         )
     work = output.with_name(f".{output.name}.tmp")
     shutil.rmtree(work, ignore_errors=True)
