@@ -13,6 +13,6 @@ Three models, each under ``POST /predictions/NAME``: ``topology_generator``, ``s
 answers are JSON, see `serving.torchserve.handler`. A request needs a token, which TorchServe writes into ``key_file.json`` where
 it is started; it listens on loopback alone.
 
-**Ask for a prediction to know whether it is well.** ``/ping`` says Healthy while no worker lives. A request that must be answered
-lies beside the traced models: ``artifacts/torchscript/NAME.request.json``. docs/torchserve.md says the rest.
+**Ask for a prediction to know whether it is well.** ``/ping`` says Healthy for five minutes while no worker lives. A request that
+must be answered lies beside the traced models: ``artifacts/torchscript/NAME.request.json``. docs/torchserve.md says the rest.
 """

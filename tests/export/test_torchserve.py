@@ -40,9 +40,10 @@ DAMAGED = "damaged"
 ROWS, SLOTS = 5, 11
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def packages() -> Path:
-    """A folder with TorchServe and its archiver, kept for the next time."""
+    """A folder with TorchServe and its archiver, kept for the next time. Of the session, so that nothing is exported first in
+    vain."""
     if shutil.which("java") is None:
         pytest.skip("TorchServe was NOT tested: no java here; on Debian: apt-get install default-jre-headless")
     folder = ROOT / ".cache" / f"torchserve-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
