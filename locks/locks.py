@@ -10,7 +10,8 @@
 ``cuda.lock`` is what the public index gives: PyTorch's CUDA build with the CUDA libraries that it pins. ``cpu.lock`` is the same
 with PyTorch's CPU wheel and without CUDA. That wheel lies elsewhere: ``TORCH_CPU`` names an index or a folder of wheels that
 has it, unless pip is set up with one. ``files.lock`` lists packages of which only files are used, installed without what they
-depend on. Nothing is installed by any of these commands.
+depend on, ``torchserve.lock`` what stays out of the environment, in a folder of its own. Nothing is installed by any of these
+commands.
 """
 
 from __future__ import annotations

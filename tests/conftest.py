@@ -27,8 +27,10 @@ os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 _TOGETHER = {
     "tests/export/test_export_onnx.py": "exported models",
+    "tests/export/test_export_torchscript.py": "exported models",
     "tests/export/test_quantize.py": "exported models",
     "tests/export/test_restore.py": "exported models",
+    "tests/export/test_torchserve.py": "exported models",
     "tests/pipelines/test_real_pipeline.py": "real runs",
     "tests/pipelines/test_stages.py": "real runs",
 }

@@ -224,6 +224,18 @@ def publish(
     _print(run)
 
 
+@app.command(epilog="Example: python -m training export-torchscript --bundle runs/latest/bundle")
+def export_torchscript(
+    bundle: Annotated[Path, typer.Option(help="Exported bundle, in fp32.")] = ARTIFACTS / "bundle",
+    output: Annotated[Path, typer.Option(help="Folder to write.")] = ARTIFACTS / "torchscript",
+    recipe: Recipe = DEFAULT_RECIPE,
+) -> None:
+    """Write a bundle's models as TorchScript for TorchServe, which is archived upstream; see python -m serving.torchserve."""
+    from training.export.export_torchscript import export_torchscript as export
+
+    _print(lambda: export(load_config(DEFAULT_PATH, recipe), bundle, output))
+
+
 @app.command()
 def renew_card(
     design_quality: Annotated[Path, typer.Option(help="Result of benchmarks/design_quality.py.")] = RESULTS

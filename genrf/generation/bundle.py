@@ -31,7 +31,7 @@ class Bundle:
     precision: str
     """``fp32``, ``fp16`` or ``int8``; ``mixed`` if its models differ in that."""
     models: dict[str, dict[str, Any]]
-    """Name -> class, version, config, and file names under ``onnx`` and, where there is TorchScript, ``torchscript``."""
+    """Name -> class, version, config, names of inputs and outputs, and the file's name under ``onnx``."""
     sampler: SamplerSettings
     conditioning: Conditioning
     files: dict[str, str]

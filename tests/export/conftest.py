@@ -16,6 +16,7 @@ from genrf.generation.sampler import SamplerSettings
 from tests.models.circuits import TINY, conditioning, prepared_folder, tiny_config
 from training.config.schema import Config
 from training.export.export_onnx import export_onnx
+from training.export.export_torchscript import export_torchscript
 from training.models.sizing_diffusion import SizingDiffusion, SizingDiffusionConfig
 from training.models.surrogate import Surrogate, SurrogateConfig
 from training.models.topology_gan import TopologyGAN, TopologyGANConfig
@@ -77,3 +78,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def exported(config: Config, trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("export") / "bundle"
     return folder, export_onnx(config, *vars(trained).values(), folder)
+
+
+@pytest.fixture(scope="session")
+def scripted(
+    config: Config, exported: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("torchscript") / "models"
+    return folder, export_torchscript(config, exported[0], folder)

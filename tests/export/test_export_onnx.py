@@ -25,11 +25,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MODELS = (TOPOLOGY_GENERATOR, SIZING_DENOISER, SURROGATE)
 
 
-def test_every_model_is_reported_equal_in_onnx_and_torchscript(exported: tuple[Path, dict[str, Any]]) -> None:
+def test_every_model_is_reported_equal_in_onnx(exported: tuple[Path, dict[str, Any]]) -> None:
     _, report = exported
     for name in MODELS:
         assert 0 <= report[f"{name}_onnx_error"] < 1e-4
-        assert 0 <= report[f"{name}_torchscript_error"] < 1e-5
         assert report[f"{name}_megabytes"] > 0
 
 
@@ -40,7 +39,7 @@ def test_the_bundle_is_whole_and_says_what_is_in_it(exported: tuple[Path, dict[s
     assert bundle.models[SIZING_DENOISER]["class"] == "SizingDiffusion"
     assert bundle.models[SURROGATE]["config"]["backbone"]["width"] == 16
     assert {path.name for path in folder.iterdir()} == {*bundle.files, "manifest.json"}
-    assert {*(f"{name}.torchscript.pt" for name in MODELS), file_name("lna")} < set(bundle.files)
+    assert {*(f"{name}.onnx" for name in MODELS), file_name("lna")} < set(bundle.files)
     for name in MODELS:
         assert b"stack_trace" not in Path(bundle.path(name)).read_bytes(), "the exporter's remarks are left out"
 
@@ -93,20 +92,18 @@ def test_both_backends_draw_the_same_values(exported: tuple[Path, dict[str, Any]
 def test_a_model_that_comes_out_different_fails_the_export(
     config: Config, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exporters are replaced by copies of what they would write, with one output a little off."""
+    """The exporter is replaced by a copy of what it would write, with one output a little off."""
     item = export_onnx.exported_models(
         TorchBackend.load(trained.topology_gan, trained.sizing_diffusion, trained.surrogate)
     )[1]
     monkeypatch.setattr(export_onnx, "exported_models", lambda _: (item,))
     monkeypatch.setattr(export_onnx, "to_onnx", lambda _, __, path: path.write_bytes(b""))
-    monkeypatch.setattr(export_onnx, "_to_torchscript", lambda _, __, path: path.write_bytes(b""))
 
     def nearly(path: Path, inputs: dict[str, torch.Tensor]) -> list[Any]:
         with torch.inference_mode():
             return [item.model(*inputs.values()).numpy() * 1.001]
 
     monkeypatch.setattr(export_onnx, "run_onnx", nearly)
-    monkeypatch.setattr(export_onnx, "_run_torchscript", nearly)
     with pytest.raises(CheckpointError, match=r"sizing_denoiser_onnx_error: 0.001, more than export.parity_tolerance"):
         export_onnx.export_onnx(config, *vars(trained).values(), tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()

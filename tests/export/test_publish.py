@@ -38,17 +38,14 @@ def put_model(path: Path, numbers: int) -> None:
 
 
 def put_bundle(folder: Path, precision: str = "fp32", **numbers: int) -> Path:
-    """A bundle whose models hold so many numbers each; variants have no TorchScript and name their method."""
+    """A bundle whose models hold so many numbers each; variants name their method."""
     folder.mkdir(parents=True)
     conditioning().save(folder)
     models: dict[str, dict[str, Any]] = {}
     for name in MODELS:
         put_model(folder / f"{name}.onnx", numbers.get(name, 1))
         models[name] = {"class": name.title(), "onnx": f"{name}.onnx"}
-        if precision == "fp32":
-            (folder / f"{name}.torchscript.pt").write_text("script")
-            models[name]["torchscript"] = f"{name}.torchscript.pt"
-        elif name in CONVERTED:
+        if precision != "fp32" and name in CONVERTED:
             models[name]["method"] = precision
     sampler = SamplerSettings(steps=8, conditions_size=5)
     write_manifest(folder, precision=precision, models=models, sampler=sampler, latent_size=4)
@@ -126,7 +123,6 @@ def test_the_smallest_variant_of_each_model_is_released(sources: Sources, target
     assert bundle.precision == "mixed"
     models = {f"{name}.onnx" for name in MODELS}
     assert contents(target).keys() == models | {"normalisation.json", "manifest.json", "card.json", "README.md"}
-    assert "torchscript" not in (target / "manifest.json").read_text()
     for name in models:
         assert b"somebody" not in (target / name).read_bytes()
         assert b"source.py" not in (target / name).read_bytes()

@@ -60,9 +60,9 @@ def write_params(folder: Path) -> None:
 
 
 def bundle_files(folder: Path) -> dict[str, str]:
-    """Hash of each file of a bundle, but for TorchScript's: they name the place of the code that they were traced from."""
+    """Hash of each file of a bundle."""
     content: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-    return {name: digest for name, digest in content["files"].items() if not name.endswith(".torchscript.pt")}
+    return dict(content["files"])
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The trained models as a bundle: ONNX for serving and TorchScript for TorchServe, each proved equal to PyTorch."""
+"""The trained models as a bundle: ONNX for serving, each proved equal to PyTorch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from genrf.conditioning import FILE as NORMALISATION
@@ -17,14 +15,13 @@ from genrf.errors import CheckpointError
 from genrf.files import replace_folder
 from genrf.generation.bundle import write_manifest
 from genrf.generation.precedents import file_name
-from training.config.schema import Config
+from training.config.schema import Config, ExportConfig
 from training.data.tensors import PreparedData
 from training.models.backend import TorchBackend
 from training.models.onnx_export import (
     EXAMPLE_BATCH,
     Exported,
     exported,
-    quiet_export,
     relative_error,
     run_onnx,
     to_onnx,
@@ -37,8 +34,7 @@ def export_onnx(
     """Write a bundle from the folders that training wrote.
 
     Returns:
-        For each model the largest relative error over the tested batch sizes, in ONNX and TorchScript, and the file's
-        size.
+        For each model the largest relative error over the tested batch sizes, and the file's size.
 
     Raises:
         CheckpointError: if an exported model differs from PyTorch by more than the configured tolerance.
@@ -56,30 +52,13 @@ def export_onnx(
     models: dict[str, dict[str, Any]] = {}
     report: dict[str, Any] = {}
     for item in exported_models(backend):
-        onnx_name, script_name = f"{item.name}.onnx", f"{item.name}.torchscript.pt"
+        onnx_name = f"{item.name}.onnx"
         example = model_inputs(item, backend, data, EXAMPLE_BATCH, seed=0)
         to_onnx(item, example, work / onnx_name)
-        _to_torchscript(item, example, work / script_name)
-        batches = {
-            size: model_inputs(item, backend, data, size, seed=size) for size in config.export.parity_batch_sizes
-        }
-        errors = {
-            f"{item.name}_onnx_error": max(
-                relative_error(item, inputs, run_onnx(work / onnx_name, inputs)) for inputs in batches.values()
-            ),
-            f"{item.name}_torchscript_error": max(
-                relative_error(item, inputs, _run_torchscript(work / script_name, inputs))
-                for inputs in batches.values()
-            ),
-        }
-        for name, error in errors.items():
-            # "not <=" so that NaN fails too.
-            if not error <= config.export.parity_tolerance:
-                raise CheckpointError(
-                    f"{name}: {error:.2g}, more than export.parity_tolerance, {config.export.parity_tolerance:g}; "
-                    f"the exported {item.name} does not do what the trained one does"
-                )
-        report |= errors
+        batches = [model_inputs(item, backend, data, size, seed=size) for size in config.export.parity_batch_sizes]
+        error = max(relative_error(item, inputs, run_onnx(work / onnx_name, inputs)) for inputs in batches)
+        check_error(f"{item.name}_onnx_error", error, config.export)
+        report[f"{item.name}_onnx_error"] = error
         report[f"{item.name}_megabytes"] = round((work / onnx_name).stat().st_size / 1e6, 3)
         models[item.name] = {
             "class": type(item.model).__name__,
@@ -88,7 +67,6 @@ def export_onnx(
             "inputs": item.inputs,
             "outputs": item.outputs,
             "onnx": onnx_name,
-            "torchscript": script_name,
         }
     write_manifest(work, precision="fp32", models=models, sampler=backend.sampler, latent_size=backend.latent_size)
     replace_folder(work, output)
@@ -123,14 +101,19 @@ def model_inputs(item: Exported, backend: TorchBackend, data: PreparedData, batc
     return {name: everything[name] for name in item.inputs}
 
 
-def _to_torchscript(item: Exported, example: dict[str, Tensor], path: Path) -> None:
-    with quiet_export(), torch.no_grad():
-        traced = torch.jit.trace(item.model, tuple(example.values()), check_trace=False, strict=False)
-        torch.jit.save(traced, path)
+def check_error(name: str, error: float, settings: ExportConfig) -> None:
+    """Refuse an exported model that is too far from the trained one.
 
+    Args:
+        name: the error's, which starts with the model's.
+        error: as `training.models.onnx_export.relative_error` gives it.
 
-def _run_torchscript(path: Path, inputs: dict[str, Tensor]) -> list[NDArray[np.float32]]:
-    # Its optimizer would spend seconds on a loop that runs once.
-    with quiet_export(), torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-        outputs = torch.jit.load(path)(*inputs.values())
-    return [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
+    Raises:
+        CheckpointError: if the error is above the configured tolerance, or not a number.
+    """
+    # "not <=" so that NaN fails too.
+    if not error <= settings.parity_tolerance:
+        raise CheckpointError(
+            f"{name}: {error:.2g}, more than export.parity_tolerance, {settings.parity_tolerance:g}; "
+            "the exported model does not do what the trained one does"
+        )

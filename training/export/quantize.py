@@ -74,11 +74,7 @@ def quantize(
         work = output / f".{precision}.tmp"
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(original.folder, work)
-        for script in work.glob("*.torchscript.pt"):
-            script.unlink()
-        models = {
-            name: {k: v for k, v in model.items() if k != "torchscript"} for name, model in original.models.items()
-        }
+        models = {name: dict(model) for name, model in original.models.items()}
         for name in CONVERTED:
             path = work / original.models[name]["onnx"]
             figures = convert(path, batches[name])

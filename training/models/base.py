@@ -83,7 +83,7 @@ class BaseCircuitModel(nn.Module, ABC):
                 f"{path}: {cls.__name__} version {content['version']}, this program reads version {cls.version}; "
                 f"{remedy}"
             )
-        stored = _config_from_plain(cls.config_class, content["config"], path)
+        stored = config_from_plain(cls.config_class, content["config"], path)
         if config is not None and stored != config:
             changed = [
                 field.name for field in fields(config) if getattr(stored, field.name) != getattr(config, field.name)
@@ -102,8 +102,15 @@ class BaseCircuitModel(nn.Module, ABC):
         return model.eval()
 
 
-def _config_from_plain(config_class: type, plain: Any, path: Path) -> Any:
-    """Rebuild a (possibly nested) configuration dataclass from `dataclasses.asdict`'s output."""
+def config_from_plain(config_class: type, plain: Any, path: Path) -> Any:
+    """Rebuild a (possibly nested) configuration dataclass from `dataclasses.asdict`'s output.
+
+    Args:
+        path: the file that it was read from, for the error.
+
+    Raises:
+        CheckpointError: if its fields are not those of the class.
+    """
     known = {field.name: field for field in fields(config_class)}
     if not isinstance(plain, dict) or plain.keys() != known.keys():
         raise CheckpointError(
@@ -114,6 +121,6 @@ def _config_from_plain(config_class: type, plain: Any, path: Path) -> Any:
         factory = known[name].default_factory
         default = known[name].default if factory is MISSING else factory()
         if is_dataclass(default) and isinstance(value, dict):
-            value = _config_from_plain(type(default), value, path)
+            value = config_from_plain(type(default), value, path)
         values[name] = tuple(value) if isinstance(value, list) else value
     return config_class(**values)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,9 +21,9 @@ from torch import Tensor
 
 from genrf.circuit.tokens import KIND_TOKENS
 from genrf.errors import CheckpointError
-from genrf.generation.bundle import Bundle
+from genrf.generation.bundle import MANIFEST, Bundle
 from genrf.metrics import current_label
-from training.models.base import BaseCircuitModel
+from training.models.base import BaseCircuitModel, config_from_plain
 from training.models.onnx_export import EXAMPLE_BATCH, Exported, exported, relative_error, run_onnx, to_onnx
 from training.models.topology_gan import TopologyGAN
 
@@ -37,6 +37,7 @@ _BUNDLED = "generator."
 """What the names of the part of the GAN start with that a bundle has."""
 _SLOTS = 9
 """Device slots of the circuits that the models are compared on."""
+Model = TypeVar("Model", bound=BaseCircuitModel)
 
 
 def restore(model: BaseCircuitModel, folder: Path) -> str:
@@ -68,7 +69,7 @@ def restore(model: BaseCircuitModel, folder: Path) -> str:
     with torch.random.fork_rng(devices=[]):
         restored = type(model)(model.config).eval().requires_grad_(False)
     restored.load_state_dict(weights)
-    inputs = _example(item, 2 * EXAMPLE_BATCH)
+    inputs = example_inputs(item, 2 * EXAMPLE_BATCH)
     error, tolerance = (
         relative_error(exported(restored), inputs, run_onnx(file, inputs)),
         TOLERANCE_INT8 if in_int8 else TOLERANCE,
@@ -78,6 +79,25 @@ def restore(model: BaseCircuitModel, folder: Path) -> str:
         raise CheckpointError(f"{folder}: {item.name} read back differs by {error:.2g}, more than {tolerance:g}")
     model.load_state_dict(weights)
     return bundle.identity
+
+
+def restored(kind: type[Model], folder: Path) -> Model:
+    """A model of the configuration and with the weights that a bundle has for its kind, in evaluation mode; see `restore`.
+
+    Raises:
+        CheckpointError: if the bundle is damaged, or has no such model or one of another version or configuration.
+    """
+    entry = next((entry for entry in Bundle.load(folder).models.values() if entry["class"] == kind.__name__), None)
+    if entry is None:
+        raise CheckpointError(f"{folder / MANIFEST}: models: has no {kind.__name__}; export the models again")
+    config = config_from_plain(kind.config_class, entry["config"], folder / MANIFEST)
+    if hasattr(config, "metrics"):
+        config = replace(config, metrics=tuple(current_label(name) for name in config.metrics))
+    # What a bundle lacks starts at random, which must not disturb whoever counts on a seed.
+    with torch.random.fork_rng(devices=[]):
+        model = kind(config)
+    restore(model, folder)
+    return model.eval().requires_grad_(False)
 
 
 @dataclass(frozen=True)
@@ -98,7 +118,7 @@ def _twin(kind: type[BaseCircuitModel], config: Any) -> _Twin:
         for parameter in model.parameters():
             parameter.normal_()
         path = Path(work) / "twin.onnx"
-        to_onnx(exported(model), _example(exported(model), EXAMPLE_BATCH), path)
+        to_onnx(exported(model), example_inputs(exported(model), EXAMPLE_BATCH), path)
         content = _places(_tensors(path))
         turned = _turned(path)
     places = {
@@ -172,21 +192,26 @@ def _places(tensors: dict[str, NDArray[Any]]) -> dict[bytes, tuple[str, bool]]:
     return places
 
 
-def _example(item: Exported, rows: int) -> dict[str, Tensor]:
-    """Inputs of a model: circuits without meaning, since only what becomes of them is compared."""
+def example_inputs(item: Exported, rows: int, slots: int = _SLOTS) -> dict[str, Tensor]:
+    """Inputs of a model: circuits without meaning, since only what becomes of them is compared.
+
+    Args:
+        rows: B, of the batch; also the seed.
+        slots: M, device slots of every circuit, all in use.
+    """
     generator = torch.Generator().manual_seed(rows)
     inputs = {}
     for name in item.inputs:
         if name == "kinds":
-            inputs[name] = torch.randint(1, max(KIND_TOKENS.values()) + 1, (rows, _SLOTS), generator=generator)
+            inputs[name] = torch.randint(1, max(KIND_TOKENS.values()) + 1, (rows, slots), generator=generator)
         elif name == "nets":
-            inputs[name] = torch.randint(0, _SLOTS, (rows, _SLOTS, 3), generator=generator)
+            inputs[name] = torch.randint(0, slots, (rows, slots, 3), generator=generator)
         elif name == "sigma":
             inputs[name] = torch.rand(rows, generator=generator) + 0.1
         elif name in ("conditions", "specification", "latent"):
             inputs[name] = torch.randn(rows, getattr(item.model.config, f"{name}_size"), generator=generator)
         else:
-            inputs[name] = torch.randn(rows, _SLOTS, generator=generator)
+            inputs[name] = torch.randn(rows, slots, generator=generator)
     if isinstance(item.model, TopologyGAN):
         # It keeps the rules of a class.
         count = len(item.model.config.circuit_classes)

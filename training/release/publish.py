@@ -1,8 +1,8 @@
 """Release a trained bundle: the smallest variant of each model that passed its gate, with its figures, into the package.
 
 Nothing is measured here and no figure is typed in: ``card.json`` is put together from what preparation, training,
-quantization and evaluation left behind, and the model card ``README.md`` is made from ``card.json``. TorchScript, which
-only TorchServe reads, is left out. The same inputs give the same files.
+quantization and evaluation left behind, and the model card ``README.md`` is made from ``card.json``. The same inputs give
+the same files.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _put_models(work: Path, variants: Mapping[str, Bundle]) -> dict[str, dict[st
         (work / f".{chosen}.onnx").replace(work / f"{name}.onnx")
         for rest in sizes.keys() - {chosen}:
             (work / f".{rest}.onnx").unlink()
-        model = {key: value for key, value in variants[chosen].models[name].items() if key != "torchscript"}
+        model = variants[chosen].models[name]
         models[name] = {**model, "onnx": f"{name}.onnx", "precision": chosen if name in CONVERTED else FULL}
     return models
 
