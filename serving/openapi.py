@@ -76,6 +76,7 @@ _ANSWER = {
         "simulated": {"type": "integer"},
         "first_met": {"type": ["integer", "null"]},
         "designs": {"type": "array", "items": {"type": "object"}},
+        "warnings": {"type": "array", "items": {"type": "string"}},
     },
 }
 _JOB = {

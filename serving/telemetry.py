@@ -21,6 +21,11 @@ PHASES = Histogram(
     ["phase"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300),
 )
+BEYOND = Counter(
+    "genrf_requests_beyond_training",
+    "Searches for what no circuit that the models know was simulated under.",
+    ["circuit_class"],
+)
 CALLS_TO_FIRST = Histogram(
     "genrf_calls_to_first_met",
     "SPICE calls until a design met the specification.",
@@ -57,6 +62,8 @@ def count(answer: Mapping[str, Any], variant: str) -> None:
     circuit_class = answer["request"]["specification"]["class"]
     first = answer["first_met"]
     REQUESTS.labels(circuit_class, variant, "missed" if first is None else "met").inc()
+    if answer["warnings"]:
+        BEYOND.labels(circuit_class).inc()
     SPICE_CALLS.labels(variant).inc(answer["simulated"])
     for cause, number in answer["failed"].items():
         SPICE_FAILURES.labels(cause).inc(number)

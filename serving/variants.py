@@ -93,6 +93,9 @@ class Variants:
         before = self._workers.pop(name, None)
         if workers is not None:
             self._workers[name] = workers
+        telemetry.MODELS.clear()
+        for label, own in self._workers.items():
+            telemetry.MODELS.labels(label, own.identity["bundle"], own.identity.get("version") or "").set(1)
         for label in (CHAMPION, CHALLENGER):
             telemetry.WORKING.labels(label).set(self._workers[label].count if label in self._workers else 0)
         self.comparison = None

@@ -151,7 +151,11 @@ class Worker:
             calls=request.allowed,
             seconds=seconds,
         )
-        return {"answer": answer_content(request, result, self._model, seconds), "record": record.content()}
+        answer = answer_content(request, result, self._model, seconds)
+        return {
+            "answer": {**answer, "warnings": self._designer.beyond_precedents(request.spec)},
+            "record": record.content(),
+        }
 
     def _progress(self, request: DesignRequest) -> Progress:
         best = -math.inf
