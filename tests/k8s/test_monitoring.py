@@ -16,8 +16,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 pytest.importorskip("kserve")
 
-from serving import telemetry  # noqa: E402
-from tests.k8s.manifests import ROOT, Manifest  # noqa: E402
+from serving import telemetry
+from tests.k8s.manifests import ROOT, Manifest
 
 FOLDER = ROOT / "k8s" / "monitoring"
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
