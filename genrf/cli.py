@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from genrf import __version__, cli_chain, cli_feedback, cli_measure, cli_objects, cli_options, cli_yield, terminal
+from genrf import (
+    __version__,
+    cli_chain,
+    cli_export,
+    cli_feedback,
+    cli_measure,
+    cli_objects,
+    cli_options,
+    cli_yield,
+    terminal,
+)
 from genrf.cli_options import BundleFolder, Feedback, Force, Json, OutputFolder, Seed, Workers
 from genrf.errors import GenRFError, MissingToolError, SpecificationNotMetError
 
@@ -228,6 +238,7 @@ def simulate(
         raise SpecificationNotMetError(f"the specification is missed in {missed} of {len(simulated)} simulations")
 
 
+app.command(epilog=_examples(*cli_export.EXAMPLES))(cli_export.export)
 app.command("yield", epilog=_examples(*cli_yield.EXAMPLES))(cli_yield.estimate)
 app.command(epilog=_examples(*cli_measure.EXAMPLES))(cli_measure.measure)
 app.command(epilog=_examples(*cli_chain.EXAMPLES))(cli_chain.chain)

@@ -131,6 +131,19 @@ def test_a_written_design_simulates_to_its_own_metrics(generated: tuple[Path, st
     assert content["metrics"] == pytest.approx(dict(read_design(path)[0].metrics), rel=1e-9)
 
 
+def test_the_files_of_a_design_come_from_its_json_alone(generated: tuple[Path, str], tmp_path: Path) -> None:
+    original = generated[0] / "design_1"
+    (tmp_path / "mail.json").write_bytes((original / "design.json").read_bytes())
+    code, output, _ = run("export", tmp_path / "mail.json", "--output", tmp_path / "made")
+    assert (code, output) == (0, f"{tmp_path}/made: meets its specification; see {tmp_path}/made/report.html\n")
+    made = tmp_path / "made" / "design_1"
+    assert {path.name for path in made.iterdir()} == {path.name for path in original.iterdir()}
+    assert (made / "s_parameters.s2p").read_text() == (original / "s_parameters.s2p").read_text()
+    code, _, error = run("export", tmp_path / "mail.json", "--output", tmp_path / "made")
+    assert code == 2
+    assert "exists already; choose another with --output" in error
+
+
 def test_simulates_every_combination_of_corner_and_supply(generated: tuple[Path, str]) -> None:
     folder, _ = generated
     path = folder / "design_1" / "design.json"

@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard: Prometheus reads them, they ask for what the server counts, and they fire when they should."""
+"""The alert rules and the dashboard: Prometheus reads them, they ask for what is counted, and they fire when they should."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ class Behaving(ScriptedDesigner):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("behaviour", nargs="?", default="plain")
+    parser.add_argument("--version", default="7")
     parser.add_argument("--share", nargs=2, type=int, default=(0, 1))
     parser.add_argument("--long", action="store_true")
     arguments = parser.parse_args()
-    sys.exit(work(lambda: Behaving(arguments.behaviour), ("genrf", "7"), tuple(arguments.share)))
+    sys.exit(work(lambda: Behaving(arguments.behaviour), ("genrf", arguments.version), tuple(arguments.share)))
