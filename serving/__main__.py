@@ -30,6 +30,8 @@ from serving.workers import Workers
 
 TOKEN, ADMIN_TOKEN = "GENRF_TOKEN", "GENRF_ADMIN_TOKEN"
 """Environment variables: what callers must bear, and what whoever changes the challenger's share must."""
+MOST_ON_GPU = 4
+"""Designing processes that share a GPU unless more are asked for."""
 STORE = Path("answers.sqlite")
 
 
@@ -116,7 +118,8 @@ def server_of(
     """The server that the command line asks for."""
     variants = Variants()
     service = DesignService(variants, store, recorder=recorder, patience_s=arguments.patience)
-    count = arguments.designers or cores()
+    # Each process has a context of its own on the GPU, of half a gigabyte and more.
+    count = arguments.designers or (min(cores(), MOST_ON_GPU) if arguments.device == "cuda" else cores())
 
     def workers(bundle: Path) -> Workers:
         return Workers.of_bundle(bundle, count, device=arguments.device, most_waiting=arguments.most_waiting)
@@ -138,6 +141,7 @@ def server_of(
             Path(tempfile.mkdtemp(prefix="genrf-models-")),
             workers,
             arguments.watch,
+            arguments.device,
         )
     if (folder / CARD).is_file():
         telemetry.promise(read_card(folder))

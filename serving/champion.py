@@ -30,6 +30,10 @@ URI = "MLFLOW_TRACKING_URI"
 ALIAS = "champion"
 BUNDLE = "bundle"
 """Folder of a version's artifacts that holds its bundle."""
+VARIANTS = "quantized"
+"""Folder of a version's artifacts with the variants that passed their gate, one a precision."""
+PREFERRED = {"cpu": "int8", "cuda": "fp16"}
+"""Precision that a device runs best; ONNX Runtime computes products in int8 on the CPU whatever the device."""
 REGISTERED = "registered.json"
 """File beside a fetched bundle's manifest: name and version of the registered model."""
 PATIENCE = {
@@ -50,12 +54,13 @@ class NoSuchAliasError(NoChampionError):
     """The registry answers, and has none."""
 
 
-def fetch(into: Path, model: str) -> str:
+def fetch(into: Path, model: str, device: str = "cpu") -> str:
     """Put the champion's bundle into a folder, or the released weights, and return a line that says which.
 
     Args:
         into: replaced whole, once everything has arrived and is verified.
         model: name of the registered model.
+        device: what the models will run on: the variant that it runs well is taken if it passed its gate.
 
     Raises:
         InvalidInputError: if the registry refuses the credentials.
@@ -76,7 +81,7 @@ def fetch(into: Path, model: str) -> str:
             shutil.copytree(source, arriving / BUNDLE)
         else:
             which = f"champion, version {version.version} of {model}"
-            _arrive(version, arriving)
+            _arrive(version, arriving, device)
         identity = Bundle.load(arriving / BUNDLE).identity
         replace_folder(arriving / BUNDLE, into)
     finally:
@@ -97,7 +102,7 @@ def current(model: str, alias: str = ALIAS) -> ModelVersion | None:
         return None
 
 
-def fetch_version(version: ModelVersion, into: Path) -> Path:
+def fetch_version(version: ModelVersion, into: Path, device: str = "cpu") -> Path:
     """Put a version's bundle into a folder, verified, and return it; one that is there already is verified again.
 
     Raises:
@@ -108,7 +113,7 @@ def fetch_version(version: ModelVersion, into: Path) -> Path:
         shutil.rmtree(arriving, ignore_errors=True)
         arriving.mkdir(parents=True)
         try:
-            _arrive(version, arriving)
+            _arrive(version, arriving, device)
             Bundle.load(arriving / BUNDLE)
             replace_folder(arriving / BUNDLE, into)
         finally:
@@ -117,8 +122,24 @@ def fetch_version(version: ModelVersion, into: Path) -> Path:
     return into
 
 
-def _arrive(version: ModelVersion, folder: Path) -> None:
-    _download(version, folder)
+def _arrive(version: ModelVersion, folder: Path, device: str) -> None:
+    """Fetch what a device runs well into ``bundle`` of a folder.
+
+    Raises:
+        CheckpointError: if it does not arrive.
+    """
+    from mlflow.artifacts import list_artifacts
+
+    chosen = f"{VARIANTS}/{PREFERRED[device]}"
+    try:
+        there = [item.path for item in list_artifacts(artifact_uri=f"{version.source}/{VARIANTS}")]
+    except Exception as error:  # of the artifact store's client, of many types
+        raise _lost(version, error) from error
+    if any(path.endswith(chosen) for path in there):
+        _download(version, chosen, folder)
+        (folder / PREFERRED[device]).rename(folder / BUNDLE)
+    else:
+        _download(version, BUNDLE, folder)
     write_json(folder / BUNDLE / REGISTERED, {"name": version.name, "version": str(version.version)})
 
 
@@ -161,8 +182,8 @@ def _champion(model: str, alias: str = ALIAS) -> ModelVersion:
         raise NoChampionError(f"MLflow does not answer ({reason})") from error
 
 
-def _download(version: ModelVersion, folder: Path) -> None:
-    """Fetch a version's bundle into a folder.
+def _download(version: ModelVersion, what: str, folder: Path) -> None:
+    """Fetch a folder of a version's artifacts into a folder.
 
     Raises:
         CheckpointError: if it does not arrive.
@@ -170,12 +191,16 @@ def _download(version: ModelVersion, folder: Path) -> None:
     from mlflow.artifacts import download_artifacts
 
     try:
-        download_artifacts(artifact_uri=f"{version.source}/{BUNDLE}", dst_path=str(folder))
+        download_artifacts(artifact_uri=f"{version.source}/{what}", dst_path=str(folder))
     except Exception as error:  # of the artifact store's client, of many types
-        raise CheckpointError(
-            f"{version.source}/{BUNDLE}: version {version.version} of {version.name} did not arrive "
-            f"({' '.join(str(error).split())[:300]}); start again, or promote another version"
-        ) from error
+        raise _lost(version, error) from error
+
+
+def _lost(version: ModelVersion, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{version.source}/{BUNDLE}: version {version.version} of {version.name} did not arrive "
+        f"({' '.join(str(error).split())[:300]}); start again, or promote another version"
+    )
 
 
 def main() -> int:
@@ -183,11 +208,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m serving.champion", description="Fetch the models to serve.")
     parser.add_argument("--into", type=Path, required=True, help="folder that becomes the bundle")
     parser.add_argument("--model", default="genrf", help="name of the registered model")
+    parser.add_argument("--device", choices=sorted(PREFERRED), default="cpu", help="what the models will run on")
     arguments = parser.parse_args()
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     try:
-        which = fetch(arguments.into, arguments.model)
+        which = fetch(arguments.into, arguments.model, arguments.device)
     except GenRFError as error:
         print(f"models: {error}", file=sys.stderr)
         return error.exit_code

@@ -35,6 +35,7 @@ class Watch:
         folder: where bundles are put, one a version.
         open_workers: gives the processes of a bundle, not started yet.
         every_s: pause between looks, in s.
+        device: what the models run on.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Watch:
         folder: Path,
         open_workers: Callable[[Path], Workers],
         every_s: float = 30.0,
+        device: str = "cpu",
     ) -> None:
         self._variants = variants
         self._model = model
@@ -52,6 +54,7 @@ class Watch:
         self._folder = folder
         self._open_workers = open_workers
         self._every_s = every_s
+        self._device = device
         self._tried: dict[str, str] = {}
         """Variant -> version that could not be loaded: it is not tried again until another is named."""
         self._silent = False
@@ -90,7 +93,8 @@ class Watch:
             return
         log.warning("serving: %s: version %s is loaded, %s served so far", variant, version, served or "no version")
         try:
-            folder = await asyncio.to_thread(fetch_version, found, self._folder / f"{self._model}-{version}")
+            into = self._folder / f"{self._model}-{version}"
+            folder = await asyncio.to_thread(fetch_version, found, into, self._device)
             workers = self._open_workers(folder)
             await workers.start()
         except (GenRFError, OSError) as error:

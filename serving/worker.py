@@ -40,6 +40,8 @@ from serving.drawing import drawn, plain_curves
 from serving.request import DesignRequest
 from serving.warm_up import warm_up
 
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+"""ONNX Runtime's name of what runs the models of a device; there is no fallback from one to the other."""
 NICE = 10
 """How far a process for long searches steps back behind those for short ones."""
 
@@ -201,12 +203,16 @@ def _with_margins(design: Design, spec: DesignSpec) -> dict[str, Any]:
 
 
 def work(
-    open_one: Callable[[], Designer], model: tuple[str, str] | None = None, share: tuple[int, int] = (0, 1)
+    open_one: Callable[[], Designer],
+    model: tuple[str, str] | None = None,
+    share: tuple[int, int] = (0, 1),
+    device: str = "cpu",
 ) -> int:
     """Be such a process, with the designer that a function gives.
 
     Args:
         share: which of how many processes it is; each warms up its share of the classes.
+        device: where its models run.
         model: name and version of the registered models, if they are.
     """
     # Libraries print to the standard output now and then, which is the server's.
@@ -220,8 +226,8 @@ def work(
             registered_name, version = model or (None, None)
             version_of = ModelVersion(bundle=str(identity["bundle"]), name=registered_name, version=version)
             worker = Worker(designer, version_of, sys.stdin, answers)
-            about = {**identity, "classes": designer.circuit_classes, "name": registered_name, "version": version}
-            worker.say(ready=about)
+            named = {"name": registered_name, "version": version, "provider": PROVIDERS[device]}
+            worker.say(ready={**identity, **named, "classes": designer.circuit_classes})
             worker.run()
     except GenRFError as error:
         print(json.dumps({"failed": str(error)}), file=answers, flush=True)
@@ -247,6 +253,7 @@ def main() -> int:
         lambda: open_designer(arguments.bundle, workers=1, threads=1, device=arguments.device),
         registered(arguments.bundle),
         tuple(arguments.share),
+        arguments.device,
     )
 
 

@@ -29,15 +29,18 @@ pytestmark = pytest.mark.slow
 class Registry(MLflowServer):
     """MLflow, with champions."""
 
-    def promote(self, bundle: Path, model: str) -> Path:
-        """Register a bundle as the champion of a model, as the step promote_model does; the folder of its files."""
+    def promote(self, bundle: Path, model: str, **variants: Path) -> Path:
+        """Register a bundle, and variants by precision, as the champion of a model, as the step promote_model does; the folder
+        of its files."""
         client = MlflowClient(self.uri)
         client.create_registered_model(model)
         run = client.create_run("0")
         client.log_artifacts(run.info.run_id, str(bundle), "model/one/bundle")
+        for precision, folder in variants.items():
+            client.log_artifacts(run.info.run_id, str(folder), f"model/one/quantized/{precision}")
         version = client.create_model_version(model, f"{run.info.artifact_uri}/model/one", run.info.run_id)
         client.set_registered_model_alias(model, "champion", version.version)
-        (manifest,) = self.artifacts.rglob(f"{run.info.run_id}/**/manifest.json")
+        (manifest,) = self.artifacts.rglob(f"{run.info.run_id}/**/one/bundle/manifest.json")
         return manifest.parent
 
 
@@ -96,7 +99,7 @@ runpy.run_module("serving.champion", run_name="__main__", alter_sys=True)
 """The command where only what the serving image has can be imported: mlflow-skinny instead of MLflow, no torch."""
 
 
-def fetch(into: Path, uri: str | None, model: str = "genrf") -> subprocess.CompletedProcess[str]:
+def fetch(into: Path, uri: str | None, model: str = "genrf", device: str = "cpu") -> subprocess.CompletedProcess[str]:
     """Run the command as the manifests do, with little patience."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING")}
     environment |= {
@@ -106,7 +109,7 @@ def fetch(into: Path, uri: str | None, model: str = "genrf") -> subprocess.Compl
     }
     if uri is not None:
         environment["MLFLOW_TRACKING_URI"] = uri
-    command = [sys.executable, "-c", WITHOUT, f"--into={into}", f"--model={model}"]
+    command = [sys.executable, "-c", WITHOUT, f"--into={into}", f"--model={model}", f"--device={device}"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -141,6 +144,15 @@ def test_the_champion_is_fetched(registry: Registry, bundle: Path, tmp_path: Pat
     assert not is_released(tmp_path / "models" / "bundle")
     assert registered(tmp_path / "models" / "bundle") == ("whole", "1")
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["bundle"]
+
+
+def test_each_device_gets_the_variant_that_it_runs_well(registry: Registry, bundle: Path, tmp_path: Path) -> None:
+    registry.promote(bundle, "varied", int8=released_folder())
+    assert fetch(tmp_path / "cpu", registry.uri, "varied").returncode == 0
+    assert is_released(tmp_path / "cpu")
+    # Its fp16 did not pass the gate.
+    assert fetch(tmp_path / "gpu", registry.uri, "varied", "cuda").returncode == 0
+    assert not is_released(tmp_path / "gpu")
 
 
 def test_what_was_there_is_replaced(registry: Registry, tmp_path: Path) -> None:

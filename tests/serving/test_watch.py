@@ -13,18 +13,18 @@ import pytest
 
 pytest.importorskip("kserve")
 
-from mlflow import MlflowClient  # noqa: E402
+from mlflow import MlflowClient
 
-from genrf.generation.released import released_folder  # noqa: E402
-from serving.champion import registered  # noqa: E402
-from serving.request import DesignRequest  # noqa: E402
-from serving.service import DesignService  # noqa: E402
-from serving.store import Store  # noqa: E402
-from serving.variants import CHALLENGER, CHAMPION, Variants  # noqa: E402
-from serving.watch import Watch  # noqa: E402
-from serving.workers import Workers  # noqa: E402
-from tests.amplifiers import SPECIFICATION_28GHZ  # noqa: E402
-from tests.mlflow_server import MLflowServer  # noqa: E402
+from genrf.generation.released import released_folder
+from serving.champion import registered
+from serving.request import DesignRequest
+from serving.service import DesignService
+from serving.store import Store
+from serving.variants import CHALLENGER, CHAMPION, Variants
+from serving.watch import Watch
+from serving.workers import Workers
+from tests.amplifiers import SPECIFICATION_28GHZ
+from tests.mlflow_server import MLflowServer
 
 pytestmark = pytest.mark.slow
 MODEL = "genrf"
@@ -81,9 +81,7 @@ def followed(tmp_path: Path) -> tuple[DesignService, Watch]:
     return DesignService(variants, Store(None)), Watch(variants, MODEL, aliases, tmp_path, of_bundle)
 
 
-def test_promotion_and_rollback_drop_no_request(
-    registry: Registry, run: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_promotion_and_rollback_drop_no_request(registry: Registry, run: Callable[..., Any], tmp_path: Path) -> None:
     async def scene() -> list[str]:
         service, watch = followed(tmp_path)
         registry.name("champion", 1)
@@ -169,7 +167,9 @@ def test_a_registry_that_does_not_answer_is_said_once_and_harms_nothing(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         await watch.look()
         await watch.look()
-        assert (await service.design(DesignRequest.parse({"specification": SPECIFICATION_28GHZ}), "a")).content["designs"]
+        assert (await service.design(DesignRequest.parse({"specification": SPECIFICATION_28GHZ}), "a")).content[
+            "designs"
+        ]
         monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
         await watch.look()
         await service.close()
