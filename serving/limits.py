@@ -164,6 +164,9 @@ class Gate:
                 self._require()
             client = scope.get("client") or ("",)
             told = {RESOLVED: caller_of(headers, f"at {client[0]}"), REQUEST_ID: request_id}
+            if "inference-header-content-length" not in headers and scope["method"] == "POST":
+                # Whatever a client calls its JSON: KServe would take it for bytes.
+                told["content-type"] = "application/json"
             scope["headers"] = [
                 *((name, value) for name, value in scope["headers"] if name.decode("latin-1").lower() not in told),
                 *((name.encode(), value.encode()) for name, value in told.items()),

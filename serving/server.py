@@ -11,11 +11,12 @@ from typing import Any
 
 from fastapi_offline import FastAPIOffline
 from kserve import ModelRepository, ModelServer, model_server
+from kserve.errors import InvalidInput, ModelNotFound, UnsupportedProtocol
 from kserve.model import BaseKServeModel
 
 from genrf import __version__
 from serving import page, rest, telemetry
-from serving.failures import UnknownError
+from serving.failures import RefusedError, UnknownError
 from serving.feedback import Recorder
 from serving.jobs import Jobs
 from serving.limits import Gate
@@ -103,6 +104,10 @@ class DesignServer(ModelServer):
         rest.add_to(application, rest.routes(service, jobs, name, admin_token))
         page.add_to(application)
         application.add_middleware(Gate, token=token, version=self._require_version, require=self.service.ready)
+        logging.getLogger("kserve").addFilter(_without_tracebacks_of_clients)
+        # The gate's line says more of a request than these two of each.
+        for name_of_log in ("uvicorn.access", "kserve.trace"):
+            logging.getLogger(name_of_log).setLevel(logging.WARNING)
         # KServe builds its routes into the application that this module has.
         model_server.app = application
 
@@ -182,6 +187,12 @@ class DesignServer(ModelServer):
         finally:
             if measuring is not None:
                 measuring.cancel()
+
+
+def _without_tracebacks_of_clients(record: logging.LogRecord) -> bool:
+    """Drop what KServe logs of a client's mistake: the gate's line has its status, and the client its reason."""
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    return not isinstance(error, (InvalidInput, ModelNotFound, RefusedError, UnsupportedProtocol))
 
 
 async def _measure_gpu() -> None:
