@@ -54,13 +54,14 @@ class NoSuchAliasError(NoChampionError):
     """The registry answers, and has none."""
 
 
-def fetch(into: Path, model: str, device: str = "cpu") -> str:
+def fetch(into: Path, model: str, device: str = "cpu", alias: str = ALIAS) -> str:
     """Put the champion's bundle into a folder, or the released weights, and return a line that says which.
 
     Args:
         into: replaced whole, once everything has arrived and is verified.
         model: name of the registered model.
         device: what the models will run on: the variant that it runs well is taken if it passed its gate.
+        alias: of the version to fetch; another than the champion's is not made up for by the released weights.
 
     Raises:
         InvalidInputError: if the registry refuses the credentials.
@@ -72,15 +73,17 @@ def fetch(into: Path, model: str, device: str = "cpu") -> str:
     arriving.mkdir(parents=True)
     try:
         try:
-            version = _champion(model)
+            version = _champion(model, alias)
         except NoChampionError as error:
+            if alias != ALIAS:
+                raise CheckpointError(f"no {alias} to serve: {error}") from error
             which = f"released weights of genrf {__version__}, for {error}"
             source = released_bundle()
             if source is None:
                 raise CheckpointError(f"{released_folder()}: this copy of genrf has no weights, and {error}") from error
             shutil.copytree(source, arriving / BUNDLE)
         else:
-            which = f"champion, version {version.version} of {model}"
+            which = f"{alias}, version {version.version} of {model}"
             _arrive(version, arriving, device)
         identity = Bundle.load(arriving / BUNDLE).identity
         replace_folder(arriving / BUNDLE, into)
@@ -208,12 +211,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m serving.champion", description="Fetch the models to serve.")
     parser.add_argument("--into", type=Path, required=True, help="folder that becomes the bundle")
     parser.add_argument("--model", default="genrf", help="name of the registered model")
+    parser.add_argument("--alias", choices=(ALIAS, "challenger"), default=ALIAS, help="which version of the model")
     parser.add_argument("--device", choices=sorted(PREFERRED), default="cpu", help="what the models will run on")
     arguments = parser.parse_args()
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     try:
-        which = fetch(arguments.into, arguments.model, arguments.device)
+        which = fetch(arguments.into, arguments.model, arguments.device, arguments.alias)
     except GenRFError as error:
         print(f"models: {error}", file=sys.stderr)
         return error.exit_code

@@ -12,7 +12,7 @@ SERVICES = ("cpu", "gpu", "single-node")
 """Overlays that deploy MLflow and the design server."""
 STEPS = {"kfp-standalone": "kubeflow", "kfp-profile": "genrf-team", "single-node": "kubeflow"}
 """Overlays for the pipeline's steps, with the namespace that these run in."""
-OVERLAYS = ("cpu", "gpu", "single-node", "kfp-standalone", "kfp-profile")
+OVERLAYS = ("cpu", "gpu", "gpu-canary", "single-node", "kfp-standalone", "kfp-profile")
 TRAIN_JOB = "train-job"
 
 
@@ -28,10 +28,15 @@ def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
         for name, manifest in of_kind(manifests, kind).items():
             found[name] = manifest["spec"]["template"]["spec"]
     runtimes = of_kind(manifests, "ServingRuntime")
+    for name, manifest in of_kind(manifests, "CronJob").items():
+        found[name] = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     for name, manifest in of_kind(manifests, "InferenceService").items():
-        predictor = manifest["spec"]["predictor"]
-        runtime = runtimes[predictor["model"]["runtime"]]["spec"]
-        found[name] = {**predictor, "containers": runtime["containers"], "volumes": runtime["volumes"]}
+        canaries = [entry["predictor"] for entry in manifest["spec"].get("canary", [])]
+        for suffix, predictor in zip(
+            ("", *("-canary" for _ in canaries)), (manifest["spec"]["predictor"], *canaries), strict=True
+        ):
+            runtime = runtimes[predictor["model"]["runtime"]]["spec"]
+            found[name + suffix] = {**predictor, "containers": runtime["containers"], "volumes": runtime["volumes"]}
     for name, manifest in of_kind(manifests, "TrainJob").items():
         trainer = manifest["spec"]["trainer"]
         patch = train_job_pod(manifest)["spec"]
