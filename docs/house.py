@@ -38,6 +38,7 @@ ROOMS = {
             "__main__",
             "cli",
             "cli_chain",
+            "cli_export",
             "cli_feedback",
             "cli_measure",
             "cli_objects",
