@@ -59,6 +59,7 @@ def headline() -> str:
         )
     )
     rows += _small_signal(speed, _read("batched_cuda"), _read("agreement"))
+    rows += [_served(_read("serving")), _nights(_read("nights"))]
     lines = ["| what | measured | beside it |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     lines += [
         "",
@@ -100,6 +101,33 @@ def _small_signal(speed: dict[str, Any], gpu: dict[str, Any], agreement: dict[st
             "ngspice as it is: 1.7 and 0.21 dB",
         ),
     ]
+
+
+def _served(result: dict[str, Any]) -> tuple[str, str, str]:
+    """What the server answers to eight callers at once."""
+    ours, theirs = (
+        next(row for row in result[name]["callers"] if row["callers"] == 8) for name in ("today", "earlier")
+    )
+    return (
+        "LNA designs a second from the server, eight callers",
+        f"{ours['designs_per_s']:.1f}, 95 % within {ours['p95_s']:.2g} s",
+        f"{theirs['designs_per_s']:.2g}, 95 % within {theirs['p95_s']:.2g} s at commit `{result['earlier_commit']}`, which spends "
+        f"every call; {result['all_calls']['callers'][0]['designs_per_s']:.1f} if today's does",
+    )
+
+
+def _nights(result: dict[str, Any]) -> tuple[str, str, str]:
+    """What a few nights gain where requests move to a band that was never trained on."""
+
+    def shares(policy: str) -> str:
+        first, last = result[policy][0]["share"], result[policy][-1]["share"]
+        return f"{_percent(first)} to {_percent(last)}"
+
+    return (
+        f"requests for LNAs in a new band that are met, over {result['nights']} nights",
+        f"{shares('retrained')} by nights that promote on evidence",
+        f"{shares('always')} promoting whatever was trained, {shares('fixed')} never retraining",
+    )
 
 
 def _pooled(entries: list[dict[str, Any]], calls: int) -> str:
