@@ -163,7 +163,8 @@ class Page {
     find('run-title').textContent = answer.request.specification.name;
     this.badge(find('verdict'), first !== null, designs.length ? (first !== null ? 'met' : 'not met') : 'nothing found');
     const reasons = Object.entries(failed).map(([cause, count]) => `${count} ${cause.replaceAll('_', ' ')}`).join(', ');
-    const text = `${answer.simulated} simulated after ${answer.explored.toLocaleString('en')} explored`
+    const text = `${answer.simulated} simulated`
+      + (answer.explored ? ` after ${answer.explored.toLocaleString('en')} explored` : '')
       + (first !== null ? `, met after ${first}` : '')
       + (failures ? `; failed: ${reasons}` : '')
       + `; ${answer.seconds.toFixed(1)} s, seed ${answer.request.seed}.`;
@@ -191,8 +192,10 @@ class Page {
     history.replaceState(null, '', `#answer=${this.answer.id}${index ? `&design=${index + 1}` : ''}`);
     showDesigns(find('designs'), this.circuitClass, specification, designs, { chosen: index, choose: (other) => this.choose(other) });
     find('curves-title').textContent = `Design ${index + 1}`;
-    await this.tuning.open(this.circuitClass, designs[index]);
-    await this.drawSchematic();
+    find('schematic').removeAttribute('src');
+    const opening = this.tuning.open(this.circuitClass, designs[index]);
+    this.drawSchematic();
+    await opening;
   }
 
   /** Show what was measured of the design on the bench. */

@@ -16,6 +16,7 @@ export function columnsOf(circuitClass, specification, designs) {
 /** Whether bounds are met, for eyes with and without colour, and for ears. */
 export function judgement(bounds, value) {
   if (!bounds.length) return { name: '', mark: '', word: '' };
+  if (value === undefined) return { name: 'missed', mark: '', word: 'not measured' };
   const met = bounds.every((bound) => meets(bound, value));
   return met ? { name: 'met', mark: '✓', word: 'met' } : { name: 'missed', mark: '✗', word: 'missed' };
 }

@@ -31,12 +31,12 @@ export function theme() {
 }
 
 export function layout(colours, more = {}) {
-  const axis = { gridcolor: colours.line, zerolinecolor: colours.line, linecolor: colours.line, automargin: true, ticks: '' };
+  const axis = { gridcolor: colours.line, zerolinecolor: colours.line, linecolor: colours.line, ticks: '' };
   const { xaxis, yaxis, ...rest } = more;
   return {
     font: { family: 'system-ui, sans-serif', size: 12, color: colours.text },
     paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
-    margin: { l: 52, r: 14, t: 12, b: 44 },
+    margin: { l: 60, r: 14, t: 12, b: 44 },
     hoverlabel: { font: { size: 12 } },
     // Fingers scroll the page; a mouse zooms.
     dragmode: coarse() ? false : 'zoom',
@@ -48,7 +48,7 @@ export function layout(colours, more = {}) {
 }
 
 export const CONFIG = {
-  responsive: true, displaylogo: false, ...(coarse() ? { displayModeBar: false } : {}),
+  displaylogo: false, ...(coarse() ? { displayModeBar: false } : {}),
   modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d', 'zoomIn2d', 'zoomOut2d'],
 };
 
@@ -153,7 +153,7 @@ function scatteringFigure(names, curves, before, specification, bounds, colours)
     traces,
     layout: layout(colours, {
       hovermode: 'x unified', legend: { orientation: 'h', x: 1, xanchor: 'right', y: 1.0, yanchor: 'bottom' },
-      margin: { l: 52, r: 14, t: 30, b: 44 },
+      margin: { l: 60, r: 14, t: 30, b: 44 },
       xaxis: { title: { text: 'Frequency (GHz)' }, range: [first, last], hoverformat: '.2f', ticksuffix: '' },
       yaxis: { title: { text: 'dB' }, range, zeroline: true },
       shapes: [vertical(centre, colours), ...own.flatMap((bound) => barOf(bound, centre, (last - first) * 0.09, range, colours))],
@@ -250,13 +250,24 @@ function traceFigure(name, curve, before, colours) {
   };
 }
 
+/** Keep a plot as wide as its place: Plotly itself looks at the window only. */
+export function fit(Plotly, plot) {
+  new ResizeObserver(() => {
+    if (plot.offsetWidth && plot.querySelector('.main-svg')) Plotly.Plots.resize(plot);
+  }).observe(plot);
+}
+
 /** Draw figures into a place, keeping the plots that are there already. */
 export async function draw(place, figures) {
   const Plotly = await plotly();
   const old = new Map([...place.children].map((child) => [child.dataset.key, child]));
   const kept = figures.map((figure) => {
-    const element = old.get(figure.key) ?? make('figure', { 'data-key': figure.key, class: figure.square ? 'square' : '' },
-      make('figcaption', {}, figure.title), make('div', { class: 'plot', role: 'img' }));
+    let element = old.get(figure.key);
+    if (!element) {
+      const plot = make('div', { class: 'plot', role: 'img' });
+      element = make('figure', { 'data-key': figure.key, class: figure.square ? 'square' : '' }, make('figcaption', {}, figure.title), plot);
+      fit(Plotly, plot);
+    }
     old.delete(figure.key);
     return element;
   });

@@ -1,7 +1,7 @@
 // The trade-off of the designs in two metrics: which are on the front, and where the bounds run.
 
 import { find, make } from './dom.js';
-import { CONFIG, layout, plotly, theme } from './plots.js';
+import { CONFIG, fit, layout, plotly, theme } from './plots.js';
 import { boundsOf, metricLabel, metricText, metricTitle } from './units.js';
 
 const better = (metric, one, other) => (metric.sense === '>=' ? one > other : one < other);
@@ -76,12 +76,13 @@ export class Trade {
       ...(this.changed ? [points([{ ...this.changed, index: this.chosen, number: 'tuned' }], { name: 'tuned', marker: marker(colours.accent, 'diamond') })] : []),
     ], layout(colours, {
       xaxis: axis(x), yaxis: axis(y), shapes: [...limits(x, 'x'), ...limits(y, 'y')], hovermode: 'closest',
-      legend: { orientation: 'h', x: 1, xanchor: 'right', y: 1.0, yanchor: 'bottom' }, margin: { l: 56, r: 20, t: 30, b: 44 },
+      legend: { orientation: 'h', x: 1, xanchor: 'right', y: 1.0, yanchor: 'bottom' }, margin: { l: 66, r: 20, t: 30, b: 44 },
       uirevision: `${x.name} ${y.name} ${numbered.length}`,
     }), CONFIG);
     const plot = find('trade-plot');
     if (!plot.dataset.heard) {
       plot.dataset.heard = 'yes';
+      fit(Plotly, plot);
       plot.on('plotly_click', ({ points: [point] }) => { if (point?.customdata !== undefined) this.choose(point.customdata); });
     }
     plot.setAttribute('role', 'img');

@@ -124,7 +124,7 @@ export class Tuning {
     const measured = this.circuitClass.metrics.filter((metric) => bounded.has(metric.name) || metric.name in metrics);
     const order = [...measured.filter((metric) => bounded.has(metric.name)), ...measured.filter((metric) => !bounded.has(metric.name))];
     find('figures').replaceChildren(
-      make('thead', {}, make('tr', {}, ['Metric', 'Bound', 'Now', 'Designed'].map((name) => make('th', { scope: 'col' }, name)))),
+      make('thead', {}, make('tr', {}, ['Metric', 'Bound', 'Now', ...(this.isChanged ? ['Designed'] : [])].map((name) => make('th', { scope: 'col' }, name)))),
       make('tbody', {}, order.map((metric) => {
         const own = bounds.filter((bound) => bound.metric === metric.name);
         const { name, mark, word } = judgement(own, metrics[metric.name]);
@@ -133,7 +133,7 @@ export class Tuning {
           make('td', {}, boundText(metric, own, false)),
           make('td', { class: name, 'data-metric': metric.name }, mark && make('span', { class: 'mark', 'aria-hidden': 'true' }, mark),
             metricText(metric, metrics[metric.name]), word && make('span', { class: 'heard' }, ` ${word}`)),
-          make('td', { class: 'was' }, this.isChanged ? metricText(metric, this.before.metrics[metric.name], false) : '–'));
+          this.isChanged && make('td', { class: 'was' }, metricText(metric, this.before.metrics[metric.name], false)));
       })));
   }
 
