@@ -133,7 +133,12 @@ ANSWER = _route(_ANSWER, 404)
 DRAWING = _route(
     None, 400, 404, 429, 500, 504, media={media: {} for media in sorted({media for media, _ in DRAWINGS.values()})}
 )
-_DESIGN_BODY = {"type": "object", "required": ["design"], "properties": {"design": _DESIGN}, "additionalProperties": False}
+_DESIGN_BODY = {
+    "type": "object",
+    "required": ["design"],
+    "properties": {"design": _DESIGN},
+    "additionalProperties": False,
+}
 SIMULATE = _route(_DESIGN, 400, 413, 429, 500, 504, body=_DESIGN_BODY)
 DRAW = _route(
     None, 400, 404, 413, 429, 500, 504, body=_DESIGN_BODY,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 FOLDER = Path(__file__).parent / "static"
@@ -49,7 +49,3 @@ def add_to(application: Any) -> None:
     """Serve the page."""
     files = PageFiles(directory=FOLDER, packages=[("plotly", "package_data")], html=True)
     application.mount(PATH.rstrip("/"), files, name="page")
-
-    @application.get(PATH.rstrip("/"), include_in_schema=False)
-    async def page() -> RedirectResponse:
-        return RedirectResponse(PATH)

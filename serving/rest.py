@@ -70,7 +70,9 @@ def routes(service: DesignService, jobs: Jobs, name: str, admin_token: str | Non
     async def draw(request: Request, what: str) -> Response:
         """A netlist, picture or other file of a design as it is given, with changed values for example."""
         _known_drawing(what)
-        return _file(await service.made({"do": "draw", "design": await _design(request), "what": what}, _caller(request)))
+        return _file(
+            await service.made({"do": "draw", "design": await _design(request), "what": what}, _caller(request))
+        )
 
     @router.post("/v1/jobs", status_code=202, **openapi.SUBMIT)
     async def submit(request: Request) -> JSONResponse:
