@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import http.client
+import logging
 import os
 import socket
 import ssl
@@ -40,7 +41,10 @@ def app(args: Sequence[str] | None = None, prog_name: str = "genrf serve") -> No
     options.formatter_class = _Help
     options.epilog = EXAMPLES
     options.add_argument("--no-browser", action="store_true", help="say where the page is instead of opening it")
+    options.add_argument("--verbose", action="store_true", help="log every request")
     arguments = options.parse_args(args)
+    # Moving a slider asks for many simulations.
+    logging.getLogger("serving.access").disabled = not arguments.verbose
     _require_free(arguments.http_port)
     threading.Thread(
         target=_announce,

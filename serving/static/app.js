@@ -26,7 +26,8 @@ class Page {
     this.answer = null;
     this.chosen = 0;
     this.trade = new Trade((index) => this.choose(index));
-    this.tuning = new Tuning((measured, changed) => this.measured(measured, changed), () => this.drawSchematic());
+    this.tuning = new Tuning(
+      (measured, changed) => this.measured(measured, changed), () => this.unmeasured(), () => this.drawSchematic());
     form.element.addEventListener('submit', (event) => {
       event.preventDefault();
       this.search();
@@ -211,6 +212,13 @@ class Page {
       ? `Design ${this.chosen + 1} with the values as they are now.` : `Design ${this.chosen + 1} as it was found.`;
     find('download-buttons').querySelector('[data-file="touchstone"]').disabled = !Object.keys(measured.curves).some((name) => /^s\d\d$/.test(name));
     this.redraw();
+  }
+
+  /** Say that the values as they are do not simulate; curves and figures stay those of before, and look it. */
+  unmeasured() {
+    this.wasMet = null;
+    find('curves-title').textContent = `Design ${this.chosen + 1}${this.tuning.isChanged ? ', tuned' : ''}`;
+    this.badge(find('design-verdict'), false, 'does not simulate');
   }
 
   /** Draw the latest measurement; the next frame draws what came meanwhile. */

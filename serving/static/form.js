@@ -30,6 +30,10 @@ export class Form {
     find('class').addEventListener('change', () => this.choose());
     find('example').addEventListener('change', () => this.load(Number(find('example').value)));
     find('add-bound').addEventListener('click', () => this.addUnbound());
+    // What a metric is stays below its row until another is looked at: a button must not move as it is pressed.
+    find('bounds').addEventListener('focusin', ({ target }) => {
+      for (const row of find('bounds').children) row.classList.toggle('described', row.contains(target));
+    });
     this.element.addEventListener('input', (event) => this.clear(event.target));
     this.choose();
   }

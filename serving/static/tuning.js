@@ -42,10 +42,12 @@ const text = ({ unit, allowed }, value) => (allowed ? `×${value}` : quantityTex
 export class Tuning {
   /**
    * @param heard called after each simulation with what was measured, and whether values differ from the design's
+   * @param failed called if the values do not simulate
    * @param settled called once a slider is let go
    */
-  constructor(heard, settled) {
+  constructor(heard, failed, settled) {
     this.heard = heard;
+    this.failed = failed;
     this.settled = settled;
     this.opened = 0;
     find('reset').addEventListener('click', () => this.reset());
@@ -98,6 +100,7 @@ export class Tuning {
         // What is shown is of the values before.
         document.body.classList.add('stale');
         alertWith(find('tuning-error'), error.message.replace(/^design: /, ''));
+        this.failed();
       } finally {
         clearTimeout(late);
         show(find('busy'), false);
