@@ -1,7 +1,7 @@
 // What happens on the page: a search is asked for and watched, an answer is shown, a design is put on the bench.
 
 import { Refused, cancel, events, get, submit } from './api.js';
-import { showDesigns } from './candidates.js';
+import { marginText, showDesigns } from './candidates.js';
 import { alertWith, find, make, narrow, say, show } from './dom.js';
 import { Form } from './form.js';
 import { draw, figuresOf, plotly } from './plots.js';
@@ -113,7 +113,7 @@ class Page {
         find('progress').max = said.of;
         find('progress').value = said.spent;
         if (said.design) candidates.push({ ...said.design, number: said.spent });
-        candidates.sort((a, b) => b.margin - a.margin);
+        candidates.sort((a, b) => (b.margin ?? 0) - (a.margin ?? 0));
         this.showCandidates(circuitClass, specification, candidates, said);
         if (!met && candidates[0]?.met) {
           met = true;
@@ -139,7 +139,7 @@ class Page {
   showCandidates(circuitClass, specification, candidates, said) {
     const best = candidates[0];
     find('run-text').textContent = `${said.spent} of ${said.of} simulations`
-      + (best ? `, best margin ${best.margin.toFixed(3)}` : ', none has worked yet');
+      + (best ? `, best margin ${marginText(best)}` : ', none has worked yet');
     this.badge(find('verdict'), best?.met, best ? (best.met ? 'met' : 'not met yet') : null);
     if (!best) return;
     const shown = candidates.slice(0, MOST_CANDIDATES);
@@ -162,6 +162,7 @@ class Page {
     const { designs, first_met: first, failed } = answer;
     const failures = Object.values(failed).reduce((sum, one) => sum + one, 0);
     find('run-title').textContent = answer.request.specification.name;
+    document.title = `${answer.request.specification.name} – GenRF`;
     this.badge(find('verdict'), first !== null, designs.length ? (first !== null ? 'met' : 'not met') : 'nothing found');
     const reasons = Object.entries(failed).map(([cause, count]) => `${count} ${cause.replaceAll('_', ' ')}`).join(', ');
     const text = `${answer.simulated} simulated`

@@ -24,6 +24,9 @@ export function judgement(bounds, value) {
 export const boundText = (metric, bounds, withUnit) =>
   bounds.map((bound) => `${sign(bound.sense)} ${metricText(metric, bound.bound, withUnit)}`).join(', ') || '–';
 
+/** The smallest margin; without any bound there is none. */
+export const marginText = (design) => design.margin?.toFixed(3) ?? '–';
+
 /** Fill the table; `chosen` is the place of the design that is shown below, `choose` is called with another. */
 export function showDesigns(table, circuitClass, specification, designs, { chosen = null, choose = null } = {}) {
   const columns = columnsOf(circuitClass, specification, designs);
@@ -57,7 +60,7 @@ export function showDesigns(table, circuitClass, specification, designs, { chose
           metricText(metric, design.metrics[metric.name], !plain(metric)),
           word && make('span', { class: 'heard' }, ` ${word}`));
       }),
-      make('td', {}, design.margin === null ? '–' : design.margin.toFixed(3)),
+      make('td', {}, marginText(design)),
       make('td', { class: missed ? 'missed' : 'met' }, missed ? `${missed} missed` : 'met'),
       make('td', {}, design.pareto ? make('span', { role: 'img', 'aria-label': 'on the front' }, '●') : ''));
     if (choose) row.addEventListener('click', () => choose(index));

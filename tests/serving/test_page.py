@@ -203,12 +203,15 @@ def test_a_specification_typed_by_keyboard_alone_gives_a_design_that_meets_it(pa
     page.keyboard.press("Enter")
     expect(page.locator("#curves-title")).to_have_text("Design 2")
     expect(page.get_by_role("button", name="Show design 2")).to_be_focused()
-    expect(page.locator("#first-curve .plot")).to_have_attribute("aria-label", re.compile(r"at 6\.000 GHz: S21 \d+\.\d dB"))
+    expect(page.locator("#first-curve .plot")).to_have_attribute(
+        "aria-label", re.compile(r"at 6\.000 GHz: S21 \d+\.\d dB")
+    )
 
 
 def test_every_candidate_stands_against_the_bounds_in_words(answered: Page, answer: dict[str, Any]) -> None:
     rows = answered.locator("#designs tbody tr")
     expect(rows).to_have_count(len(answer["designs"]))
+    expect(rows.first).to_be_visible()
     for row, design in zip(rows.all(), answer["designs"], strict=True):
         expect(row).to_contain_text(f"{design['metrics']['gain_db']:.2f}")
         for cell in row.locator("td.met, td.missed").all():
@@ -220,7 +223,10 @@ def test_a_slider_changes_what_is_measured_and_resetting_brings_it_back(
 ) -> None:
     design = copy.deepcopy(answer["designs"][0])
     device = next(one for one in design["circuit"]["devices"] if one["kind"] == "inductor")
-    gain, slider = answered.locator('[data-metric="gain_db"]'), answered.get_by_role("slider", name=f"{device['designator']}, ")
+    gain, slider = (
+        answered.locator('[data-metric="gain_db"]'),
+        answered.get_by_role("slider", name=f"{device['designator']}, "),
+    )
     (before,) = re.findall(r"[\d.]+ dB", gain.inner_text())
     slider.focus()
     for _ in range(20):
@@ -257,7 +263,9 @@ def test_a_value_can_be_typed_and_what_is_none_is_refused_beside_it(answered: Pa
         ("Power, at most", "9 MW", "write 9 mW for milliwatts"),
     ],
 )
-def test_what_the_server_refuses_is_shown_at_the_field_that_it_names(page: Page, label: str, text: str, said: str) -> None:
+def test_what_the_server_refuses_is_shown_at_the_field_that_it_names(
+    page: Page, label: str, text: str, said: str
+) -> None:
     field = page.get_by_label(label, exact=True)
     field.fill(text)
     page.locator("#submit").click()
@@ -287,7 +295,9 @@ def test_a_metric_that_is_bounded_twice_is_named_before_anything_is_sent(page: P
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_has_nothing_beyond_its_edge(browser: Browser, server: str, answer: dict[str, Any], scheme: Any) -> None:
+def test_a_phone_has_nothing_beyond_its_edge(
+    browser: Browser, server: str, answer: dict[str, Any], scheme: Any
+) -> None:
     with looking(browser, PHONE, is_mobile=True, has_touch=True, color_scheme=scheme) as page:
         for address in (server, f"{server}#answer={answer['id']}"):
             page.goto("about:blank")
@@ -311,7 +321,11 @@ def downloaded(page: Page, title: str) -> tuple[str, str]:
 
 def test_downloads_are_the_files_of_the_design(answered: Page, answer: dict[str, Any], server: str) -> None:
     links = answer["designs"][0]["links"]
-    for title, what in (("Netlist (SPICE)", "netlist.spice"), ("Touchstone", "touchstone"), ("Report (HTML)", "report.html")):
+    for title, what in (
+        ("Netlist (SPICE)", "netlist.spice"),
+        ("Touchstone", "touchstone"),
+        ("Report (HTML)", "report.html"),
+    ):
         name, text = downloaded(answered, title)
         assert name.startswith("lna_28ghz_1_")
         assert text == httpx.get(server.replace("/ui/", links[what]), timeout=60).text
