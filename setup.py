@@ -1,4 +1,4 @@
-"""Builds the package with the files of the process's models in it.
+"""Builds the package with the files of the process's models, and the specifications of ``examples/``, in it.
 
 The package that distributes them depends on layout tools of several hundred megabytes, of which nothing is used here. So a
 build takes its files alone: those that are installed beside it, else from the package index. An editable installation has
@@ -21,15 +21,23 @@ HERE = Path(__file__).resolve().parent
 DISTRIBUTION = "ihp-gdsfactory"
 MODELS = "ihp/models/ngspice/models/"
 TARGET = Path("genrf/technology/sg13g2/models")
+EXAMPLES = Path("serving/examples")
+"""Where `serving.examples` has the specifications from which people start."""
 
 
 class BuildWithModels(build_py):
-    """Copies the model files into the built package."""
+    """Copies the model files and the examples into the built package."""
 
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
             self._copy_models(Path(self.build_lib) / TARGET)
+            self._copy_examples(Path(self.build_lib) / EXAMPLES)
+
+    def _copy_examples(self, target: Path) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        for path in sorted((HERE / "examples").glob("*.yaml")):
+            self.copy_file(str(path), str(target / path.name))
 
     def _copy_models(self, target: Path) -> None:
         lines = (HERE / "locks" / "files.lock").read_text(encoding="utf-8").splitlines()

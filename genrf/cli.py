@@ -312,15 +312,22 @@ def lineage(context: typer.Context) -> None:
     _hand_over("lineage", context)
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    epilog=_examples("serve", "serve --no-browser", "serve --help"),
+)
+def serve(context: typer.Context) -> None:
+    """Serve designs, and open the page on which a specification is written, circuits are found and tuned."""
+    _hand_over("serve", context)
+
+
 def _hand_over(name: str, context: typer.Context) -> None:
     """Run a command that another package of the project brings."""
     from importlib.metadata import entry_points
 
     commands = entry_points(group="genrf.commands", name=name)
     if not commands:
-        raise MissingToolError(
-            f"{name}: the pipelines are not installed; run make setup, or pip install -e . in the repository"
-        )
+        raise MissingToolError(f"{name}: not installed; run make setup, or pip install -e . in the repository")
     try:
         command = next(iter(commands)).load()
     except ImportError as error:

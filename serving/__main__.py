@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from kserve import model_server
@@ -85,10 +86,15 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def main() -> int:
-    """Start the server; returns when it ends."""
-    options = parser()
-    arguments = options.parse_args()
+def main(options: argparse.ArgumentParser | None = None, args: Sequence[str] | None = None) -> int:
+    """Start the server; returns when it ends.
+
+    Args:
+        options: the command line, if it is more than that of `parser`.
+        args: its arguments; by default those of the process.
+    """
+    options = options or parser()
+    arguments = options.parse_args(args)
     if arguments.workers != 1:
         options.error("--workers: designing processes are as many as --designers says; run more replicas for more")
     if not 0.0 <= arguments.share <= 1.0 or (arguments.share and arguments.challenger is None):

@@ -76,10 +76,12 @@ DRAWINGS: Mapping[str, tuple[str, Callable[[Design, DesignSpec, Curves, Path], P
     "report.html": ("text/html", _report),
 }
 """Name -> media type, and what writes it into a folder."""
+UNMEASURED = ("schematic.svg",)
+"""Those that say nothing of what was measured."""
 
 
 def drawn(what: str, design: Design, spec: DesignSpec, curves: Curves) -> dict[str, str]:
-    """One of `DRAWINGS` of a design that was simulated: file name, media type, and content in base64.
+    """One of `DRAWINGS` of a design that was simulated, unless it is `UNMEASURED`: file name, media type, and content in base64.
 
     Raises:
         InvalidInputError: if the design has none such.

@@ -42,6 +42,8 @@ REQUEST_ID = "x-request-id"
 _REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _OPEN_TO_ALL = ("/v2/health/live", "/v2/health/ready")
 """Paths that probes of Kubernetes ask without a token."""
+_PAGE = "/ui/"
+"""The page's files hold no secret, and ask for the token themselves."""
 _NEED_MODELS = ("/infer", ":predict", "/v2/health/ready", "/ready")
 """Ends of paths whose refusal by KServe would lack Retry-After, and log a traceback."""
 _UNLOGGED = (*_OPEN_TO_ALL, "/metrics")
@@ -157,7 +159,7 @@ class Gate:
         send: Send,
     ) -> None:
         try:
-            if scope["path"] not in _OPEN_TO_ALL:
+            if scope["path"] not in _OPEN_TO_ALL and not f"{scope['path']}/".startswith(_PAGE):
                 require_token(headers, self._token)
             self._choose_version(scope)
             if scope["path"].endswith(_NEED_MODELS):

@@ -133,14 +133,31 @@ ANSWER = _route(_ANSWER, 404)
 DRAWING = _route(
     None, 400, 404, 429, 500, 504, media={media: {} for media in sorted({media for media, _ in DRAWINGS.values()})}
 )
-SIMULATE = _route(
-    _DESIGN, 400, 413, 429, 500, 504,
-    body={"type": "object", "required": ["design"], "properties": {"design": _DESIGN}, "additionalProperties": False},
+_DESIGN_BODY = {
+    "type": "object",
+    "required": ["design"],
+    "properties": {"design": _DESIGN},
+    "additionalProperties": False,
+}
+SIMULATE = _route(_DESIGN, 400, 413, 429, 500, 504, body=_DESIGN_BODY)
+DRAW = _route(
+    None, 400, 404, 413, 429, 500, 504, body=_DESIGN_BODY,
+    media={media: {} for media in sorted({media for media, _ in DRAWINGS.values()})},
 )  # fmt: skip
 SUBMIT = _route(_JOB, 400, 413, 429, body=REQUEST, status=202)
 JOB = _route(_JOB, 404)
 EVENTS = _route(None, 404, media={"text/event-stream": {}})
 CLASSES = _route({"type": "array", "items": {"type": "object"}})
+EXAMPLES = _route(
+    {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["title", "specification"],
+            "properties": {"title": {"type": "string"}, "specification": SPECIFICATION},
+        },
+    }
+)
 VARIANTS = _route({"type": "object"})
 SHARE = _route(
     {"type": "object"}, 400, 413,

@@ -14,8 +14,10 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from genrf import classes
 from genrf.errors import InvalidInputError
 from genrf.fields import mapping, refuse_unknown
+from genrf.report.curves import LOSS_OF, curves_of
 from serving import openapi
 from serving.drawing import DRAWINGS
+from serving.examples import examples
 from serving.failures import InvalidError, RefusedError, UnauthorizedError, UnknownError, UnsupportedError
 from serving.jobs import Jobs
 from serving.limits import RESOLVED, read_json
@@ -52,25 +54,24 @@ def routes(service: DesignService, jobs: Jobs, name: str, admin_token: str | Non
     @router.get("/v1/designs/{answer}/{number}/{what}", **openapi.DRAWING)
     async def drawing(request: Request, answer: str, number: str, what: str) -> Response:
         """A design's netlist, Touchstone file, pictures, report, or JSON that `genrf simulate` reads."""
-        if what not in DRAWINGS:
-            raise UnknownError(f"{what[:40]}: expected one of {', '.join(DRAWINGS)}")
+        _known_drawing(what)
         if not number.isdecimal() or len(number) > 4:
             raise UnknownError(f"designs: {number[:40]!r} is no number of a design")
         chosen = service.design_of(answer, int(number))
         made = await service.made({"do": "draw", "design": chosen, "what": what}, _caller(request))
-        return Response(
-            base64.b64decode(made["content"]),
-            media_type=made["media"],
-            headers={"Content-Disposition": f'inline; filename="{made["name"]}"', "Cache-Control": "max-age=3600"},
-        )
+        return _file(made, {"Cache-Control": "max-age=3600"})
 
     @router.post("/v1/simulate", **openapi.SIMULATE)
     async def simulate(request: Request) -> JSONResponse:
-        """Simulate a design as it is given, with changed values for example: its metrics, margins and curves."""
-        content = _mapping(read_json(await request.body()))
-        _known(content, {"design"})
-        return JSONResponse(
-            await service.made({"do": "measure", "design": _mapping(content.get("design"), "design")}, _caller(request))
+        """Simulate a design as it is given, with changed values for example: metrics, curves, and how far each value may go."""
+        return JSONResponse(await service.made({"do": "measure", "design": await _design(request)}, _caller(request)))
+
+    @router.post("/v1/simulate/{what}", **openapi.DRAW)
+    async def draw(request: Request, what: str) -> Response:
+        """A netlist, picture or other file of a design as it is given, with changed values for example."""
+        _known_drawing(what)
+        return _file(
+            await service.made({"do": "draw", "design": await _design(request), "what": what}, _caller(request))
         )
 
     @router.post("/v1/jobs", status_code=202, **openapi.SUBMIT)
@@ -102,6 +103,13 @@ def routes(service: DesignService, jobs: Jobs, name: str, admin_token: str | Non
         """The circuit classes that the models design, with their metrics and units."""
         service.require()
         return JSONResponse([class_of(known) for known in service.variants[CHAMPION].identity["classes"]])
+
+    @router.get("/v1/examples", **openapi.EXAMPLES)
+    async def known_examples() -> JSONResponse:
+        """Specifications to start from, of the classes that the models design."""
+        service.require()
+        designed = service.variants[CHAMPION].identity["classes"]
+        return JSONResponse([one for one in examples() if one["specification"]["class"] in designed])
 
     @router.get("/v1/variants", **openapi.VARIANTS)
     async def variants() -> JSONResponse:
@@ -204,6 +212,8 @@ def class_of(name: str) -> dict[str, Any]:
                 "scale": metric.scale,
                 "signoff": metric.signoff,
                 "second": metric.second,
+                "shown_in": curves_of(metric.name),
+                "negated": metric.name in LOSS_OF,
             }
             for metric in definition.metrics.values()
         ],
@@ -223,6 +233,25 @@ async def _read(request: Request) -> DesignRequest:
         return DesignRequest.parse(read_json(await request.body()))
     except InvalidInputError as error:
         raise InvalidError(str(error)) from error
+
+
+async def _design(request: Request) -> dict[str, Any]:
+    content = _mapping(read_json(await request.body()))
+    _known(content, {"design"})
+    return _mapping(content.get("design"), "design")
+
+
+def _known_drawing(what: str) -> None:
+    if what not in DRAWINGS:
+        raise UnknownError(f"{what[:40]}: expected one of {', '.join(DRAWINGS)}")
+
+
+def _file(made: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Response:
+    return Response(
+        base64.b64decode(made["content"]),
+        media_type=made["media"],
+        headers={"Content-Disposition": f'inline; filename="{made["name"]}"', **(headers or {})},
+    )
 
 
 def _caller(request: Request) -> str:

@@ -1,7 +1,7 @@
 """A process that designs: jobs come in as lines of JSON, and go out as lines of JSON.
 
     {"do": "search", "request": {...}}                       what `serving.request.DesignRequest` reads
-    {"do": "measure", "design": {...}}                       simulate a design, with its curves
+    {"do": "measure", "design": {...}}                       simulate a design, with its curves and what may be changed of it
     {"do": "draw", "design": {...}, "what": "schematic.svg"} one of `serving.drawing.DRAWINGS`
     {"do": "cancel"}                                         end what is being done
 
@@ -36,8 +36,9 @@ from genrf.generation.record import Progress
 from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 from serving.champion import registered
-from serving.drawing import drawn, plain_curves
+from serving.drawing import UNMEASURED, drawn, plain_curves
 from serving.request import DesignRequest
+from serving.values import values_of
 from serving.warm_up import warm_up
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -110,6 +111,8 @@ class Worker:
         if job["do"] == "search":
             return self._search(DesignRequest.parse(job["request"]))
         design, spec = design_from_content(job["design"])
+        if job.get("what") in UNMEASURED:
+            return drawn(job["what"], design, spec, {})
         (outcome,) = self._designer.simulate(
             [Simulation(design.circuit, spec.conditions, spec.needs_signoff)], curves=True
         )
@@ -125,7 +128,11 @@ class Worker:
         )
         if job["do"] == "draw":
             return drawn(job["what"], measured, spec, outcome.curves)
-        return {**design_content(measured, spec), "curves": plain_curves(outcome.curves)}
+        return {
+            **design_content(measured, spec),
+            "curves": plain_curves(outcome.curves),
+            "values": values_of(design.circuit, spec.conditions, design.technology),
+        }
 
     def _search(self, request: DesignRequest) -> dict[str, Any]:
         start = time.perf_counter()

@@ -207,10 +207,13 @@ _CHARACTERS_PER_INCH = 14
 
 def _curve_of(metric: str, curves: Mapping[str, Curve]) -> str | None:
     """Name of the curve that shows a metric, if there is one."""
-    for name in (CURVE_OF.get(metric) or LOSS_OF.get(metric), metric, metric.removesuffix("_db")):
-        if name is not None and name in curves:
-            return name
-    return None
+    return next((name for name in curves_of(metric) if name in curves), None)
+
+
+def curves_of(metric: str) -> list[str]:
+    """Names of curves that would show a metric, the best first."""
+    known = CURVE_OF.get(metric) or LOSS_OF.get(metric)
+    return [*([known] if known else []), metric, metric.removesuffix("_db")]
 
 
 def _limit_far_values(axis: Axes, curve: Curve) -> None:

@@ -45,7 +45,7 @@ def test_answers_as_the_search_does_and_tells_of_it(slow: Workers, run: Callable
     told: list[dict[str, Any]] = []
     done = run(slow.do(search(designs=2, all_calls=True), told=told.append))
     assert [design["met"] for design in done["answer"]["designs"]] == [True, False]
-    assert min(done["answer"]["designs"][0]["margins"].values()) == done["answer"]["designs"][0]["margin"]
+    assert {name.split()[0] for name in done["answer"]["designs"][0]["margins"]} >= {"gain_db", "nf_db", "s11_db"}
     assert told[-1]["of"] == 64
     assert any(said["design"] and said["design"]["met"] for said in told)
     assert SearchRecord.parse(done["record"]).simulated == done["answer"]["simulated"] == 3

