@@ -294,6 +294,11 @@ def test_tokens_are_asked_for_and_never_shown(tmp_path: Path) -> None:
                 assert client.request(method, path, headers=headers).status_code == 401
         client.headers["Authorization"] = "Bearer s3cret"
         assert client.post("/v2/models/genrf/infer", json=body()).status_code == 200
+        deadline = time.monotonic() + 60
+        # It is ready with the champion; the challenger follows.
+        while "challenger" not in client.get("/v1/variants").json()["variants"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         assert client.put("/v1/variants", json={"share": 1}).status_code == 401
         admin = {"X-GenRF-Admin-Token": "adm1n"}
         assert client.put("/v1/variants", json={"share": 2}, headers=admin).status_code == 400
