@@ -111,8 +111,8 @@ def _served(result: dict[str, Any]) -> tuple[str, str, str]:
     return (
         "LNA designs a second from the server, eight callers",
         f"{ours['designs_per_s']:.1f}, 95 % within {ours['p95_s']:.2g} s",
-        f"{theirs['designs_per_s']:.2g}, 95 % within {theirs['p95_s']:.2g} s at commit `{result['earlier_commit']}`, which spends "
-        f"every call; {result['all_calls']['callers'][0]['designs_per_s']:.1f} if today's does",
+        f"{theirs['designs_per_s']:.2g}, 95 % within {theirs['p95_s']:.2g} s at commit `{result['earlier_commit']}`, which "
+        f"spends every call; {result['all_calls']['callers'][0]['designs_per_s']:.1f} if today's does",
     )
 
 
