@@ -24,6 +24,9 @@ install $place --constraint "locks/$lock.lock" --requirement requirements.txt
 cd /opt/venv/lib/python3*/site-packages
 # Tests of the packages, which nothing here runs.
 find . -type d -name tests -prune -exec rm -rf {} +
+# The page of the design server needs Plotly's JavaScript alone.
+find plotly -mindepth 1 -maxdepth 1 ! -name __init__.py ! -name package_data -exec rm -rf {} + 2> /dev/null || true
+rm -rf /opt/venv/share/jupyter plotly/package_data/widgetbundle.js
 rm -rf torch/test torch/bin/test* torch/bin/*Test torch/bin/protoc*
 if [ "$name" != cuda ]; then
     # Nothing is compiled against PyTorch, and ONNX Runtime computes on CPUs without its parts for GPUs.
