@@ -136,6 +136,8 @@ class DesignService:
             if told is not None:
                 shared.told.remove(told)
             if not shared.waiting and not shared.task.done():
+                # Who asks for the same from now on begins it anew: what ends is nobody's to join.
+                self._forget(key, shared)
                 shared.task.cancel()
         return Answered(key=key, variant=variant, content=content, cached=False)
 
@@ -163,13 +165,17 @@ class DesignService:
         shared = self._shared[key] = _Shared(task)
 
         def ended(done: asyncio.Task[dict[str, Any]]) -> None:
-            self._shared.pop(key, None)
+            self._forget(key, shared)
             # Looked at, so that asyncio does not complain of what nobody waits for.
             if not done.cancelled() and done.exception() is None:
                 self._compare(request, variant, done.result())
 
         task.add_done_callback(ended)
         return shared
+
+    def _forget(self, key: str, shared: _Shared) -> None:
+        if self._shared.get(key) is shared:
+            del self._shared[key]
 
     def _finish(
         self, key: str, request: DesignRequest, variant: str, said: dict[str, Any], seconds: float

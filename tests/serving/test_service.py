@@ -69,6 +69,24 @@ def test_equal_requests_at_once_are_one_search_which_ends_with_the_last_who_wait
     run(scene())
 
 
+def test_who_asks_while_the_same_search_is_ended_gets_one_of_its_own(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        async with serving("deaf") as service:
+            first = asyncio.create_task(service.design(request("wait"), "a"))
+            await asyncio.sleep(0.2)
+            first.cancel()
+            await asyncio.sleep(0.05)
+            second = asyncio.create_task(service.design(request("wait"), "a"))
+            await asyncio.sleep(0.2)
+            assert not second.done()
+            second.cancel()
+            await asyncio.gather(first, second, return_exceptions=True)
+            answered = await service.design(request("other"), "b")
+            assert answered.content["request"]["specification"]["name"] == "other"
+
+    run(scene())
+
+
 def test_who_is_impatient_leaves_the_search_to_who_is_not(run: Callable[..., Any]) -> None:
     async def scene() -> None:
         async with serving() as service:
