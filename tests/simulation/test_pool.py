@@ -93,11 +93,8 @@ def test_killed_worker_is_replaced_and_its_circuits_are_simulated_again() -> Non
             if index == 10:
                 victim = pool.process_ids[0]
                 os.kill(victim, 9)
-    differing = [index for index in range(80) if repr(outcomes[index]) != repr(expected[index])]
-    # At most the circuit that was in progress when the worker was killed.
-    assert len(differing) <= 1
-    for index in differing:
-        assert outcomes[index].failure == Failure("crash", "the simulator ended with status -9")
+    # The one that was in progress as well: it did not kill the worker.
+    assert repr(outcomes) == repr(expected)
     assert victim not in pool.process_ids
 
 
