@@ -131,6 +131,10 @@ class DesignService:
             content = await asyncio.wait_for(asyncio.shield(shared.task), within_s)
         except TimeoutError as error:
             raise LateError(f"no answer within {within_s:g} s; try again, or ask for a job at /v1/jobs") from error
+        except asyncio.CancelledError as error:
+            if self._closing and shared.task.cancelled():
+                raise UnreadyError("the server ends; try again", retry_after_s=5.0) from error
+            raise
         finally:
             shared.waiting -= 1
             if told is not None:

@@ -79,6 +79,11 @@ class _Process:
             raise GenRFError(str(said.get("failed")))
         return dict(said["ready"])
 
+    async def ended(self) -> None:
+        """Wait until it has ended."""
+        assert self._process is not None
+        await self._process.wait()
+
     @property
     def process_id(self) -> int | None:
         """Its identifier."""
@@ -257,6 +262,8 @@ class Workers:
                     # Not the search's own fault, perhaps: a process was killed, or had used up its memory.
                     again = False
                     continue
+                if self._closed:
+                    raise UnreadyError("the models are unloaded; try again", retry_after_s=1.0) from error
                 raise BrokenError(f"the designing process {error}, twice") from error
             if "done" in said:
                 return said["done"]
@@ -334,6 +341,14 @@ class Workers:
     def _add(self, lane: Lane, process: _Process) -> None:
         self._all[process] = lane
         self._queues[lane].add(process)
+        self._tend(self._watch(lane, process))
+
+    async def _watch(self, lane: Lane, process: _Process) -> None:
+        """Replace a process that ends while it has nothing to do; of one that works, its search hears."""
+        await process.ended()
+        if self._queues[lane].discard(process):
+            self._all.pop(process, None)
+            self._tend(self._replace(lane, 0))
 
     def _tend(self, work: Any) -> None:
         task = asyncio.create_task(work)

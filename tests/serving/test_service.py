@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -202,6 +204,31 @@ def test_a_job_that_is_open_when_the_server_ends_is_done_by_the_next(run: Callab
             jobs = Jobs(service, store)
             assert jobs.resume() == 1
             await until(lambda: jobs.job(job.id).state == "done")
+
+    run(scene())
+
+
+def test_a_job_waits_for_a_process(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        async with serving() as service:
+            jobs = Jobs(service, service.store)
+            for process in service.variants[CHAMPION].process_ids:
+                os.kill(process, signal.SIGKILL)
+            await until(lambda: not service.variants[CHAMPION].alive)
+            job = jobs.submit(request(), "a")
+            await until(lambda: jobs.job(job.id).state == "done")
+
+    run(scene())
+
+
+def test_who_waits_when_the_server_ends_is_told_to_try_again(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        async with serving() as service:
+            waiting = asyncio.create_task(service.design(request("wait"), "a"))
+            await asyncio.sleep(0.2)
+            await service.close(within_s=0.1)
+            with pytest.raises(UnreadyError, match="the server ends; try again"):
+                await waiting
 
     run(scene())
 

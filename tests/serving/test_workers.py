@@ -152,6 +152,24 @@ def test_a_process_that_is_killed_costs_no_answer(slow: Workers, run: Callable[.
     assert run(scene())["answer"]["first_met"] == 2
 
 
+def test_processes_that_are_killed_while_idle_are_replaced_before_anybody_asks(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        both = workers("plain", 2)
+        await both.start()
+        try:
+            killed = both.process_ids
+            for process in killed:
+                os.kill(process, signal.SIGKILL)
+            async with asyncio.timeout(60):
+                while both.alive < 2 or set(killed) & set(both.process_ids):
+                    await asyncio.sleep(0.02)
+            assert (await both.do(search()))["answer"]["first_met"] == 2
+        finally:
+            await both.stop()
+
+    run(scene())
+
+
 def test_a_design_is_measured_and_drawn(slow: Workers, run: Callable[..., Any]) -> None:
     design = run(slow.do(search()))["answer"]["designs"][0]
     measured = run(slow.do({"do": "measure", "design": design}))
