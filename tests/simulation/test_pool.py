@@ -5,7 +5,11 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +76,32 @@ def test_worker_that_sleeps_is_killed() -> None:
     with SimulatorPool(workers=1, timeout_s=0.5) as pool:
         outcomes = pool.run([divider(10.0), divider(SLEEP), divider(20.0)])
     assert [outcome.failure.cause if outcome.failure else "" for outcome in outcomes] == ["", "timeout", ""]
+
+
+@pytest.mark.usefixtures("sabotaged")
+def test_a_simulation_ends_with_the_process_that_wanted_it() -> None:
+    code = (
+        "from genrf.simulation.pool import SimulatorPool\n"
+        "from tests.simulation.circuits import CONDITIONS, divider\n"
+        "from genrf.simulation.outcome import Simulation\n"
+        "with SimulatorPool(1) as pool:\n"
+        "    print(*pool.process_ids, flush=True)\n"
+        f"    pool.run([Simulation(divider({SLEEP}), CONDITIONS)])\n"
+    )
+    path = os.pathsep.join((os.environ["PYTHONPATH"], str(Path(__file__).parents[2])))
+    wants = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path}
+    )
+    assert wants.stdout is not None
+    simulator = Path("/proc") / wants.stdout.readline().strip() / "cmdline"
+    time.sleep(2.0)
+    wants.kill()
+    wants.wait()
+    wants.stdout.close()
+    deadline = time.monotonic() + 10.0
+    while simulator.exists() and simulator.read_bytes():
+        assert time.monotonic() < deadline, "the simulator lives on"
+        time.sleep(0.05)
 
 
 @pytest.mark.usefixtures("sabotaged")
