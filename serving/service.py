@@ -236,8 +236,8 @@ class DesignService:
                     self.store.keep(key, theirs)
             if theirs is not None and self.variants.comparison is comparison:
                 met = {variant: answer["first_met"] is not None, other: theirs["first_met"] is not None}
-                # By the specification alone: the same with another seed is no new evidence.
-                what = replace(request, seed=0, designs=1).key("")
+                # By the specification alone: the same with another seed, name or number of calls is no new evidence.
+                what = DesignRequest(spec=replace(request.spec, name="")).key("")
                 comparison.add(what, request.spec.circuit_class, met[CHAMPION], met[CHALLENGER])
 
         task = asyncio.create_task(beside())

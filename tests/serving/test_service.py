@@ -149,8 +149,8 @@ def test_both_variants_search_and_the_pair_counts_once(run: Callable[..., Any]) 
         async with serving("plain", "other") as service:
             comparison = service.variants.comparison
             assert comparison is not None
-            for seed in range(3):
-                answered = await service.design(request(seed=seed), "a")
+            for asked in (request(), request(seed=1), request(calls=63), request(all_calls=True), request("another name")):
+                answered = await service.design(asked, "a")
                 assert answered.variant == CHAMPION
                 await until(lambda: not service._beside)
             assert comparison.total.content() == {"both": 0, "wins": 0, "losses": 1, "neither": 0}
