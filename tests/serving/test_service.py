@@ -149,7 +149,13 @@ def test_both_variants_search_and_the_pair_counts_once(run: Callable[..., Any]) 
         async with serving("plain", "other") as service:
             comparison = service.variants.comparison
             assert comparison is not None
-            for asked in (request(), request(seed=1), request(calls=63), request(all_calls=True), request("another name")):
+            for asked in (
+                request(),
+                request(seed=1),
+                request(calls=63),
+                request(all_calls=True),
+                request("another name"),
+            ):
                 answered = await service.design(asked, "a")
                 assert answered.variant == CHAMPION
                 await until(lambda: not service._beside)
