@@ -67,7 +67,8 @@ class Jobs:
                     try:
                         found = await self._service.design(request, job.caller, told=tell, within_s=self._within_s)
                         break
-                    except BusyError as error:
+                    except (BusyError, UnreadyError) as error:
+                        # Of a server that ends this task is cancelled, and the job left to the next one.
                         await asyncio.sleep(min(10.0, error.retry_after_s or 1.0))
                 self._store.change(job.id, "done", answer=found.key)
                 self._tell(job.id, {"event": "done", "answer": found.key})
@@ -76,10 +77,6 @@ class Jobs:
                     self._store.change(job.id, "cancelled")
                     self._tell(job.id, {"event": "cancelled"})
                 raise
-            except UnreadyError as error:
-                if not self._closing:
-                    self._store.change(job.id, "failed", error=str(error))
-                    self._tell(job.id, {"event": "failed", "error": str(error)})
             except (RefusedError, InvalidInputError) as error:
                 self._store.change(job.id, "failed", error=str(error))
                 self._tell(job.id, {"event": "failed", "error": str(error)})

@@ -79,6 +79,13 @@ class FairQueue:
         """Say that what was had is no more."""
         self._out -= 1
 
+    def discard(self, thing: Any) -> bool:
+        """Hand out no more what nobody has; whether nobody had it."""
+        if thing not in self._free:
+            return False
+        self._free.remove(thing)
+        return True
+
     def add(self, thing: Any) -> None:
         """Hand something new to the next in line, or keep it for who comes."""
         while self._callers:

@@ -131,11 +131,17 @@ class DesignService:
             content = await asyncio.wait_for(asyncio.shield(shared.task), within_s)
         except TimeoutError as error:
             raise LateError(f"no answer within {within_s:g} s; try again, or ask for a job at /v1/jobs") from error
+        except asyncio.CancelledError as error:
+            if self._closing and shared.task.cancelled():
+                raise UnreadyError("the server ends; try again", retry_after_s=5.0) from error
+            raise
         finally:
             shared.waiting -= 1
             if told is not None:
                 shared.told.remove(told)
             if not shared.waiting and not shared.task.done():
+                # Who asks for the same from now on begins it anew: what ends is nobody's to join.
+                self._forget(key, shared)
                 shared.task.cancel()
         return Answered(key=key, variant=variant, content=content, cached=False)
 
@@ -163,13 +169,17 @@ class DesignService:
         shared = self._shared[key] = _Shared(task)
 
         def ended(done: asyncio.Task[dict[str, Any]]) -> None:
-            self._shared.pop(key, None)
+            self._forget(key, shared)
             # Looked at, so that asyncio does not complain of what nobody waits for.
             if not done.cancelled() and done.exception() is None:
                 self._compare(request, variant, done.result())
 
         task.add_done_callback(ended)
         return shared
+
+    def _forget(self, key: str, shared: _Shared) -> None:
+        if self._shared.get(key) is shared:
+            del self._shared[key]
 
     def _finish(
         self, key: str, request: DesignRequest, variant: str, said: dict[str, Any], seconds: float
@@ -226,8 +236,8 @@ class DesignService:
                     self.store.keep(key, theirs)
             if theirs is not None and self.variants.comparison is comparison:
                 met = {variant: answer["first_met"] is not None, other: theirs["first_met"] is not None}
-                # By the specification alone: the same with another seed is no new evidence.
-                what = replace(request, seed=0, designs=1).key("")
+                # By the specification alone: the same with another seed, name or number of calls is no new evidence.
+                what = DesignRequest(spec=replace(request.spec, name="")).key("")
                 comparison.add(what, request.spec.circuit_class, met[CHAMPION], met[CHALLENGER])
 
         task = asyncio.create_task(beside())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
@@ -22,6 +23,8 @@ MOST_ANSWERS = 20_000
 """Answers that are kept; those that were asked for longest ago go first. A typical one takes 3 KB."""
 MOST_JOBS = 2_000
 """Jobs that are kept, and that may wait."""
+LOCKED_S = 0.2
+"""How long another program may lock the file, in s: everybody waits meanwhile."""
 _VERSION = 1
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, used REAL NOT NULL, content BLOB NOT NULL);
@@ -65,7 +68,9 @@ class Store:
     def __init__(self, path: Path | None, *, most_answers: int = MOST_ANSWERS, most_jobs: int = MOST_JOBS) -> None:
         self._most_answers, self._most_jobs = most_answers, most_jobs
         try:
-            self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._database = sqlite3.connect(
+                path or ":memory:", timeout=LOCKED_S, isolation_level=None, check_same_thread=False
+            )
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -88,7 +93,9 @@ class Store:
         row = self._database.execute("SELECT content FROM answers WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
-        self._database.execute("UPDATE answers SET used = ? WHERE key = ?", (time.time(), key))
+        # Only for what goes first: a file that is full or locked for the moment keeps no answer from who asks.
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._database.execute("UPDATE answers SET used = ? WHERE key = ?", (time.time(), key))
         content = json.loads(zlib.decompress(row[0]))
         assert isinstance(content, dict)
         return content

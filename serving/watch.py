@@ -57,6 +57,8 @@ class Watch:
         self._device = device
         self._tried: dict[str, str] = {}
         """Variant -> version that could not be loaded: it is not tried again until another is named."""
+        self._loading: Path | None = None
+        """Folder of the version that is being loaded."""
         self._silent = False
         self._draining: set[asyncio.Task[None]] = set()
 
@@ -93,7 +95,7 @@ class Watch:
             return
         log.warning("serving: %s: version %s is loaded, %s served so far", variant, version, served or "no version")
         try:
-            into = self._folder / f"{self._model}-{version}"
+            into = self._loading = self._folder / f"{self._model}-{version}"
             folder = await asyncio.to_thread(fetch_version, found, into, self._device)
             workers = self._open_workers(folder)
             await workers.start()
@@ -102,6 +104,8 @@ class Watch:
             telemetry.SWAPS.labels(variant, "refused").inc()
             log.error("serving: %s: version %s cannot serve: %s", variant, version, error)
             return
+        finally:
+            self._loading = None
         self._tried.pop(variant, None)
         self._replace(variant, workers)
         log.warning("serving: %s: version %s serves", variant, version)
@@ -121,5 +125,5 @@ class Watch:
             return
         kept = {f"{self._model}-{workers.identity.get('version')}" for workers in self._variants.items().values()}
         for folder in self._folder.glob(f"{self._model}-*"):
-            if folder.name not in kept:
+            if folder.name not in kept and folder != self._loading:
                 shutil.rmtree(folder, ignore_errors=True)

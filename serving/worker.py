@@ -78,7 +78,6 @@ class Worker:
             with self._change:
                 self._change.wait_for(lambda: self._waiting)
                 job = self._waiting.pop(0)
-                self._cancelled.clear()
             try:
                 self.say(done=self._do(job))
             except Cancelled:
@@ -102,6 +101,8 @@ class Worker:
                 if job["do"] == "cancel":
                     self._cancelled.set()
                 else:
+                    # Here and not where it is begun: it may be ended before that.
+                    self._cancelled.clear()
                     self._waiting.append(job)
                     self._change.notify()
         # Simulators end with their sockets; a search that is under way is nobody's any more.

@@ -51,6 +51,8 @@ class _Process:
     def __init__(self, command: Sequence[str]) -> None:
         self._command = list(command)
         self._process: asyncio.subprocess.Process | None = None
+        self.idle = True
+        """Whether it has said how its last job ended: until then, what it says next is not of the next job."""
 
     async def start(self) -> dict[str, Any]:
         """Start it, wait until it is ready, and give what it says of its models.
@@ -77,6 +79,11 @@ class _Process:
             raise GenRFError(str(said.get("failed")))
         return dict(said["ready"])
 
+    async def ended(self) -> None:
+        """Wait until it has ended."""
+        assert self._process is not None
+        await self._process.wait()
+
     @property
     def process_id(self) -> int | None:
         """Its identifier."""
@@ -102,10 +109,12 @@ class _Process:
         Raises:
             _Died: if the process ends meanwhile.
         """
+        self.idle = False
         await self._write(job)
         while True:
             said = await self._read()
             if "spent" not in said:
+                self.idle = True
                 return said
             if told is not None:
                 told(said)
@@ -120,6 +129,7 @@ class _Process:
         except (_Died, TimeoutError):
             await self.end()
             return False
+        self.idle = True
         return True
 
     async def _write(self, job: Mapping[str, Any]) -> None:
@@ -138,7 +148,8 @@ class _Process:
             line = await self._process.stdout.readline()
         except ValueError as error:
             raise _Died(f"a line is longer than {_LARGEST_LINE} bytes") from error
-        if not line:
+        # One without its end is of a process that was killed while it wrote.
+        if not line.endswith(b"\n"):
             raise _Died(f"ended with status {await self._process.wait()}")
         content = json.loads(line)
         assert isinstance(content, dict)
@@ -251,6 +262,8 @@ class Workers:
                     # Not the search's own fault, perhaps: a process was killed, or had used up its memory.
                     again = False
                     continue
+                if self._closed:
+                    raise UnreadyError("the models are unloaded; try again", retry_after_s=1.0) from error
                 raise BrokenError(f"the designing process {error}, twice") from error
             if "done" in said:
                 return said["done"]
@@ -265,16 +278,10 @@ class Workers:
             async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
                 return await process.do(job, told)
         except TimeoutError as error:
-            await self._end(process)
             raise LateError("no answer in time; ask for fewer calls, or as a job at /v1/jobs") from error
         except asyncio.CancelledError:
-            await asyncio.shield(self._end(process))
             telemetry.ABANDONED.inc()
             raise
-
-    async def _end(self, process: _Process) -> None:
-        if not await process.cancel():
-            self._all.pop(process, None)
 
     @asynccontextmanager
     async def _turn(self, lane: Lane, caller: str, deadline: float | None) -> AsyncIterator[_Process]:
@@ -285,15 +292,27 @@ class Workers:
         try:
             yield process
         except _Died:
-            self._all.pop(process, None)
+            self._lose(lane, process)
             raise
         finally:
-            if process in self._all:
+            if process.idle:
                 self._queues[lane].give(process)
-            else:
-                self._queues[lane].lose()
-            if process not in self._all and not self._closed:
-                self._tend(self._replace(lane, 0))
+            elif process in self._all and not self._closed:
+                # Whoever had it may be gone, or be cancelled at any moment: a task of its own sees to the process.
+                self._tend(self._end(lane, process))
+
+    async def _end(self, lane: Lane, process: _Process) -> None:
+        """End what a process does for nobody any more; only then is it the next one's."""
+        if await process.cancel():
+            self._queues[lane].give(process)
+        else:
+            self._lose(lane, process)
+
+    def _lose(self, lane: Lane, process: _Process) -> None:
+        self._all.pop(process, None)
+        self._queues[lane].lose()
+        if not self._closed:
+            self._tend(self._replace(lane, 0))
 
     async def _replace(self, lane: Lane, attempt: int, *, at_once: bool = False) -> None:
         """Start a process in place of one that is gone, again and again until one lives."""
@@ -322,6 +341,14 @@ class Workers:
     def _add(self, lane: Lane, process: _Process) -> None:
         self._all[process] = lane
         self._queues[lane].add(process)
+        self._tend(self._watch(lane, process))
+
+    async def _watch(self, lane: Lane, process: _Process) -> None:
+        """Replace a process that ends while it has nothing to do; of one that works, its search hears."""
+        await process.ended()
+        if self._queues[lane].discard(process):
+            self._all.pop(process, None)
+            self._tend(self._replace(lane, 0))
 
     def _tend(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -74,6 +74,8 @@ class _Run:
     """Number of the outcome to hand out next."""
     waiting: deque[Task] = field(default_factory=deque)
     done: dict[int, Outcome] = field(default_factory=dict)
+    killed: set[int] = field(default_factory=set)
+    """Circuits whose worker was killed from outside: once that is no fault of theirs."""
 
     def finish(self, number: int, outcome: Outcome) -> None:
         """Keep an outcome until it is its turn."""
@@ -277,7 +279,11 @@ class SimulatorPool:
         status = worker.close()
         self._workers[self._workers.index(worker)] = self._start()
         task = worker.pending.pop(culprit, None)
-        if task:
+        if task and not killed and status == -signal.SIGKILL and culprit not in run.killed:
+            # By somebody, or by the kernel for lack of memory, which is the circuit's doing only if it happens again.
+            run.killed.add(culprit)
+            worker.pending[culprit] = task
+        elif task:
             if killed or status == -signal.SIGVTALRM:
                 limit_s = time_limit_s(self._timeout_s, task)
                 failure = Failure("timeout", f"more than {limit_s:g} s of processor time")

@@ -15,6 +15,7 @@ import os
 import signal
 import struct
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 
@@ -91,9 +92,17 @@ def serve(connection: Connection, shared: mmap.mmap, technology: str, limit_s: f
         connection.send_bytes(pack_answers(answers))
 
 
+def end_with(parent: int) -> None:
+    """End as soon as a parent that was killed has: a circuit under way may take minutes, for nobody."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
 def main(arguments: list[str]) -> None:
     """Entry point of the worker process."""
     socket, shared_file, technology, limit = arguments
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # ngspice reads .spiceinit from the working and the home folder; a user's settings must not change results.
     os.chdir("/")

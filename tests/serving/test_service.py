@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -69,6 +71,24 @@ def test_equal_requests_at_once_are_one_search_which_ends_with_the_last_who_wait
     run(scene())
 
 
+def test_who_asks_while_the_same_search_is_ended_gets_one_of_its_own(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        async with serving("deaf") as service:
+            first = asyncio.create_task(service.design(request("wait"), "a"))
+            await asyncio.sleep(0.2)
+            first.cancel()
+            await asyncio.sleep(0.05)
+            second = asyncio.create_task(service.design(request("wait"), "a"))
+            await asyncio.sleep(0.2)
+            assert not second.done()
+            second.cancel()
+            await asyncio.gather(first, second, return_exceptions=True)
+            answered = await service.design(request("other"), "b")
+            assert answered.content["request"]["specification"]["name"] == "other"
+
+    run(scene())
+
+
 def test_who_is_impatient_leaves_the_search_to_who_is_not(run: Callable[..., Any]) -> None:
     async def scene() -> None:
         async with serving() as service:
@@ -129,8 +149,14 @@ def test_both_variants_search_and_the_pair_counts_once(run: Callable[..., Any]) 
         async with serving("plain", "other") as service:
             comparison = service.variants.comparison
             assert comparison is not None
-            for seed in range(3):
-                answered = await service.design(request(seed=seed), "a")
+            for asked in (
+                request(),
+                request(seed=1),
+                request(calls=63),
+                request(all_calls=True),
+                request("another name"),
+            ):
+                answered = await service.design(asked, "a")
                 assert answered.variant == CHAMPION
                 await until(lambda: not service._beside)
             assert comparison.total.content() == {"both": 0, "wins": 0, "losses": 1, "neither": 0}
@@ -184,6 +210,31 @@ def test_a_job_that_is_open_when_the_server_ends_is_done_by_the_next(run: Callab
             jobs = Jobs(service, store)
             assert jobs.resume() == 1
             await until(lambda: jobs.job(job.id).state == "done")
+
+    run(scene())
+
+
+def test_a_job_waits_for_a_process(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        async with serving() as service:
+            jobs = Jobs(service, service.store)
+            for process in service.variants[CHAMPION].process_ids:
+                os.kill(process, signal.SIGKILL)
+            await until(lambda: not service.variants[CHAMPION].alive)
+            job = jobs.submit(request(), "a")
+            await until(lambda: jobs.job(job.id).state == "done")
+
+    run(scene())
+
+
+def test_who_waits_when_the_server_ends_is_told_to_try_again(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        async with serving() as service:
+            waiting = asyncio.create_task(service.design(request("wait"), "a"))
+            await asyncio.sleep(0.2)
+            await service.close(within_s=0.1)
+            with pytest.raises(UnreadyError, match="the server ends; try again"):
+                await waiting
 
     run(scene())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,18 @@ def test_answers_and_jobs_outlive_the_server(tmp_path: Path) -> None:
     again = Store(tmp_path / "store")
     assert again.answer("key") == {"designs": [1.5, "text"]}
     assert [(found.id, found.state, found.caller) for found in again.open_jobs()] == [(job.id, "working", "somebody")]
+
+
+def test_a_file_that_another_program_locks_is_still_read(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.keep("key", {"designs": []})
+    other = sqlite3.connect(tmp_path / "store", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    assert store.answer("key") == {"designs": []}
+    assert time.monotonic() - began < 2.0
+    other.close()
+    store.close()
 
 
 def test_answers_that_nobody_asks_for_make_room() -> None:

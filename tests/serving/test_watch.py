@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -178,3 +179,41 @@ def test_a_registry_that_does_not_answer_is_said_once_and_harms_nothing(
     said = [record.message for record in caplog.records]
     assert sum("cannot be asked" in line for line in said) == 1
     assert sum("answers again" in line for line in said) == 1
+
+
+def test_what_is_being_loaded_stays_when_older_models_have_ended(
+    monkeypatch: pytest.MonkeyPatch, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    class Slow:
+        count = 1
+
+        def __init__(self, folder: Path) -> None:
+            self.folder = folder
+            self.identity = {"bundle": "0", "version": folder.name.removeprefix(f"{MODEL}-")}
+
+        async def start(self) -> None:
+            await asyncio.sleep(0.3 if self.identity["version"] == "3" else 0.0)
+
+        async def drain(self, within_s: float) -> None:
+            await asyncio.sleep(0.1)
+
+    def fetched(found: Any, into: Path, device: str) -> Path:
+        into.mkdir(exist_ok=True)
+        return into
+
+    versions = iter("123")
+    monkeypatch.setattr(
+        "serving.watch.current",
+        lambda model, alias: SimpleNamespace(version=next(versions)) if alias == "champion" else None,
+    )
+    monkeypatch.setattr("serving.watch.fetch_version", fetched)
+
+    async def scene() -> list[str]:
+        variants = Variants()
+        watch = Watch(variants, MODEL, {CHAMPION: "champion"}, tmp_path, Slow)  # type: ignore[arg-type]
+        for _ in range(3):
+            await watch.look()
+        await asyncio.sleep(0.3)
+        return sorted(folder.name for folder in tmp_path.iterdir())
+
+    assert run(scene()) == [f"{MODEL}-3"]

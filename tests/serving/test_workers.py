@@ -80,6 +80,54 @@ def test_a_search_that_nobody_waits_for_is_ended_and_its_process_goes_on(
     run(scene())
 
 
+def test_what_is_cancelled_twice_leaves_nothing_behind_for_the_next(run: Callable[..., Any]) -> None:
+    async def scene() -> list[str]:
+        one = workers("deaf", 1)
+        await one.start()
+        try:
+            task = asyncio.create_task(one.do(search("wait")))
+            await asyncio.sleep(0.2)
+            for _ in range(2):
+                task.cancel()
+                await asyncio.sleep(0.1)
+            await asyncio.gather(task, return_exceptions=True)
+            done = await asyncio.gather(*(one.do(search(name)) for name in "abc"))
+            return [said["answer"]["request"]["specification"]["name"] for said in done]
+        finally:
+            await one.stop()
+
+    assert run(scene()) == ["a", "b", "c"]
+
+
+def test_an_error_of_who_is_told_costs_the_next_nothing(slow: Workers, run: Callable[..., Any]) -> None:
+    def told(said: dict[str, Any]) -> None:
+        raise OSError("the disk is full")
+
+    async def scene() -> list[str]:
+        for _ in range(2):
+            with pytest.raises(OSError, match="the disk is full"):
+                await slow.do(search("wait"), told=told)
+        done = await asyncio.gather(*(slow.do(search(name)) for name in "ab"))
+        return [said["answer"]["request"]["specification"]["name"] for said in done]
+
+    assert run(scene()) == ["a", "b"]
+
+
+def test_a_search_can_be_ended_before_it_begins(slow: Workers, run: Callable[..., Any]) -> None:
+    async def scene() -> set[int]:
+        before = set(slow.process_ids)
+        for _ in range(20):
+            task = asyncio.create_task(slow.do(search("wait")))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await slow.do(search())
+        return before ^ set(slow.process_ids)
+
+    assert run(scene()) == set()
+
+
 def test_a_search_that_is_late_is_ended(slow: Workers, run: Callable[..., Any]) -> None:
     with pytest.raises(LateError, match="ask for fewer calls, or as a job"):
         run(slow.do(search("wait"), within_s=0.2))
@@ -102,6 +150,24 @@ def test_a_process_that_is_killed_costs_no_answer(slow: Workers, run: Callable[.
         return answered
 
     assert run(scene())["answer"]["first_met"] == 2
+
+
+def test_processes_that_are_killed_while_idle_are_replaced_before_anybody_asks(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        both = workers("plain", 2)
+        await both.start()
+        try:
+            killed = both.process_ids
+            for process in killed:
+                os.kill(process, signal.SIGKILL)
+            async with asyncio.timeout(60):
+                while both.alive < 2 or set(killed) & set(both.process_ids):
+                    await asyncio.sleep(0.02)
+            assert (await both.do(search()))["answer"]["first_met"] == 2
+        finally:
+            await both.stop()
+
+    run(scene())
 
 
 def test_a_design_is_measured_and_drawn(slow: Workers, run: Callable[..., Any]) -> None:
