@@ -111,7 +111,7 @@ def main(options: argparse.ArgumentParser | None = None, args: Sequence[str] | N
         for line in (where, place, which):
             print(f"serving: {line}", file=sys.stderr, flush=True)
         server = server_of(arguments, folder, challenger, store, None if log is None else Recorder(log))
-        server.start([DesignModel(arguments.model_name, server.service, os.environ.get(TOKEN) or None)])
+        server.start([DesignModel(arguments.model_name, server.service)])
     except GenRFError as error:
         print(f"serving: {error}", file=sys.stderr)
         return error.exit_code

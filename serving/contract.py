@@ -30,7 +30,7 @@ from genrf.errors import InvalidInputError
 from genrf.spec import DesignSpec
 from serving.failures import InvalidError
 from serving.limits import read_json
-from serving.request import LARGEST_SPECIFICATION, DesignRequest
+from serving.request import LARGEST_SPECIFICATION, DesignRequest, read_specification
 from serving.service import Answered
 
 SPECIFICATION = "specification"
@@ -55,6 +55,8 @@ def read_request(request: InferRequest) -> DesignRequest:
     tensors = {tensor.name: tensor for tensor in request.inputs}
     for name in tensors.keys() - {SPECIFICATION}:
         raise InvalidInputError(f"inputs.{name}: unknown tensor; the only input is {SPECIFICATION}")
+    if len(tensors) != len(request.inputs):
+        raise InvalidInputError(f"inputs.{SPECIFICATION}: given twice")
     if SPECIFICATION not in tensors:
         raise InvalidInputError(f"inputs.{SPECIFICATION}: missing")
     parameters = dict(to_http_parameters(request.parameters or {}))
@@ -145,7 +147,4 @@ def _specification(tensor: InferInput) -> DesignSpec:
     # Of data that are not one text, in KServe's own words.
     except (ValueError, InferenceError, InvalidInput) as error:
         raise InvalidInputError(f"{where}: not one text in UTF-8") from error
-    try:
-        return DesignSpec.from_dict(content)
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{where}: {error}") from error
+    return read_specification(where, content)

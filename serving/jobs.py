@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,9 +12,14 @@ from genrf.errors import InvalidInputError
 from serving import telemetry
 from serving.failures import BusyError, RefusedError, UnknownError, UnreadyError
 from serving.request import DesignRequest
-from serving.service import DesignService
+from serving.service import Answered, DesignService
 from serving.store import Job, Store
+from serving.workers import Told
 
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 4
+"""Jobs that are searched for, or wait for a process, at once."""
 HEARTBEAT_S = 10.0
 """Pause after which who watches a job hears that the line is not dead."""
 
@@ -33,6 +40,8 @@ class Jobs:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watched: dict[str, list[asyncio.Queue[dict[str, Any] | None]]] = {}
         self._working: set[str] = set()
+        # Those that wait for a job's turn hold no place among requests that somebody waits for.
+        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
         self._closing = False
 
     def submit(self, request: DesignRequest, caller: str) -> Job:
@@ -42,7 +51,11 @@ class Jobs:
             RefusedError: if too many are waiting, or the server ends.
         """
         self._service.require()
-        job = self._store.new_job(request.content(), caller)
+        try:
+            job = self._store.new_job(request.content(), caller)
+        except sqlite3.Error as error:
+            log.warning("serving: a job is not taken: %s", error)
+            raise UnreadyError("jobs: the store takes none now; try again", retry_after_s=5.0) from error
         self._run(job)
         return job
 
@@ -63,13 +76,8 @@ class Jobs:
         async def run() -> None:
             try:
                 request = DesignRequest.parse(job.request)
-                while True:
-                    try:
-                        found = await self._service.design(request, job.caller, told=tell, within_s=self._within_s)
-                        break
-                    except (BusyError, UnreadyError) as error:
-                        # Of a server that ends this task is cancelled, and the job left to the next one.
-                        await asyncio.sleep(min(10.0, error.retry_after_s or 1.0))
+                async with self._turns:
+                    found = await self._found(request, job, tell)
                 self._store.change(job.id, "done", answer=found.key)
                 self._tell(job.id, {"event": "done", "answer": found.key})
             except asyncio.CancelledError:
@@ -80,6 +88,9 @@ class Jobs:
             except (RefusedError, InvalidInputError) as error:
                 self._store.change(job.id, "failed", error=str(error))
                 self._tell(job.id, {"event": "failed", "error": str(error)})
+            except sqlite3.Error as error:
+                # It is open in the store, and begun again by the next server.
+                log.warning("serving: how job %s ended cannot be kept: %s", job.id, error)
             finally:
                 self._tell(job.id, None)
 
@@ -91,6 +102,17 @@ class Jobs:
             self._working.discard(job.id)
 
         task.add_done_callback(ended)
+
+    async def _found(self, request: DesignRequest, job: Job, tell: Told) -> Answered:
+        """Search, again and again while others keep it from beginning."""
+        while True:
+            try:
+                return await self._service.design(
+                    request, f"{job.caller}, a job", told=tell, within_s=self._within_s, count_busy=False
+                )
+            except (BusyError, UnreadyError) as error:
+                # Of a server that ends this task is cancelled, and the job left to the next one.
+                await asyncio.sleep(min(10.0, error.retry_after_s or 1.0))
 
     def cancel(self, identifier: str) -> Job:
         """End a job; one that has ended stays as it is.

@@ -11,7 +11,8 @@ from genrf.errors import InvalidInputError
 from serving import telemetry
 from serving.contract import INPUTS, OUTPUTS, read_request, wanted_outputs, write_response
 from serving.failures import InvalidError, RefusedError
-from serving.limits import RESOLVED, caller_of, require_token
+from serving.grpc_guard import CALLER
+from serving.limits import RESOLVED
 from serving.service import DesignService
 
 
@@ -21,13 +22,11 @@ class DesignModel(Model):
     Args:
         name: under which clients address it.
         service: answers.
-        token: what callers must bear, if anything.
     """
 
-    def __init__(self, name: str, service: DesignService, token: str | None = None) -> None:
+    def __init__(self, name: str, service: DesignService) -> None:
         super().__init__(name)
         self._service = service
-        self._token = token
         # Of the server that listens; whether it can answer is what `healthy` says.
         self.ready = True
 
@@ -59,9 +58,8 @@ class DesignModel(Model):
             RefusedError: if that cannot be; a client's mistake (400) with the line that names it.
         """
         given = {name.lower(): value for name, value in (headers or {}).items()}
-        # REST has been through `serving.limits.Gate`; gRPC has not.
-        require_token(given, self._token)
-        caller = given.get(RESOLVED) or caller_of(given, "over gRPC")
+        # The gate and its counterpart for gRPC have looked at the rest.
+        caller = CALLER.get() or given.get(RESOLVED, "")
         try:
             if not isinstance(payload, InferRequest):
                 raise InvalidError(f"use the Open Inference Protocol: POST /v2/models/{self.name}/infer")

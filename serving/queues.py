@@ -50,7 +50,7 @@ class FairQueue:
             self._out += 1
             return self._free.popleft()
         if len(self) >= self._most:
-            raise BusyError(f"{len(self)} requests are waiting already; try again later", retry_after_s=5.0)
+            self._make_room(caller)
         place: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         own = self._callers.setdefault(caller, deque())
         entry = (place, time.monotonic())
@@ -109,6 +109,25 @@ class FairQueue:
                 if not place.done():
                     place.set_exception(UnreadyError("the server ends; try again", retry_after_s=5.0))
         self._callers.clear()
+
+    def ahead(self, caller: str) -> int:
+        """How many are served before what a caller asks for next: its own, and one of each other caller for each of those."""
+        own = len(self._callers.get(caller, ()))
+        return own + sum(min(len(line), own + 1) for name, line in self._callers.items() if name != caller)
+
+    def _make_room(self, caller: str) -> None:
+        """Refuse the latest of the caller that waits for most, or this one if that is none other.
+
+        Raises:
+            BusyError: then.
+        """
+        busy = BusyError(f"{len(self)} requests are waiting already; try again later", retry_after_s=5.0)
+        longest = max(self._callers, key=lambda name: len(self._callers[name]))
+        if len(self._callers[longest]) <= len(self._callers.get(caller, ())) + 1:
+            raise busy
+        place, _ = self._callers[longest].pop()
+        if not place.done():
+            place.set_exception(busy)
 
     def _leave(self, caller: str, entry: tuple[asyncio.Future[Any], float]) -> None:
         place = entry[0]

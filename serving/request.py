@@ -15,6 +15,7 @@ from genrf.spec import DesignSpec
 
 LARGEST_SPECIFICATION = 65536
 """Bytes of JSON that are read."""
+LONGEST_NAME = 200
 LIMITS: Mapping[str, tuple[int, int, int]] = {
     "calls": (64, 1, 1024),
     "refine": (0, 0, 1024),
@@ -78,10 +79,7 @@ class DesignRequest:
         given = mapping("the request", content)
         if "specification" not in given:
             raise InvalidInputError("specification: missing")
-        try:
-            spec = DesignSpec.from_dict(given["specification"])
-        except InvalidInputError as error:
-            raise InvalidInputError(f"specification: {error}") from error
+        spec = read_specification("specification", given["specification"])
         return cls.of(spec, {name: value for name, value in given.items() if name != "specification"})
 
     def content(self) -> dict[str, Any]:
@@ -97,14 +95,29 @@ class DesignRequest:
         """SPICE calls allowed in all."""
         return self.calls + self.refine
 
-    def key(self, bundle: str) -> str:
+    def key(self, models: Mapping[str, Any]) -> str:
         """Name of the answer, from all that decides it: equal requests of the same models have equal answers.
 
         Args:
-            bundle: identity of the models.
+            models: what a designing process says of itself: bundle, versions of program and process, provider.
         """
-        decisive = json.dumps([bundle, self.content()], sort_keys=True)
+        decisive = json.dumps([dict(models), self.content()], sort_keys=True)
         return hashlib.sha256(decisive.encode()).hexdigest()[:32]
+
+
+def read_specification(where: str, content: Any) -> DesignSpec:
+    """A specification of a request; its name stands in files and pictures, so it is a short line of text.
+
+    Raises:
+        InvalidInputError: naming the field, behind ``where``.
+    """
+    try:
+        spec = DesignSpec.from_dict(content)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{where}: {error}") from error
+    if len(spec.name) > LONGEST_NAME or not spec.name.isprintable():
+        raise InvalidInputError(f"{where}: name: expected at most {LONGEST_NAME} printable characters")
+    return spec
 
 
 def _number(where: str, name: str, value: Any) -> int:

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from genrf import classes
 from genrf.errors import InvalidInputError
 from genrf.fields import mapping, refuse_unknown
 from genrf.report.curves import LOSS_OF, curves_of
-from serving import openapi
+from serving import openapi, telemetry
 from serving.drawing import DRAWINGS
 from serving.examples import examples
 from serving.failures import InvalidError, RefusedError, UnauthorizedError, UnknownError, UnsupportedError
@@ -158,6 +159,18 @@ def add_to(application: Any, router: APIRouter) -> None:
     """Put routes before those of KServe, with answers for what is refused."""
     application.include_router(router)
     application.add_exception_handler(RefusedError, _refused)
+    application.add_exception_handler(RequestValidationError, _malformed)
+
+
+async def _malformed(_: Request, error: Exception) -> JSONResponse:
+    """Answer what does not fit KServe's model of a request in one line, as any other mistake."""
+    assert isinstance(error, RequestValidationError)
+    telemetry.REQUESTS.labels("none", "none", "invalid").inc()
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "InferenceRequest"))
+    return JSONResponse(
+        {"error": f"{where or 'the body'}: {first['msg'][:1].lower()}{first['msg'][1:]}"}, status_code=400
+    )
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
@@ -232,6 +245,7 @@ async def _read(request: Request) -> DesignRequest:
     try:
         return DesignRequest.parse(read_json(await request.body()))
     except InvalidInputError as error:
+        telemetry.REQUESTS.labels("none", "none", "invalid").inc()
         raise InvalidError(str(error)) from error
 
 

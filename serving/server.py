@@ -7,6 +7,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi_offline import FastAPIOffline
@@ -18,6 +19,7 @@ from genrf import __version__
 from serving import page, rest, telemetry
 from serving.failures import RefusedError, UnknownError
 from serving.feedback import Recorder
+from serving.grpc_guard import Guard, GuardedServer
 from serving.jobs import Jobs
 from serving.limits import Gate
 from serving.service import DesignService
@@ -108,6 +110,8 @@ class DesignServer(ModelServer):
         # The gate's line says more of a request than these two of each.
         for name_of_log in ("uvicorn.access", "kserve.trace"):
             logging.getLogger(name_of_log).setLevel(logging.WARNING)
+        guard = Guard(token, self._require_version)
+        model_server.GRPCServer = partial(GuardedServer, guard)
         # KServe builds its routes into the application that this module has.
         model_server.app = application
 
@@ -129,23 +133,17 @@ class DesignServer(ModelServer):
         super().stop(sig)
 
     async def _serve(self) -> None:
-        living = asyncio.create_task(self._live())
-        serving = asyncio.ensure_future(asyncio.gather(*self.servers))
-        await asyncio.wait({living, serving}, return_when=asyncio.FIRST_EXCEPTION)
-        if living.done() and living.exception() is not None:
-            await self._give_up(serving)
-            living.result()
-        await serving
-        await living
-
-    async def _give_up(self, serving: asyncio.Future[Any]) -> None:
-        """End both servers, as nothing can be designed."""
         assert self._rest_server is not None
-        self._rest_server._server.should_exit = True
-        if self._grpc_server is not None:
-            await self._grpc_server.stop()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(serving, GRACE_S)
+        tasks = [asyncio.ensure_future(part) for part in (self._live(), *self.servers)]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = [task for task in tasks if task.done() and task.exception() is not None]
+        if failed:
+            # The others end in good order: nothing can be designed, or a port is taken.
+            self._rest_server._server.should_exit = True
+            if self._grpc_server is not None:
+                await self._grpc_server.stop()
+            await asyncio.wait(tasks, timeout=GRACE_S)
+            failed[0].result()
 
     async def _live(self) -> None:
         """Load, work until the end is near, and end.

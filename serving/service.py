@@ -9,9 +9,11 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from genrf.errors import InvalidInputError
 from genrf.feedback.record import SearchRecord
+from genrf.spec import DesignSpec
 from serving import telemetry
-from serving.failures import BusyError, InvalidError, LateError, RefusedError, UnknownError, UnreadyError
+from serving.failures import BrokenError, BusyError, InvalidError, LateError, RefusedError, UnknownError, UnreadyError
 from serving.feedback import Recorder
 from serving.request import DesignRequest
 from serving.store import Store
@@ -74,12 +76,18 @@ class DesignService:
         self._patience_s = patience_s
         self._pair = pair
         self._shared: dict[str, _Shared] = {}
-        self._typical_s: dict[tuple[str, bool], float] = {}
+        self._typical_s: dict[tuple[str, bool, bool], float] = {}
         self._beside: set[asyncio.Task[None]] = set()
         self._closing = False
 
     async def design(
-        self, request: DesignRequest, caller: str, *, told: Told | None = None, within_s: float | None = None
+        self,
+        request: DesignRequest,
+        caller: str,
+        *,
+        told: Told | None = None,
+        within_s: float | None = None,
+        count_busy: bool = True,
     ) -> Answered:
         """Answer a request; a search that nobody waits for any more, as all tasks that did were cancelled, is ended.
 
@@ -87,6 +95,7 @@ class DesignService:
             caller: who asks, for turns and variants.
             told: called with progress.
             within_s: how long it may take, in s; by default the service's patience.
+            count_busy: whether a refusal for too many requests is counted; not if it is asked again.
 
         Raises:
             RefusedError: if it cannot be answered.
@@ -96,13 +105,19 @@ class DesignService:
         try:
             answered = await self._answered(request, caller, variant, told, within_s or self._patience_s)
         except RefusedError as error:
+            if isinstance(error, BusyError) and not count_busy:
+                raise
             telemetry.REQUESTS.labels(circuit_class, variant, _outcome(error)).inc()
             raise
         except asyncio.CancelledError:
             telemetry.REQUESTS.labels(circuit_class, variant, "abandoned").inc()
             raise
-        if answered.cached:
-            telemetry.REQUESTS.labels(circuit_class, variant, "cached").inc()
+        except Exception as error:  # of our own making: the client is told no more than that
+            log.exception("serving: a request failed")
+            telemetry.REQUESTS.labels(circuit_class, variant, "error").inc()
+            raise BrokenError("the server failed; its log says how") from error
+        found = "missed" if answered.content["first_met"] is None else "met"
+        telemetry.REQUESTS.labels(circuit_class, variant, "cached" if answered.cached else found).inc()
         return answered
 
     async def _answered(
@@ -113,14 +128,14 @@ class DesignService:
         if request.spec.circuit_class not in workers.identity["classes"]:
             known = ", ".join(workers.identity["classes"])
             raise InvalidError(f"class: the models design {known}, not {request.spec.circuit_class}")
-        key = request.key(str(workers.identity["bundle"]))
+        key = request.key(workers.identity)
         kept = self.store.answer(key)
         if kept is not None:
             return Answered(key=key, variant=variant, content=kept, cached=True)
         shared = self._shared.get(key)
         if shared is None:
             lane = self._lane(request)
-            self._admit(workers, lane, within_s)
+            self._admit(workers, lane, caller, within_s)
             shared = self._begin(key, request, caller, variant, workers, lane)
         if told is not None:
             shared.told.append(told)
@@ -159,10 +174,25 @@ class DesignService:
             for told in list(shared.told):
                 told(said)
 
+        began: float | None = None
+
+        def begun() -> None:
+            nonlocal began
+            began = time.monotonic()
+
         async def search() -> dict[str, Any]:
             asked = time.monotonic()
-            # Without a deadline of its own: it ends once the last who waits has gone.
-            said = await workers.do({"do": "search", "request": request.content()}, lane=lane, caller=caller, told=tell)
+            job = {"do": "search", "request": request.content()}
+            try:
+                # Without a deadline of its own: it ends once the last who waits has gone.
+                said = await workers.do(job, lane=lane, caller=caller, told=tell, begun=begun)
+            except asyncio.CancelledError:
+                if began is not None:
+                    # It would have taken longer than this.
+                    self._learn(request, time.monotonic() - began, at_least=True)
+                raise
+            if lane == "short":
+                self._learn(request, said["answer"]["seconds"])
             return self._finish(key, request, variant, said, time.monotonic() - asked)
 
         task = asyncio.create_task(search())
@@ -185,9 +215,6 @@ class DesignService:
         self, key: str, request: DesignRequest, variant: str, said: dict[str, Any], seconds: float
     ) -> dict[str, Any]:
         answer: dict[str, Any] = said["answer"]
-        similar = (request.spec.circuit_class, request.all_calls)
-        before = self._typical_s.get(similar, answer["seconds"])
-        self._typical_s[similar] = before + _MEMORY * (answer["seconds"] - before)
         telemetry.count(answer, variant)
         telemetry.PHASES.labels("queue").observe(max(0.0, seconds - answer["seconds"]))
         start = time.perf_counter()
@@ -200,18 +227,27 @@ class DesignService:
         telemetry.PHASES.labels("write").observe(time.perf_counter() - start)
         return answer
 
-    def _lane(self, request: DesignRequest) -> Lane:
-        typical_s = self._typical_s.get((request.spec.circuit_class, request.all_calls), 0.0)
-        return "long" if request.refine or request.calls > LONG_CALLS or typical_s > LONG_S else "short"
+    def _learn(self, request: DesignRequest, seconds: float, *, at_least: bool = False) -> None:
+        """Remember how long a search took, or has taken at least."""
+        before = self._typical_s.get(_kind(request), seconds)
+        if not at_least or seconds > before:
+            self._typical_s[_kind(request)] = before + (1.0 if at_least else _MEMORY) * (seconds - before)
 
-    def _admit(self, workers: Workers, lane: Lane, within_s: float) -> None:
+    def _lane(self, request: DesignRequest) -> Lane:
+        # What is measured for sign-off takes long, until it is known not to.
+        unknown_s = 2.0 * LONG_S if _signs_off(request.spec) else 0.0
+        long = request.refine or request.calls > LONG_CALLS or self._typical_s.get(_kind(request), unknown_s) > LONG_S
+        return "long" if long else "short"
+
+    def _admit(self, workers: Workers, lane: Lane, caller: str, within_s: float) -> None:
         """Refuse what could not be answered in time anyway: to begin it would cost those who can be."""
         workers.require()
         mean_s = sum(self._typical_s.values()) / len(self._typical_s) if self._typical_s else 0.0
-        ahead_s = mean_s * workers.waiting(lane) / (workers.count if lane == "short" else 1)
+        ahead = workers.ahead(caller, lane)
+        ahead_s = mean_s * ahead / (workers.count if lane == "short" else 1)
         if ahead_s > 0.5 * within_s:
             raise BusyError(
-                f"{workers.waiting(lane)} requests are waiting, some {ahead_s:.0f} s of work; try again later",
+                f"{ahead} requests are waiting, some {ahead_s:.0f} s of work; try again later",
                 retry_after_s=ahead_s - 0.25 * within_s,
             )
 
@@ -223,11 +259,11 @@ class DesignService:
         other = CHAMPION if variant == CHALLENGER else CHALLENGER
         workers = self.variants[other]
         # One request at a time, and none of what is searched for long: pairs must not slow answers down.
-        if self._beside or workers.waiting("long") or request.refine or request.calls > LONG_CALLS:
+        if self._beside or not workers.idle("long") or request.refine or request.calls > LONG_CALLS:
             return
 
         async def beside() -> None:
-            key = request.key(str(workers.identity["bundle"]))
+            key = request.key(workers.identity)
             theirs = self.store.answer(key)
             if theirs is None:
                 with contextlib.suppress(RefusedError):
@@ -237,7 +273,7 @@ class DesignService:
             if theirs is not None and self.variants.comparison is comparison:
                 met = {variant: answer["first_met"] is not None, other: theirs["first_met"] is not None}
                 # By the specification alone: the same with another seed, name or number of calls is no new evidence.
-                what = DesignRequest(spec=replace(request.spec, name="")).key("")
+                what = DesignRequest(spec=replace(request.spec, name="")).key({})
                 comparison.add(what, request.spec.circuit_class, met[CHAMPION], met[CHALLENGER])
 
         task = asyncio.create_task(beside())
@@ -271,7 +307,11 @@ class DesignService:
         self.require()
         workers = self.variants[CHAMPION]
         workers.require()
-        return await workers.do(job, caller=caller, within_s=self._patience_s)
+        try:
+            long = _signs_off(DesignSpec.from_dict(job["design"].get("specification")))
+        except InvalidInputError as error:
+            raise InvalidError(f"design: specification: {error}") from error
+        return await workers.do(job, lane="long" if long else "short", caller=caller, within_s=self._patience_s)
 
     def design_of(self, key: str, number: int) -> dict[str, Any]:
         """A design that was answered, by the answer's key and its place, from 1.
@@ -307,6 +347,15 @@ class DesignService:
             telemetry.OLDEST.labels(lane).set(max((w.oldest_s(lane) for w in every), default=0.0))
         for name, workers in self.variants.items().items():
             telemetry.WORKING.labels(name).set(workers.alive)
+
+
+def _kind(request: DesignRequest) -> tuple[str, bool, bool]:
+    """What searches that take about as long have in common."""
+    return request.spec.circuit_class, request.all_calls, _signs_off(request.spec)
+
+
+def _signs_off(spec: DesignSpec) -> bool:
+    return spec.needs_signoff or bool(spec.second_metrics)
 
 
 def _outcome(error: RefusedError) -> str:

@@ -61,7 +61,6 @@ def count(answer: Mapping[str, Any], variant: str) -> None:
     """Record a search that ended."""
     circuit_class = answer["request"]["specification"]["class"]
     first = answer["first_met"]
-    REQUESTS.labels(circuit_class, variant, "missed" if first is None else "met").inc()
     if answer["warnings"]:
         BEYOND.labels(circuit_class).inc()
     SPICE_CALLS.labels(variant).inc(answer["simulated"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from serving.workers import Workers
 
 log = logging.getLogger(__name__)
 
+AGAIN_S = 600.0
+"""Pause before a version that could not be loaded is tried again, in s."""
 DRAIN_S = 600.0
 """How long searches of models that are replaced may go on, in s."""
 
@@ -55,8 +58,8 @@ class Watch:
         self._open_workers = open_workers
         self._every_s = every_s
         self._device = device
-        self._tried: dict[str, str] = {}
-        """Variant -> version that could not be loaded: it is not tried again until another is named."""
+        self._tried: dict[str, tuple[str, float]] = {}
+        """Variant -> version that could not be loaded, and when: it is not tried again for a while."""
         self._loading: Path | None = None
         """Folder of the version that is being loaded."""
         self._silent = False
@@ -66,7 +69,10 @@ class Watch:
         """Look, for ever."""
         while True:
             await asyncio.sleep(self._every_s)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # of libraries, of many types: it looks again
+                log.exception("serving: the registry could not be followed")
 
     async def look(self) -> None:
         """Look once, and change what is to be changed."""
@@ -91,7 +97,11 @@ class Watch:
                 self._replace(variant, None)
             return
         version = str(found.version)
-        if version in (served, self._tried.get(variant)):
+        if version == served:
+            self._tried.pop(variant, None)
+            return
+        tried, when = self._tried.get(variant, ("", 0.0))
+        if version == tried and time.monotonic() - when < AGAIN_S:
             return
         log.warning("serving: %s: version %s is loaded, %s served so far", variant, version, served or "no version")
         try:
@@ -100,7 +110,7 @@ class Watch:
             workers = self._open_workers(folder)
             await workers.start()
         except (GenRFError, OSError) as error:
-            self._tried[variant] = version
+            self._tried[variant] = version, time.monotonic()
             telemetry.SWAPS.labels(variant, "refused").inc()
             log.error("serving: %s: version %s cannot serve: %s", variant, version, error)
             return

@@ -125,6 +125,7 @@ class Worker:
             metrics=outcome.metrics,
             met=spec.meets(outcome.metrics),
             margin=spec.worst_margin(outcome.metrics),
+            pareto=design.pareto,
             provenance=design.provenance,
         )
         if job["do"] == "draw":

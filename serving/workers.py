@@ -240,6 +240,7 @@ class Workers:
         caller: str = "",
         within_s: float | None = None,
         told: Told | None = None,
+        begun: Callable[[], None] | None = None,
     ) -> Any:
         """Do a job as soon as it is its turn; a job that nobody waits for any more, as its task was cancelled, is ended.
 
@@ -247,6 +248,7 @@ class Workers:
             caller: who asks; callers take turns.
             within_s: how long it may wait and be worked on, in s.
             told: called with progress.
+            begun: called when it is its turn.
 
         Raises:
             RefusedError: if it is refused, late, or failed.
@@ -256,6 +258,8 @@ class Workers:
         while True:
             try:
                 async with self._turn(lane, caller, deadline) as process:
+                    if begun is not None:
+                        begun()
                     said = await self._done(process, job, deadline, told)
             except _Died as error:
                 if again and not self._closed:
@@ -324,7 +328,7 @@ class Workers:
             process = self._process(lane, 0)
             try:
                 await process.start()
-            except GenRFError as error:
+            except (GenRFError, OSError) as error:
                 log.warning("serving: %s; it is started again", error)
                 attempt += 1
                 continue
@@ -358,6 +362,14 @@ class Workers:
     def waiting(self, lane: Lane = "short") -> int:
         """Searches that wait for their turn."""
         return len(self._queues[lane])
+
+    def ahead(self, caller: str, lane: Lane = "short") -> int:
+        """Searches that come before what a caller asks for next."""
+        return self._queues[lane].ahead(caller)
+
+    def idle(self, lane: Lane) -> bool:
+        """Whether nobody waits for its processes and none works."""
+        return self._queues[lane].idle
 
     def oldest_s(self, lane: Lane = "short") -> float:
         """How long the oldest of them has waited, in s."""

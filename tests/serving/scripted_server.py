@@ -49,4 +49,4 @@ if __name__ == "__main__":
         http_port=int(sys.argv[1]),
         grpc_port=int(sys.argv[2]),
     )
-    server.start([DesignModel("genrf", service, token)])
+    server.start([DesignModel("genrf", service)])

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY  # noqa: E402
 from genrf.export.design_file import design_from_content  # noqa: E402
 from genrf.spec import DesignSpec  # noqa: E402
 from serving.contract import OUTPUTS  # noqa: E402
-from serving.failures import BrokenError, InvalidError, UnauthorizedError  # noqa: E402
+from serving.failures import BrokenError, InvalidError  # noqa: E402
 from serving.model import DesignModel  # noqa: E402
 from serving.server import opened  # noqa: E402
 from serving.service import DesignService  # noqa: E402
@@ -192,14 +192,6 @@ def test_counts_what_it_does(answer: Answer) -> None:
     answer(request(seed=99, all_calls=True))
     change = {key: counted(name, **labels) - before[key] for key, (name, labels) in names.items()}
     assert change == {"met": 1, "calls": 3, "failures": 1, "searches": 1, "first": 2}
-
-
-def test_asks_for_the_token_over_grpc_too(service: DesignService, run: Callable[..., Any]) -> None:
-    model = DesignModel("genrf", service, token="s3cret")
-    for headers in ({}, {"authorization": "Bearer other"}, {"Authorization": "s3cret"}):
-        with pytest.raises(UnauthorizedError, match="Authorization: Bearer TOKEN"):
-            run(model.predict(request(), headers))
-    assert run(model.predict(request(), {"authorization": "Bearer s3cret"})).outputs
 
 
 def test_an_error_of_the_search_is_no_fault_of_the_client(run: Callable[..., Any]) -> None:

@@ -44,12 +44,32 @@ def test_more_than_may_wait_are_refused_with_when_to_try_again() -> None:
         waiting = [asyncio.create_task(queue.turn("a", None)) for _ in range(2)]
         await settle()
         with pytest.raises(BusyError, match="2 requests are waiting already") as caught:
-            await queue.turn("b", None)
+            await queue.turn("a", None)
         assert caught.value.headers == {"Retry-After": "5"}
         for task in waiting:
             task.cancel()
         await settle()
         assert len(queue) == 0
+
+    asyncio.run(scene())
+
+
+def test_who_waits_for_most_makes_room_for_others() -> None:
+    async def scene() -> None:
+        queue = FairQueue(4)
+        greedy = [asyncio.create_task(queue.turn("greedy", None)) for _ in range(4)]
+        await settle()
+        assert (queue.ahead("greedy"), queue.ahead("poor")) == (4, 1)
+        others = [asyncio.create_task(queue.turn(caller, None)) for caller in ("poor", "poor")]
+        await settle()
+        for refused in greedy[2:]:
+            with pytest.raises(BusyError):
+                await refused
+        # Two each: nobody has more than the next.
+        with pytest.raises(BusyError):
+            await queue.turn("poor", None)
+        queue.close()
+        await asyncio.gather(*greedy, *others, return_exceptions=True)
 
     asyncio.run(scene())
 

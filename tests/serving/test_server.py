@@ -285,13 +285,62 @@ def test_a_missing_bundle_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def called(port: int, method: str, request: Any, **metadata: str) -> Any:
+    """What a method of the protocol answers over gRPC, or the status that it is refused with."""
+    import grpc
+    from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
+
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = grpc_predict_v2_pb2_grpc.GRPCInferenceServiceStub(channel)
+        try:
+            return getattr(stub, method)(request, metadata=[*metadata.items()], timeout=60)
+        except grpc.RpcError as error:
+            return error.code().name
+
+
+def assert_grpc_asks_for_the_token(port: int) -> None:
+    from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
+
+    for method, request in (
+        ("ModelMetadata", messages.ModelMetadataRequest(name="genrf")),
+        ("ModelInfer", messages.ModelInferRequest(model_name="genrf")),
+        ("ServerMetadata", messages.ServerMetadataRequest()),
+    ):
+        assert called(port, method, request) == "UNAUTHENTICATED"
+        assert called(port, method, request, authorization="Bearer other") == "UNAUTHENTICATED"
+    assert called(port, "ServerLive", messages.ServerLiveRequest()).live
+    metadata = messages.ModelMetadataRequest(name="genrf")
+    assert called(port, "ModelMetadata", metadata, authorization="Bearer s3cret").name == "genrf"
+
+
+def test_grpc_refuses_what_http_refuses(ports: tuple[int, int]) -> None:
+    from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
+
+    for version, status in (("8", "NOT_FOUND"), ("7", "INVALID_ARGUMENT")):
+        asked = messages.ModelInferRequest(model_name="genrf", model_version=version)
+        assert called(ports[1], "ModelInfer", asked) == status
+    for method in ("RepositoryModelLoad", "RepositoryModelUnload"):
+        asked = getattr(messages, f"{method}Request")(model_name="genrf")
+        assert called(ports[1], method, asked) == "UNIMPLEMENTED"
+
+
+def test_a_port_that_is_taken_is_one_line_and_an_exit_code(ports: tuple[int, int], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.serving.scripted_server", str(free_port()), str(ports[1])],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
+    assert f"--grpc_port {ports[1]}: cannot be listened at; name another" in done.stderr
+    assert done.returncode != 0
+
+
 def test_tokens_are_asked_for_and_never_shown(tmp_path: Path) -> None:
     with running(
         tmp_path, BEHAVIOUR="plain", CHALLENGER="other", GENRF_TOKEN="s3cret", GENRF_ADMIN_TOKEN="adm1n"
-    ) as (http, _, _), httpx.Client(base_url=f"http://127.0.0.1:{http}", timeout=60) as client:  # fmt: skip
+    ) as (http, grpc, _), httpx.Client(base_url=f"http://127.0.0.1:{http}", timeout=60) as client:  # fmt: skip
         for headers in ({}, {"Authorization": "Bearer s3cre"}, {"Authorization": "Basic s3cret"}):
             for method, path in (("GET", "/v1/variants"), ("POST", "/v2/models/genrf/infer"), ("GET", "/metrics")):
                 assert client.request(method, path, headers=headers).status_code == 401
+        assert_grpc_asks_for_the_token(grpc)
         client.headers["Authorization"] = "Bearer s3cret"
         assert client.post("/v2/models/genrf/infer", json=body()).status_code == 200
         deadline = time.monotonic() + 60

@@ -106,13 +106,13 @@ def test_who_is_impatient_leaves_the_search_to_who_is_not(run: Callable[..., Any
 def test_what_could_not_be_answered_in_time_is_refused_at_once(run: Callable[..., Any]) -> None:
     async def scene() -> None:
         async with serving() as service:
-            service._typical_s["lna", False] = 4.0
+            service._typical_s["lna", False, False] = 4.0
             waiting = [
                 asyncio.create_task(service.design(request(f"wait {number}"), "a", within_s=10)) for number in range(3)
             ]
             await asyncio.sleep(0.2)
             with pytest.raises(BusyError, match="2 requests are waiting, some 8 s of work") as caught:
-                await service.design(request(), "b", within_s=10)
+                await service.design(request(), "a", within_s=10)
             assert int(caught.value.headers["Retry-After"]) >= 5
             for task in waiting:
                 task.cancel()
