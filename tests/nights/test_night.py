@@ -153,6 +153,9 @@ def test_missed_requests_make_a_challenger_that_is_judged_and_not_promoted_on_no
     assert report["need"]["action"] == "retrain"
     assert next(step["step"] for step in report["steps"]) == "assess_need"
     assert {step["status"] for step in report["steps"]} == {"FINISHED"}
+    (night,) = retrained.client.search_runs(["1"], f"tags.night = '{report['outcome']}' and metrics.spice_calls >= 0")
+    assert night.data.metrics["spice_calls"] == sum(report["simulated"].values()) > 0
+    assert night.data.metrics["losses"] == report["decision"]["losses"]
     challenger = retrained.client.get_model_version_by_alias("genrf", "challenger")
     assert challenger.version != retrained.client.get_model_version_by_alias("genrf", "champion").version
     assert (retrained.folder / "runs" / "night" / "report.html").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +58,9 @@ def report_night(config: Config, output: Path) -> dict[str, Any]:
     content["outcome"], content["reason"] = _outcome(content)
     write_json(output / NIGHT, content)
     run.log_artifact(output / NIGHT)
+    # What two nights are compared by in MLflow, beside the tags with outcome and reason.
+    for name, value in _headline(content).items():
+        client.log_metric(run.parent_id, name, value)
     if content["outcome"] == "failed":
         client.set_terminated(run.parent_id, "FAILED")
     else:
@@ -102,6 +106,14 @@ def _simulated(child: Run) -> dict[str, float]:
         for key, value in child.data.metrics.items()
         if key.startswith("simulated")
     }
+
+
+def _headline(content: Mapping[str, Any]) -> dict[str, float]:
+    """A night's figures: pairs that only one side met, shares met by both, SPICE calls."""
+    decision = content["decision"] or {}
+    judged = {name: decision.get(name) for name in ("wins", "losses", "champion_share", "challenger_share")}
+    found = {name: float(value) for name, value in judged.items() if value is not None and math.isfinite(value)}
+    return {**found, "spice_calls": float(sum(content["simulated"].values()))}
 
 
 def _outcome(content: Mapping[str, Any]) -> tuple[str, str]:
