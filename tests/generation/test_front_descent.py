@@ -169,7 +169,7 @@ def test_progress_counts_on_from_the_search() -> None:
     FrontDescent(models(), before, OBJECTIVES, np.random.default_rng(0), SEARCH, QUICK).run(
         AnalyticPool(),  # type: ignore[arg-type]
         6,
-        progress=lambda spent, allowed: seen.append((spent, allowed)),
+        progress=lambda spent, allowed, _: seen.append((spent, allowed)),
     )
     assert seen == [(spent, 18) for spent in range(13, 19)]
 

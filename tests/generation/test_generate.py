@@ -145,7 +145,7 @@ def test_it_stops_in_the_batch_that_meets_the_specification_when_asked_to(design
 
 def test_progress_counts_up_to_the_calls(designer: Designer) -> None:
     seen: list[tuple[int, int]] = []
-    designer.design(IMPOSSIBLE, calls=12, progress=lambda spent, allowed: seen.append((spent, allowed)))
+    designer.design(IMPOSSIBLE, calls=12, progress=lambda spent, allowed, _: seen.append((spent, allowed)))
     assert seen == [(spent, 12) for spent in range(1, 13)]
 
 

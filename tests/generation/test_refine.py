@@ -167,7 +167,7 @@ def test_progress_counts_on_from_the_search() -> None:
     Refinement(models(), before, OBJECTIVES, np.random.default_rng(0), SMALL).run(
         AnalyticPool(),  # type: ignore[arg-type]
         10,
-        progress=lambda spent, allowed: seen.append((spent, allowed)),
+        progress=lambda spent, allowed, _: seen.append((spent, allowed)),
     )
     assert seen == [(spent, 22) for spent in range(13, 23)]
 

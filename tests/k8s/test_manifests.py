@@ -64,7 +64,7 @@ def test_all_volumes_that_are_mounted_exist(manifests: list[Manifest]) -> None:
         volumes = {volume["name"] for volume in pod.get("volumes", [])}
         for key in ("containers", "initContainers"):
             for container in pod.get(key, []):
-                assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+                assert {mount["name"] for mount in container.get("volumeMounts", [])} <= volumes
 
 
 def test_secrets_are_referred_to_and_never_kept(manifests: list[Manifest]) -> None:
