@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.amplifiers import SPECIFICATION_28GHZ
@@ -112,6 +113,29 @@ def test_answers_over_grpc(ports: tuple[int, int]) -> None:
     outputs = {output.name: output.as_numpy() for output in asyncio.run(ask()).outputs}
     assert outputs["met"].tolist() == [True, False]
     assert outputs["metrics"].shape == (2, 8)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_answers_kserves_own_client_over_rest(ports: tuple[int, int], binary: bool) -> None:
+    import asyncio
+
+    from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+
+    async def ask() -> tuple[bool, Any]:
+        client = InferenceRESTClient(RESTConfig(protocol="v2", timeout=60))
+        tensor = InferInput("specification", [1], "BYTES")
+        tensor.set_data_from_numpy(np.array([json.dumps(SPECIFICATION_28GHZ)], dtype=object), binary_data=binary)
+        asked = InferRequest("genrf", [tensor], parameters={"designs": 2, "all_calls": True})
+        address = f"http://127.0.0.1:{ports[0]}"
+        ready = await client.is_model_ready(address, "genrf")
+        answer = await client.infer(address, asked, model_name="genrf")
+        await client.close()
+        return ready, answer
+
+    ready, answer = asyncio.run(ask())
+    assert ready
+    outputs = {output.name: output.as_numpy() for output in answer.outputs}
+    assert outputs["met"].tolist() == [True, False]
 
 
 def test_a_mistake_is_a_400_with_the_line_that_says_what_it_is(client: httpx.Client) -> None:
