@@ -131,7 +131,18 @@ def test_the_readmes_table_weighs_success_by_specifications_and_names_the_worst_
         "batched_cuda": {"circuits_per_s": 900_000, "kernel_circuits_per_s": 4_000_000, "gpu": "a GPU"},
         "agreement": {"tables": {"random": {"27 C": compared[0], "85 C": compared[1]}}},
         "generate": {"warm_median_s": 0.391, "first_median_wall_s": 3.4, "median_wall_s": 3.8},
-    }
+        "serving": {
+            "earlier_commit": "abcdef0",
+            "today": {"callers": [{"callers": 1}, {"callers": 8, "designs_per_s": 6.04, "p95_s": 3.0}]},
+            "earlier": {"callers": [{"callers": 8, "designs_per_s": 1.5, "p95_s": 7.0}]},
+            "all_calls": {"callers": [{"designs_per_s": 2.0}]},
+        },
+        "nights": {
+            "nights": 2,
+            **{policy: [{"share": 0.25}, {"share": 0.9}, {"share": last}]
+               for policy, last in (("retrained", 0.6), ("always", 0.5), ("fixed", 0.2))},
+        },
+    }  # fmt: skip
     monkeypatch.setattr(readme, "_read", results.__getitem__)
     lines = readme.headline().splitlines()
     assert lines[2] == (
@@ -141,7 +152,10 @@ def test_the_readmes_table_weighs_success_by_specifications_and_names_the_worst_
     assert "| 10,000 | 250 by ngspice in worker processes, 80 by one `ngspice -b` a circuit |" in lines[6]
     assert "2,000 circuits" in lines[8]
     assert "gain 0.011 dB, noise figure 0.003 dB" in lines[8]
-    assert [line.startswith("|") for line in lines[:10]] == [True] * 9 + [False]
+    assert "| 6.0, 95 % within 3 s | 1.5, 95 % within 7 s at commit `abcdef0`, which spends every call; 2.0 if" in lines[9]
+    assert "over 2 nights | 25 % to 60 % by nights" in lines[10]
+    assert "| 25 % to 50 % promoting whatever was trained, 25 % to 20 % never retraining |" in lines[10]
+    assert [line.startswith("|") for line in lines[:12]] == [True] * 11 + [False]
     assert "`0123456789`" in lines[-1]
 
 
