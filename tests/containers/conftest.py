@@ -73,7 +73,7 @@ def run(engine: docker.DockerClient, command: list[str], **arguments: object) ->
 def server(engine: docker.DockerClient) -> Iterator[tuple[Container, str]]:
     """The design server in a container, and its address."""
     http, grpc = free_port(), free_port()
-    command = ["python", "-m", "serving", f"--http_port={http}", f"--grpc_port={grpc}", "--simulators=2"]
+    command = ["python", "-m", "serving", f"--http_port={http}", f"--grpc_port={grpc}", "--designers=2"]
     container = engine.containers.run(IMAGE, command, detach=True, **CONFINED)
     try:
         yield container, f"http://127.0.0.1:{http}"
