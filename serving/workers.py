@@ -33,6 +33,8 @@ Told = Callable[[dict[str, Any]], None]
 
 START_S = 120.0
 """How long a process may take to be ready."""
+RECYCLE_AFTER = 2_000
+"""Jobs after which a process is replaced: its memory grows by some 25 KB a search."""
 CANCEL_S = 2.0
 """How long a process may take to end what it was told to end; then it is killed and another started."""
 _LARGEST_LINE = 64 * 1024 * 1024
@@ -53,6 +55,8 @@ class _Process:
         self._process: asyncio.subprocess.Process | None = None
         self.idle = True
         """Whether it has said how its last job ended: until then, what it says next is not of the next job."""
+        self.jobs = 0
+        """Jobs that it has been given."""
 
     async def start(self) -> dict[str, Any]:
         """Start it, wait until it is ready, and give what it says of its models.
@@ -110,6 +114,7 @@ class _Process:
             _Died: if the process ends meanwhile.
         """
         self.idle = False
+        self.jobs += 1
         await self._write(job)
         while True:
             said = await self._read()
@@ -163,9 +168,18 @@ class Workers:
         command: starts a process; ``--share`` and ``--long`` are added.
         count: processes for short searches; by default one a core.
         most_waiting: searches of one lane that may wait.
+        recycle_after: jobs after which a process is replaced.
     """
 
-    def __init__(self, command: Sequence[str], count: int | None = None, *, most_waiting: int = 64) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        count: int | None = None,
+        *,
+        most_waiting: int = 64,
+        recycle_after: int = RECYCLE_AFTER,
+    ) -> None:
+        self._recycle_after = recycle_after
         self._command = list(command)
         self._count = max(1, count or cores())
         self._queues: dict[Lane, FairQueue] = {lane: FairQueue(most_waiting) for lane in ("short", "long")}
@@ -299,11 +313,31 @@ class Workers:
             self._lose(lane, process)
             raise
         finally:
-            if process.idle:
+            if process.idle and process.jobs >= self._recycle_after and not self._closed:
+                self._tend(self._recycle(lane, process))
+            elif process.idle:
                 self._queues[lane].give(process)
             elif process in self._all and not self._closed:
                 # Whoever had it may be gone, or be cancelled at any moment: a task of its own sees to the process.
                 self._tend(self._end(lane, process))
+
+    async def _recycle(self, lane: Lane, process: _Process) -> None:
+        """Put a fresh process in the place of one that has done much, whose memory has grown."""
+        fresh = self._process(lane, 0)
+        try:
+            await fresh.start()
+        except (GenRFError, OSError) as error:
+            log.warning("serving: %s; the process before goes on", error)
+            process.jobs = 0
+            self._queues[lane].give(process)
+            return
+        except asyncio.CancelledError:
+            await fresh.end()
+            raise
+        self._add(lane, fresh)
+        self._all.pop(process, None)
+        self._queues[lane].lose()
+        await process.end()
 
     async def _end(self, lane: Lane, process: _Process) -> None:
         """End what a process does for nobody any more; only then is it the next one's."""

@@ -170,6 +170,24 @@ def test_processes_that_are_killed_while_idle_are_replaced_before_anybody_asks(r
     run(scene())
 
 
+def test_a_process_that_has_done_much_is_replaced_and_no_search_is_lost(run: Callable[..., Any]) -> None:
+    async def scene() -> None:
+        command = [sys.executable, "-m", "tests.serving.scripted_worker", "plain"]
+        recycled = Workers(command, 1, recycle_after=2)
+        await recycled.start()
+        try:
+            first = recycled.process_ids
+            for seed in range(5):
+                assert (await recycled.do(search(seed=seed)))["answer"]["first_met"] == 2
+            # The second ended the first process, the fourth that after it.
+            assert not set(first) & set(recycled.process_ids)
+            assert recycled.alive == 1
+        finally:
+            await recycled.stop()
+
+    run(scene())
+
+
 def test_a_design_is_measured_and_drawn(slow: Workers, run: Callable[..., Any]) -> None:
     design = run(slow.do(search()))["answer"]["designs"][0]
     measured = run(slow.do({"do": "measure", "design": design}))
