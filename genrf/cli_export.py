@@ -39,17 +39,6 @@ def export(
         if outcome.metrics is None:
             assert outcome.failure is not None
             raise GenRFError(f"{design_file}: does not simulate, {outcome.failure.cause}: {outcome.failure.detail}")
-        met = spec.meets(outcome.metrics)
-        measured = Design(
-            circuit=design.circuit,
-            metrics=outcome.metrics,
-            met=met,
-            margin=spec.worst_margin(outcome.metrics),
-            pareto=True,
-            provenance=design.provenance,
-        )
-        result = DesignResult(
-            spec=spec, designs=(measured,), simulated=1, failed={}, first_met=1 if met else None, seconds={}
-        )
-        write_result(output, result, [outcome.curves], plots, overwrite=force)
-    typer.echo(f"{output}: {'meets' if met else 'misses'} its specification; see {output / 'report.html'}")
+        measured = Design.judged(design.circuit, outcome.metrics, spec, design.provenance, pareto=True)
+        write_result(output, DesignResult.of_one(spec, measured), [outcome.curves], plots, overwrite=force)
+    typer.echo(f"{output}: {'meets' if measured.met else 'misses'} its specification; see {output / 'report.html'}")

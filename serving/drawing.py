@@ -60,10 +60,7 @@ def _report(design: Design, spec: DesignSpec, curves: Curves, folder: Path) -> P
     from genrf.report.page import Pictures, write_page
 
     pictures = Pictures(_schematic(design, spec, curves, folder), _performance(design, spec, curves, folder))
-    result = DesignResult(
-        spec=spec, designs=(design,), simulated=1, failed={}, first_met=1 if design.met else None, seconds={}
-    )
-    write_page(folder / "report.html", result, [pictures])
+    write_page(folder / "report.html", DesignResult.of_one(spec, design), [pictures])
     return folder / "report.html"
 
 

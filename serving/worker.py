@@ -120,14 +120,7 @@ class Worker:
         if outcome.metrics is None:
             assert outcome.failure is not None
             raise InvalidInputError(f"design: does not simulate, {outcome.failure.cause}: {outcome.failure.detail}")
-        measured = Design(
-            circuit=design.circuit,
-            metrics=outcome.metrics,
-            met=spec.meets(outcome.metrics),
-            margin=spec.worst_margin(outcome.metrics),
-            pareto=design.pareto,
-            provenance=design.provenance,
-        )
+        measured = Design.judged(design.circuit, outcome.metrics, spec, design.provenance, pareto=design.pareto)
         if job["do"] == "draw":
             return drawn(job["what"], measured, spec, outcome.curves)
         return {

@@ -56,20 +56,13 @@ class ScriptedDesigner:
                 if progress is not None:
                     progress(order, calls)
                 continue
-            met = spec.meets(outcome.metrics)
-            first = order if met and first is None else first
             provenance = {"technology": "sg13g2", "seed": seed or 0, "order": order, "source": "script"}
-            design = Design(
-                circuit=circuit,
-                metrics=outcome.metrics,
-                met=met,
-                margin=spec.worst_margin(outcome.metrics),
-                provenance=provenance,
-            )
+            design = Design.judged(circuit, outcome.metrics, spec, provenance)
+            first = order if design.met and first is None else first
             designs.append(design)
             if progress is not None:
                 progress(order, calls, design)
-            if met and stop_when_met:
+            if design.met and stop_when_met:
                 break
         return DesignResult(
             spec=spec,

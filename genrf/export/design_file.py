@@ -112,14 +112,7 @@ def design_from_content(content: Any) -> tuple[Design, DesignSpec]:
     provenance = content.get("provenance", {})
     if not isinstance(provenance, dict):
         raise InvalidInputError(f"provenance: expected a mapping, got {provenance!r}")
-    design = Design(
-        circuit=circuit,
-        metrics=metrics,
-        met=spec.meets(metrics),
-        margin=spec.worst_margin(metrics),
-        pareto=bool(content.get("pareto", False)),
-        provenance=dict(provenance),
-    )
+    design = Design.judged(circuit, metrics, spec, dict(provenance), pareto=bool(content.get("pareto", False)))
     with _naming("provenance"):
         technology.get(design.technology)
     return design, spec

@@ -31,6 +31,20 @@ class Design:
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where it came from: order of simulation, source, seed, model bundle, versions."""
 
+    @classmethod
+    def judged(
+        cls, circuit: Circuit, metrics: Metrics, spec: DesignSpec, provenance: dict[str, Any], *, pareto: bool = False
+    ) -> Design:
+        """A circuit whose metrics were measured, with the verdict that a specification gives."""
+        return cls(
+            circuit=circuit,
+            metrics=metrics,
+            met=spec.meets(metrics),
+            margin=spec.worst_margin(metrics),
+            pareto=pareto,
+            provenance=provenance,
+        )
+
     @property
     def technology(self) -> str:
         """Name of the process that it was simulated in."""
@@ -73,6 +87,12 @@ class DesignResult:
 
     signed_off: tuple[SignedOff, ...] = ()
     """The first designs by both simulators, in order; empty unless asked for."""
+
+    @classmethod
+    def of_one(cls, spec: DesignSpec, design: Design) -> DesignResult:
+        """A single design as the result of the one simulation that measured it."""
+        first = 1 if design.met else None
+        return cls(spec=spec, designs=(design,), simulated=1, failed={}, first_met=first, seconds={})
 
     def front_before_refinement(self) -> list[Design]:
         """The Pareto front in the objectives of the designs that met the specification before refinement."""

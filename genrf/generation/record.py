@@ -76,16 +76,10 @@ class Record:
                     assert outcome.failure is not None
                     self.failed_circuits.append(FailedCircuit(circuit, outcome.failure.cause))
                 else:
-                    met = self.spec.meets(outcome.metrics)
-                    if met and self.first_met is None:
+                    its_provenance = {**provenance, "order": self.simulated, "source": source}
+                    design = Design.judged(circuit, outcome.metrics, self.spec, its_provenance)
+                    if design.met and self.first_met is None:
                         self.first_met = self.simulated
-                    design = Design(
-                        circuit=circuit,
-                        metrics=outcome.metrics,
-                        met=met,
-                        margin=self.spec.worst_margin(outcome.metrics),
-                        provenance={**provenance, "order": self.simulated, "source": source},
-                    )
                     self.designs.append(design)
                 if progress is not None:
                     progress(self.simulated, allowed, design)
