@@ -7,6 +7,9 @@ import math
 from grpc import StatusCode
 from grpc_interceptor.exceptions import GrpcException
 
+FIXED_MODELS = "models: the registry's aliases say which serve; they are not changed over the network"
+"""What whoever asks to load or unload a model is told."""
+
 
 class RefusedError(GrpcException):
     """Something that a client is told: with a status of HTTP and one of gRPC.

@@ -15,7 +15,7 @@ from kserve.protocol.grpc.server import GRPCServer
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from genrf.errors import InvalidInputError
-from serving.failures import RefusedError, UnsupportedError
+from serving.failures import FIXED_MODELS, RefusedError, UnsupportedError
 from serving.limits import LARGEST_BODY, caller_of, require_token
 
 CALLER: contextvars.ContextVar[str | None] = contextvars.ContextVar("caller", default=None)
@@ -55,9 +55,7 @@ class Guard(aio.ServerInterceptor):
                 if not name.endswith(_OPEN_TO_ALL):
                     require_token(headers, self._token)
                 if name.endswith(_FIXED):
-                    raise UnsupportedError(
-                        "models: the registry's aliases say which serve; they are not changed over the network"
-                    )
+                    raise UnsupportedError(FIXED_MODELS)
                 if version := getattr(request, "model_version", "") or getattr(request, "version", ""):
                     self._version(getattr(request, "model_name", "") or getattr(request, "name", ""), version)
                 # Without the port, which is another for each connection.

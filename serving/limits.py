@@ -13,8 +13,10 @@ import math
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from fastapi.responses import JSONResponse
 
 from serving.failures import InvalidError, RefusedError, UnauthorizedError
 
@@ -179,7 +181,7 @@ class Gate:
             if scope["method"] in ("POST", "PUT", "PATCH") and (body or scope["path"].endswith("/infer")):
                 _check(headers, body)
         except RefusedError as error:
-            await refuse(error, send)
+            await refusal(error)(scope, receive, send)
             return
         await self._answer(scope, body, receive, send)
 
@@ -222,19 +224,9 @@ class Gate:
             scope["raw_path"] = scope["path"].encode()
 
 
-async def refuse(error: RefusedError, send: Send) -> None:
-    """Answer with a refusal."""
-    content = json.dumps({"error": str(error)}).encode()
-    headers: Iterable[tuple[str, str]] = {"Content-Type": "application/json", **error.headers}.items()
-    await send(
-        {
-            "type": "http.response.start",
-            "status": error.http_status,
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers]
-            + [(b"content-length", str(len(content)).encode())],
-        }
-    )
-    await send({"type": "http.response.body", "body": content})
+def refusal(error: RefusedError) -> JSONResponse:
+    """What a client is told over HTTP."""
+    return JSONResponse({"error": str(error)}, status_code=error.http_status, headers=error.headers)
 
 
 async def _body(headers: MutableMapping[str, str], receive: Receive) -> bytes | None:

@@ -130,9 +130,8 @@ def _route(
 
 DESIGN = _route(_ANSWER, 400, 413, 429, 500, 504, body=REQUEST)
 ANSWER = _route(_ANSWER, 404)
-DRAWING = _route(
-    None, 400, 404, 429, 500, 504, media={media: {} for media in sorted({media for media, _ in DRAWINGS.values()})}
-)
+_FILES: dict[str, Any] = {media: {} for media in sorted({media for media, _ in DRAWINGS.values()})}
+DRAWING = _route(None, 400, 404, 429, 500, 504, media=_FILES)
 _DESIGN_BODY = {
     "type": "object",
     "required": ["design"],
@@ -140,10 +139,7 @@ _DESIGN_BODY = {
     "additionalProperties": False,
 }
 SIMULATE = _route(_DESIGN, 400, 413, 429, 500, 504, body=_DESIGN_BODY)
-DRAW = _route(
-    None, 400, 404, 413, 429, 500, 504, body=_DESIGN_BODY,
-    media={media: {} for media in sorted({media for media, _ in DRAWINGS.values()})},
-)  # fmt: skip
+DRAW = _route(None, 400, 404, 413, 429, 500, 504, body=_DESIGN_BODY, media=_FILES)
 SUBMIT = _route(_JOB, 400, 413, 429, body=REQUEST, status=202)
 JOB = _route(_JOB, 404)
 EVENTS = _route(None, 404, media={"text/event-stream": {}})

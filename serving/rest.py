@@ -19,9 +19,9 @@ from genrf.report.curves import LOSS_OF, curves_of
 from serving import openapi, telemetry
 from serving.drawing import DRAWINGS
 from serving.examples import examples
-from serving.failures import InvalidError, RefusedError, UnauthorizedError, UnknownError, UnsupportedError
+from serving.failures import FIXED_MODELS, InvalidError, RefusedError, UnauthorizedError, UnknownError, UnsupportedError
 from serving.jobs import Jobs
-from serving.limits import RESOLVED, read_json
+from serving.limits import RESOLVED, read_json, refusal
 from serving.request import DesignRequest
 from serving.service import Answered, DesignService
 from serving.store import Job
@@ -47,10 +47,7 @@ def routes(service: DesignService, jobs: Jobs, name: str, admin_token: str | Non
     @router.get("/v1/designs/{answer}", **openapi.ANSWER)
     async def answer(answer: str) -> JSONResponse:
         """An answer that was given before, as long as it is kept."""
-        kept = service.store.answer(answer)
-        if kept is None:
-            raise UnknownError("designs: no such answer is kept; ask for it again")
-        return JSONResponse(answer_of(Answered(key=answer, variant="", content=kept, cached=True)))
+        return JSONResponse(answer_of(Answered(key=answer, variant="", content=service.answer(answer), cached=True)))
 
     @router.get("/v1/designs/{answer}/{number}/{what}", **openapi.DRAWING)
     async def drawing(request: Request, answer: str, number: str, what: str) -> Response:
@@ -127,12 +124,9 @@ def routes(service: DesignService, jobs: Jobs, name: str, admin_token: str | Non
         given = request.headers.get("x-genrf-admin-token", "")
         if not hmac.compare_digest(given.encode(), admin_token.encode()):
             raise UnauthorizedError("x-genrf-admin-token: missing or not the server's")
-        content = _mapping(read_json(await request.body()))
-        _known(content, {"share"})
-        try:
-            service.variants.set_share(content.get("share"))
-        except InvalidInputError as error:
-            raise InvalidError(str(error)) from error
+        content = mapping("the request", read_json(await request.body()))
+        refuse_unknown(content, {"share"}, "")
+        service.variants.set_share(content.get("share"))
         return JSONResponse(service.variants.content())
 
     @router.post("/v2/repository/index", include_in_schema=False)
@@ -144,7 +138,7 @@ def routes(service: DesignService, jobs: Jobs, name: str, admin_token: str | Non
     @router.post("/v2/repository/models/{model}/load", include_in_schema=False)
     @router.post("/v2/repository/models/{model}/unload", include_in_schema=False)
     async def fixed(model: str) -> JSONResponse:
-        raise UnsupportedError("models: the registry's aliases say which serve; they are not changed over the network")
+        raise UnsupportedError(FIXED_MODELS)
 
     return router
 
@@ -159,6 +153,7 @@ def add_to(application: Any, router: APIRouter) -> None:
     """Put routes before those of KServe, with answers for what is refused."""
     application.include_router(router)
     application.add_exception_handler(RefusedError, _refused)
+    application.add_exception_handler(InvalidInputError, _invalid)
     application.add_exception_handler(RequestValidationError, _malformed)
 
 
@@ -175,7 +170,11 @@ async def _malformed(_: Request, error: Exception) -> JSONResponse:
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RefusedError)
-    return JSONResponse({"error": str(error)}, status_code=error.http_status, headers=error.headers)
+    return refusal(error)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    return refusal(InvalidError(str(error)))
 
 
 def answer_of(answered: Answered) -> dict[str, Any]:
@@ -244,15 +243,15 @@ async def _events(jobs: Jobs, job: str) -> AsyncIterator[str]:
 async def _read(request: Request) -> DesignRequest:
     try:
         return DesignRequest.parse(read_json(await request.body()))
-    except InvalidInputError as error:
+    except InvalidInputError:
         telemetry.REQUESTS.labels("none", "none", "invalid").inc()
-        raise InvalidError(str(error)) from error
+        raise
 
 
 async def _design(request: Request) -> dict[str, Any]:
-    content = _mapping(read_json(await request.body()))
-    _known(content, {"design"})
-    return _mapping(content.get("design"), "design")
+    content = mapping("the request", read_json(await request.body()))
+    refuse_unknown(content, {"design"}, "")
+    return mapping("design", content.get("design"))
 
 
 def _known_drawing(what: str) -> None:
@@ -270,17 +269,3 @@ def _file(made: Mapping[str, str], headers: Mapping[str, str] | None = None) -> 
 
 def _caller(request: Request) -> str:
     return request.headers.get(RESOLVED, "")
-
-
-def _mapping(content: Any, where: str = "the request") -> dict[str, Any]:
-    try:
-        return mapping(where, content)
-    except InvalidInputError as error:
-        raise InvalidError(str(error)) from error
-
-
-def _known(content: Mapping[str, Any], known: set[str]) -> None:
-    try:
-        refuse_unknown(content, known, "")
-    except InvalidInputError as error:
-        raise InvalidError(str(error)) from error

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from fastapi_offline import FastAPIOffline
-from kserve import ModelRepository, ModelServer, model_server
+from kserve import ModelServer, model_server
 from kserve.errors import InvalidInput, ModelNotFound, UnsupportedProtocol
 from kserve.model import BaseKServeModel
 
@@ -33,32 +33,6 @@ GRACE_S = 15.0
 """How long searches may go on once the server is told to end, in s; Kubernetes kills it after 30 s."""
 _MEASURE_S = 1.0
 _GPU_MEASURE_S = 15.0
-
-
-class FixedRepository(ModelRepository):
-    """A repository whose models cannot be loaded or unloaded over the network; KServe's endpoints would allow it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closing = False
-
-    def load(self, name: str) -> bool:
-        """Refused.
-
-        Raises:
-            NotImplementedError: always (answered with 501).
-        """
-        raise NotImplementedError("models are loaded when the registry names others")
-
-    def unload(self, name: str) -> None:
-        """Refused; KServe calls this too when the server ends.
-
-        Raises:
-            NotImplementedError: before that (answered with 501).
-        """
-        if not self.closing:
-            raise NotImplementedError("models are unloaded when the server ends")
-        super().unload(name)
 
 
 class DesignServer(ModelServer):
@@ -88,8 +62,7 @@ class DesignServer(ModelServer):
         gpu: bool = False,
         **arguments: Any,
     ) -> None:
-        self._repository = FixedRepository()
-        super().__init__(registered_models=self._repository, **arguments)
+        super().__init__(**arguments)
         self.service = service
         self.jobs = jobs
         self._open_variants = open_variants
@@ -126,11 +99,6 @@ class DesignServer(ModelServer):
         for model in models:
             model.enable_latency_logging = self.enable_latency_logging
             self.register_model(model)
-
-    def stop(self, sig: int) -> None:
-        """End the server."""
-        self._repository.closing = True
-        super().stop(sig)
 
     async def _serve(self) -> None:
         assert self._rest_server is not None

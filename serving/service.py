@@ -313,15 +313,24 @@ class DesignService:
             raise InvalidError(f"design: specification: {error}") from error
         return await workers.do(job, lane="long" if long else "short", caller=caller, within_s=self._patience_s)
 
+    def answer(self, key: str) -> dict[str, Any]:
+        """An answer that was given.
+
+        Raises:
+            UnknownError: if there is none such, or none any more.
+        """
+        kept = self.store.answer(key)
+        if kept is None:
+            raise UnknownError("designs: no such answer is kept; ask for it again")
+        return kept
+
     def design_of(self, key: str, number: int) -> dict[str, Any]:
         """A design that was answered, by the answer's key and its place, from 1.
 
         Raises:
             UnknownError: if there is none such, or none any more.
         """
-        answer = self.store.answer(key)
-        if answer is None:
-            raise UnknownError("designs: no such answer is kept; ask for it again")
+        answer = self.answer(key)
         if not 1 <= number <= len(answer["designs"]):
             raise UnknownError(f"designs: the answer has {len(answer['designs'])}, there is no number {number}")
         design: dict[str, Any] = answer["designs"][number - 1]
