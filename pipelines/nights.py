@@ -25,7 +25,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -123,7 +122,7 @@ def _serve(
 ) -> dict[str, Any]:
     """The champion answers a night's requests, and its log grows."""
     home = folder / policy
-    client, _ = open_store(_own(config, policy))
+    client, _ = open_store(config)
     champion = champion_of(client, f"nights-{policy}")
     assert champion is not None
     bundle = Bundle.load(bundle_of(champion, home / "serving"))
@@ -138,7 +137,7 @@ def _serve(
         answered.parent.mkdir(exist_ok=True)
         write_json(answered, answers)
     answers = json.loads(answered.read_text(encoding="utf-8"))
-    records = [replace(SearchRecord.parse(content), model=model) for content in answers]
+    records = [dataclasses.replace(SearchRecord.parse(content), model=model) for content in answers]
     open_log(str(home / "feedback")).append(records)
     met = Share(sum(record.met for record in records), len(records))
     return {
@@ -159,16 +158,9 @@ def _server(config: Config, folder: Path, model: ModelVersion, variant: str) -> 
         yield answer
 
 
-def _own(config: Config, policy: str) -> Config:
-    """The configuration with the generator's own registered model."""
-    return dataclasses.replace(
-        config, tracking=dataclasses.replace(config.tracking, registered_model=f"nights-{policy}")
-    )
-
-
 def _data_versions(config: Config, policy: str) -> dict[str, str | None]:
     """DVC's hash of the data of the champion, and of the challenger if there is one."""
-    client, _ = open_store(_own(config, policy))
+    client, _ = open_store(config)
     versions = {alias: champion_of(client, f"nights-{policy}", alias) for alias in (CHAMPION, CHALLENGER)}
     return {alias: None if version is None else version.tags.get(DATA_TAG) for alias, version in versions.items()}
 

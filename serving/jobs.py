@@ -13,7 +13,7 @@ from serving import telemetry
 from serving.failures import BusyError, RefusedError, UnknownError, UnreadyError
 from serving.request import DesignRequest
 from serving.service import Answered, DesignService
-from serving.store import Job, Store
+from serving.store import Job, State, Store
 from serving.workers import Told
 
 log = logging.getLogger(__name__)
@@ -78,16 +78,13 @@ class Jobs:
                 request = DesignRequest.parse(job.request)
                 async with self._turns:
                     found = await self._found(request, job, tell)
-                self._store.change(job.id, "done", answer=found.key)
-                self._tell(job.id, {"event": "done", "answer": found.key})
+                self._end(job.id, "done", answer=found.key)
             except asyncio.CancelledError:
                 if not self._closing:
-                    self._store.change(job.id, "cancelled")
-                    self._tell(job.id, {"event": "cancelled"})
+                    self._end(job.id, "cancelled")
                 raise
             except (RefusedError, InvalidInputError) as error:
-                self._store.change(job.id, "failed", error=str(error))
-                self._tell(job.id, {"event": "failed", "error": str(error)})
+                self._end(job.id, "failed", error=str(error))
             except sqlite3.Error as error:
                 # It is open in the store, and begun again by the next server.
                 log.warning("serving: how job %s ended cannot be kept: %s", job.id, error)
@@ -166,6 +163,11 @@ class Jobs:
             watchers.remove(told)
             if not watchers:
                 del self._watched[identifier]
+
+    def _end(self, identifier: str, state: State, **how: str) -> None:
+        """Remember how a job ended, and tell who watches it."""
+        self._store.change(identifier, state, **how)
+        self._tell(identifier, {"event": state, **how})
 
     def _tell(self, identifier: str, said: dict[str, Any] | None) -> None:
         for queue in self._watched.get(identifier, []):

@@ -382,6 +382,14 @@ def test_tokens_are_asked_for_and_never_shown(tmp_path: Path) -> None:
     assert "adm1n" not in log
 
 
+def wait_until_done(port: int, job: str) -> None:
+    """Wait for a job of a server before this one."""
+    deadline = time.monotonic() + 30
+    while httpx.get(f"http://127.0.0.1:{port}/v1/jobs/{job}").json()["state"] != "done":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_a_server_told_to_end_ends_although_a_search_would_go_on(tmp_path: Path) -> None:
     with running(tmp_path, "off", str(tmp_path / "store"), BEHAVIOUR="slow") as (http, _, process):
         waiting = {"specification": SPECIFICATION_28GHZ | {"name": "wait"}}
@@ -389,10 +397,7 @@ def test_a_server_told_to_end_ends_although_a_search_would_go_on(tmp_path: Path)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=40)
     with running(tmp_path, "off", str(tmp_path / "store"), BEHAVIOUR="plain") as (http, _, _):
-        deadline = time.monotonic() + 30
-        while httpx.get(f"http://127.0.0.1:{http}/v1/jobs/{job['id']}").json()["state"] != "done":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until_done(http, job["id"])
 
 
 def test_a_server_that_was_killed_leaves_its_jobs_to_the_next(tmp_path: Path) -> None:
@@ -402,7 +407,4 @@ def test_a_server_that_was_killed_leaves_its_jobs_to_the_next(tmp_path: Path) ->
         process.kill()
         process.wait()
     with running(tmp_path, "off", str(tmp_path / "store"), BEHAVIOUR="plain") as (http, _, _):
-        deadline = time.monotonic() + 30
-        while httpx.get(f"http://127.0.0.1:{http}/v1/jobs/{job['id']}").json()["state"] != "done":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until_done(http, job["id"])
