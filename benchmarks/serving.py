@@ -4,6 +4,7 @@ Run with::
 
     python benchmarks/serving.py                    # both servers, 1, 8 and 64 callers, then twice today's capacity
     python benchmarks/serving.py --minutes 10       # today's alone for ten minutes, for its memory
+    python benchmarks/serving.py --gpu QUANTIZED    # today's with the networks on the CPU (int8) and on a GPU (fp16)
 
 Each caller asks for one specification after another, over the Open Inference Protocol, and each is asked for once: held-out
 specifications of low-noise amplifiers (``benchmarks/held_out.json``), again with another seed once all have been. Who is refused
@@ -20,6 +21,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,7 @@ import httpx
 import numpy as np
 import psutil
 
+from genrf.cores import cores
 from training.running.machine import describe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -161,11 +164,17 @@ def memory_mb(process: int) -> float:
 
 
 async def measured(
-    tree: Path, label: str, callers: list[int], seconds: float, all_calls: bool | None, overload: bool
+    tree: Path,
+    label: str,
+    callers: list[int],
+    seconds: float,
+    all_calls: bool | None,
+    *arguments: str,
+    overload: bool = False,
 ) -> dict[str, Any]:
     """One server under each number of callers and, if asked for, at twice what it can answer."""
     with tempfile.TemporaryDirectory(prefix="genrf-") as folder:
-        async with server(tree, Path(folder)) as (address, process, ready_s):
+        async with server(tree, Path(folder), *arguments) as (address, process, ready_s):
             load = Load(address, requests(all_calls))
             await load.callers(2, 3.0)
             before = memory_mb(process)
@@ -180,6 +189,10 @@ async def measured(
                 found["recovered"] = await load.callers(1, min(5.0, seconds))
                 print(label, found["overload"], found["recovered"], file=sys.stderr, flush=True)
             found["memory_after_mb"] = memory_mb(process)
+            if gpu := re.findall(
+                r"^genrf_gpu_memory_bytes\S* (\S+)", httpx.get(f"{address}/metrics").text, re.MULTILINE
+            ):
+                found["gpu_memory_mb"] = round(sum(map(float, gpu)) / 1e6)
             await load.close()
             return found
 
@@ -211,7 +224,7 @@ async def compared(commit: str, callers: list[int], seconds: float) -> dict[str,
     with tempfile.TemporaryDirectory(prefix="genrf-earlier-") as folder:
         earlier = await measured(earlier_tree(commit, Path(folder)), "earlier", callers, seconds, None, overload=True)
     today = await measured(ROOT, "today", callers, seconds, False, overload=True)
-    spent = await measured(ROOT, "today, all calls", [8], seconds, True, overload=False)
+    spent = await measured(ROOT, "today, all calls", [8], seconds, True)
 
     def at_eight(found: dict[str, Any]) -> dict[str, Any]:
         return next(row for row in found["callers"] if row["callers"] == 8)
@@ -228,6 +241,21 @@ async def compared(commit: str, callers: list[int], seconds: float) -> dict[str,
     }
 
 
+async def on_gpu(quantized: Path, callers: list[int], seconds: float) -> dict[str, Any]:
+    """Today's server with the same networks on the CPU and on a GPU, and what one is to the other."""
+    cpu = await measured(ROOT, "cpu", callers, seconds, False, f"--bundle={quantized / 'int8'}")
+    gpu = ("--device=cuda", f"--bundle={quantized / 'fp16'}")
+    few = await measured(ROOT, "gpu", callers, seconds, False, *gpu)
+    many = await measured(ROOT, "gpu, a process a core", callers, seconds, False, *gpu, f"--designers={cores()}")
+    best = [max(row["designs_per_s"] for row in found["callers"]) for found in (cpu, few, many)]
+    return {
+        "cpu": cpu,
+        "gpu": few,
+        "gpu_with_a_process_a_core": many,
+        "ratio_designs_per_s": round(max(best[1:]) / best[0], 2),
+    }
+
+
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -235,12 +263,17 @@ def main() -> None:
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 8, 64], help="numbers of callers; 8 is compared")
     parser.add_argument("--earlier", default=EARLIER, help="commit of the server to compare with")
     parser.add_argument("--minutes", type=float, help="today's server alone, for so long, for its memory")
+    parser.add_argument(
+        "--gpu", type=Path, metavar="QUANTIZED", help="folder with a bundle int8 and one fp16 of one training"
+    )
     arguments = parser.parse_args()
     if 8 not in arguments.callers:
         parser.error("--callers: 8 must be among them, which are compared")
     found = asyncio.run(
         endured(arguments.minutes)
         if arguments.minutes
+        else on_gpu(arguments.gpu.resolve(), arguments.callers, arguments.seconds)
+        if arguments.gpu
         else compared(arguments.earlier, arguments.callers, arguments.seconds)
     )
     print(json.dumps({"benchmark": "serving", "machine": describe(), **found}))

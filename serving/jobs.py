@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 4
 """Jobs that are searched for, or wait for a process, at once."""
+MOST_UNREAD = 100
+"""Events that are kept for who watches a job and does not read them."""
 HEARTBEAT_S = 10.0
 """Pause after which who watches a job hears that the line is not dead."""
 
@@ -145,7 +147,7 @@ class Jobs:
         if identifier not in self._tasks:
             yield {"event": job.state, "answer": job.answer, "error": job.error}
             return
-        told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(MOST_UNREAD)
         self._watched.setdefault(identifier, []).append(told)
         try:
             yield {"event": job.state}
@@ -171,6 +173,9 @@ class Jobs:
 
     def _tell(self, identifier: str, said: dict[str, Any] | None) -> None:
         for queue in self._watched.get(identifier, []):
+            if queue.full():
+                # Who does not read misses progress, never the end, which comes last.
+                queue.get_nowait()
             queue.put_nowait(said)
 
     def close(self) -> None:

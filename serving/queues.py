@@ -19,7 +19,7 @@ class FairQueue:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._free: deque[Any] = deque()
+        self._free: list[Any] = []
         self._out = 0
         self._callers: OrderedDict[str, deque[tuple[asyncio.Future[Any], float]]] = OrderedDict()
         self._closed = False
@@ -48,7 +48,8 @@ class FairQueue:
             raise UnreadyError("the models are being unloaded; try again", retry_after_s=1.0)
         if self._free and not self._callers:
             self._out += 1
-            return self._free.popleft()
+            # The one that was used last has what it needs at hand.
+            return self._free.pop()
         if len(self) >= self._most:
             self._make_room(caller)
         place: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -124,20 +124,25 @@ class DesignServer(ModelServer):
         if self._recorder is not None:
             self._recorder.start()
         helping = [asyncio.create_task(self._measure())]
+        opening = asyncio.ensure_future(self._open_variants(self.service.variants))
         try:
-            await self._open_variants(self.service.variants)
-            again = self.jobs.resume()
-            log.warning("serving: ready%s", f"; {again} jobs of an earlier server are begun again" if again else "")
-            if self._watch is not None:
-                helping.append(asyncio.create_task(self._watch.run()))
             # KServe is told of a signal only after HTTP has ended, which waits for whatever is being answered.
+            while not opening.done() and not http.should_exit:
+                await asyncio.wait([opening], timeout=0.1)
+            if opening.done():
+                opening.result()
+                again = self.jobs.resume()
+                log.warning("serving: ready%s", f"; {again} jobs of an earlier server are begun again" if again else "")
+                if self._watch is not None:
+                    helping.append(asyncio.create_task(self._watch.run()))
             while not http.should_exit:
                 await asyncio.sleep(0.1)
             self.jobs.close()
             await self.service.close(within_s=GRACE_S)
         finally:
-            for task in helping:
+            for task in (opening, *helping):
                 task.cancel()
+            await asyncio.wait([opening])
             for workers in self.service.variants.items().values():
                 await workers.stop()
             if self._recorder is not None:
@@ -156,9 +161,12 @@ class DesignServer(ModelServer):
 
 
 def _without_tracebacks_of_clients(record: logging.LogRecord) -> bool:
-    """Drop what KServe logs of a client's mistake: the gate's line has its status, and the client its reason."""
+    """Drop what KServe logs of a client's mistake: the gate's line has its status, and the client its reason.
+
+    A verb of KServe's that no model here has, such as ``:explain``, raises `NotImplementedError`.
+    """
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    return not isinstance(error, (InvalidInput, ModelNotFound, RefusedError, UnsupportedProtocol))
+    return not isinstance(error, (InvalidInput, ModelNotFound, NotImplementedError, RefusedError, UnsupportedProtocol))
 
 
 async def _measure_gpu() -> None:

@@ -354,8 +354,8 @@ class DesignService:
             every = self.variants.items().values()
             telemetry.WAITING.labels(lane).set(sum(workers.waiting(lane) for workers in every))
             telemetry.OLDEST.labels(lane).set(max((w.oldest_s(lane) for w in every), default=0.0))
-        for name, workers in self.variants.items().items():
-            telemetry.WORKING.labels(name).set(workers.alive)
+        for name in (CHAMPION, CHALLENGER):
+            telemetry.WORKING.labels(name).set(self.variants[name].alive if name in self.variants else 0)
 
 
 def _kind(request: DesignRequest) -> tuple[str, bool, bool]:

@@ -96,8 +96,6 @@ class Variants:
         telemetry.MODELS.clear()
         for label, own in self._workers.items():
             telemetry.MODELS.labels(label, own.identity["bundle"], own.identity.get("version") or "").set(1)
-        for label in (CHAMPION, CHALLENGER):
-            telemetry.WORKING.labels(label).set(self._workers[label].count if label in self._workers else 0)
         self.comparison = None
         if CHAMPION in self._workers and CHALLENGER in self._workers:
             ours, theirs = (str(self._workers[label].identity["bundle"]) for label in (CHAMPION, CHALLENGER))

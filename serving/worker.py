@@ -5,7 +5,7 @@
     {"do": "draw", "design": {...}, "what": "schematic.svg"} one of `serving.drawing.DRAWINGS`
     {"do": "cancel"}                                         end what is being done
 
-    {"ready": {...}}                                         once the classes to warm up have designed: the models' identity
+    {"ready": {...}}                                         once it has designed and simulated: the models' identity
     {"spent": 3, "of": 64, "design": {...} or null}          while it searches
     {"done": {...}}, {"refused": "..."}, {"failed": "..."}, {"cancelled": true}
 
@@ -21,7 +21,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -71,13 +71,25 @@ class Worker:
         self._change = threading.Condition()
         self._last_told = 0.0
 
-    def run(self) -> None:
-        """Work until the input ends."""
+    def run(self, cold: Sequence[str] = ()) -> None:
+        """Work until the input ends.
+
+        Args:
+            cold: classes to warm up while there is nothing to do.
+        """
         threading.Thread(target=self._listen, daemon=True).start()
+        left = list(cold)
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._waiting)
-                job = self._waiting.pop(0)
+                self._change.wait_for(lambda: self._waiting or left)
+                job = self._waiting.pop(0) if self._waiting else None
+            if job is None:
+                try:
+                    warm_up(self._designer, left.pop(0))
+                except GenRFError as error:
+                    # Searches of the other classes are answered all the same.
+                    print(f"serving: {error}", file=sys.stderr, flush=True)
+                continue
             try:
                 self.say(done=self._do(job))
             except Cancelled:
@@ -207,13 +219,13 @@ def _with_margins(design: Design, spec: DesignSpec) -> dict[str, Any]:
 def work(
     open_one: Callable[[], Designer],
     model: tuple[str, str] | None = None,
-    share: tuple[int, int] = (0, 1),
+    number: int = 0,
     device: str = "cpu",
 ) -> int:
     """Be such a process, with the designer that a function gives.
 
     Args:
-        share: which of how many processes it is; each warms up its share of the classes.
+        number: which of the processes it is: each begins with another class.
         device: where its models run.
         model: name and version of the registered models, if they are.
     """
@@ -222,15 +234,16 @@ def work(
     os.dup2(2, 1)
     try:
         with open_one() as designer:
-            for name in designer.circuit_classes[share[0] :: share[1]]:
-                warm_up(designer, name)
+            first = number % len(designer.circuit_classes)
+            warm, *cold = (*designer.circuit_classes[first:], *designer.circuit_classes[:first])
+            warm_up(designer, warm)
             identity = designer.provenance
             registered_name, version = model or (None, None)
             version_of = ModelVersion(bundle=str(identity["bundle"]), name=registered_name, version=version)
             worker = Worker(designer, version_of, sys.stdin, answers)
             named = {"name": registered_name, "version": version, "provider": PROVIDERS[device]}
             worker.say(ready={**identity, **named, "classes": designer.circuit_classes})
-            worker.run()
+            worker.run(cold)
     except GenRFError as error:
         print(json.dumps({"failed": str(error)}), file=answers, flush=True)
         return error.exit_code
@@ -244,7 +257,7 @@ def main() -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--long", action="store_true", help="step back behind processes for short searches")
     parser.add_argument(
-        "--share", type=int, nargs=2, default=(0, 1), metavar=("NUMBER", "OF"), help="classes to warm up"
+        "--number", type=int, default=0, help="which of the processes it is: each begins with another class"
     )
     arguments = parser.parse_args()
     if arguments.long:
@@ -254,7 +267,7 @@ def main() -> int:
     return work(
         lambda: open_designer(arguments.bundle, workers=1, threads=1, device=arguments.device),
         registered(arguments.bundle),
-        tuple(arguments.share),
+        arguments.number,
         arguments.device,
     )
 

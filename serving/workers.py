@@ -165,7 +165,7 @@ class Workers:
     """The processes of one bundle.
 
     Args:
-        command: starts a process; ``--share`` and ``--long`` are added.
+        command: starts a process; ``--number`` or ``--long`` is added.
         count: processes for short searches; by default one a core.
         most_waiting: searches of one lane that may wait.
         recycle_after: jobs after which a process is replaced.
@@ -373,7 +373,7 @@ class Workers:
             return
 
     def _process(self, lane: Lane, number: int) -> _Process:
-        extra = ["--long"] if lane == "long" else ["--share", str(number), str(self._count)]
+        extra = ["--long"] if lane == "long" else ["--number", str(number)]
         return _Process([*self._command, *extra])
 
     def _add(self, lane: Lane, process: _Process) -> None:

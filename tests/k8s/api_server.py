@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.k8s.manifests import ROOT, STEPS, TRAIN_JOB, Manifest
+from tests.k8s.manifests import ROOT, STEPS, TRAIN_JOB, Manifest, compiled
 
 PROGRAMS = ROOT / ".cache" / "apiserver"
 EARLIER = {"policy/v1": "policy/v1beta1", "autoscaling/v2": "autoscaling/v2beta2"}
@@ -31,6 +31,8 @@ CUSTOM = {
     "ServingRuntime": ("serving.kserve.io", "v1alpha1", "Namespaced"),
     "TrainJob": ("trainer.kubeflow.org", "v1alpha1", "Namespaced"),
     "Profile": ("kubeflow.org", "v1", "Cluster"),
+    "Pipeline": ("pipelines.kubeflow.org", "v2beta1", "Namespaced"),
+    "PipelineVersion": ("pipelines.kubeflow.org", "v2beta1", "Namespaced"),
 }
 """Group, version and scope of the kinds that are not Kubernetes' own."""
 SERVICES = "genrf"
@@ -203,9 +205,9 @@ def namespace(overlays: tuple[str, ...]) -> str:
 
 @pytest.fixture(scope="module")
 def objects(overlays: tuple[str, ...], rendered: dict[str, list[Manifest]], namespace: str) -> list[Manifest]:
-    """All manifests, in versions that the server knows; a TrainJob, which names no namespace, where steps run."""
+    """Manifests and compiled pipelines, in versions that the server knows; a TrainJob, without a namespace, where steps run."""
     found = []
-    for each in (each for overlay in overlays for each in rendered[overlay]):
+    for each in [*(each for overlay in overlays for each in rendered[overlay]), *compiled()]:
         known = {**each, "apiVersion": EARLIER.get(each["apiVersion"], each["apiVersion"])}
         if each["kind"] == "TrainJob":
             known["metadata"] = {**each["metadata"], "namespace": namespace}

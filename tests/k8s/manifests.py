@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 Manifest = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
@@ -14,6 +16,12 @@ STEPS = {"kfp-standalone": "kubeflow", "kfp-profile": "genrf-team", "single-node
 """Overlays for the pipeline's steps, with the namespace that these run in."""
 OVERLAYS = ("cpu", "gpu", "gpu-canary", "single-node", "kfp-standalone", "kfp-profile")
 TRAIN_JOB = "train-job"
+
+
+def compiled() -> list[Manifest]:
+    """The pipelines as resources: training and a night, each with its version."""
+    paths = sorted((ROOT / "pipelines" / "compiled").glob("*.kubernetes.yaml"))
+    return [manifest for path in paths for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8"))]
 
 
 def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:

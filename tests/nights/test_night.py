@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from mlflow import MlflowClient
@@ -19,6 +22,7 @@ from mlflow import MlflowClient
 from genrf.export.design_file import write_design
 from genrf.feedback.log import open_log
 from genrf.feedback.record import ModelVersion, SearchRecord
+from genrf.files import sha256
 from genrf.generation.bundle import Bundle
 from genrf.generation.released import released_folder, released_identity
 from genrf.spec import DesignSpec
@@ -50,7 +54,8 @@ class House:
     def record(self, records: Iterable[SearchRecord]) -> None:
         open_log(str(self.folder / "feedback")).append(list(records))
 
-    def night(self, *overrides: str) -> subprocess.CompletedProcess[str]:
+    def night(self, *overrides: str, killed: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a night; of a step that is named the process is killed once it has begun."""
         command = [sys.executable, "-m", "pipelines", "night", "--recipe", "micro"]
         for override in overrides:
             command += ["--set", override]
@@ -61,9 +66,21 @@ class House:
             "GENRF_DVC_REMOTE": str(self.folder / "remote"),
             "HOME": str(self.folder / "home"),
         }
-        return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=850
-        )
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as process,
+        ):
+            assert process.stdout is not None
+            printed = []
+            for line in process.stdout:
+                printed.append(line)
+                if killed and line.startswith(f"{killed}: started"):
+                    kill_step(process.pid, killed.replace("-", "_"))
+            process.wait(timeout=60)
+            errors.seek(0)
+            return subprocess.CompletedProcess(command, process.returncode, "".join(printed), errors.read())
 
     @property
     def report(self) -> dict[str, Any]:
@@ -73,6 +90,26 @@ class House:
     @property
     def client(self) -> MlflowClient:
         return MlflowClient(tracking_uri=f"sqlite:///{self.folder}/mlflow.db")
+
+    def kept(self) -> dict[str, str]:
+        """What a night that comes to nothing leaves as it was: log, datasets, versions of the model and who is the champion."""
+        model = self.client.get_registered_model("genrf")
+        versions = self.client.search_model_versions("name = 'genrf'")
+        files = [path for name in ("feedback", "remote") for path in (self.folder / name).rglob("*") if path.is_file()]
+        return {
+            **{f"alias {name}": version for name, version in model.aliases.items()},
+            **{f"version {version.version}": version.source for version in versions},
+            **{str(path.relative_to(self.folder)): sha256(path) for path in files},
+        }
+
+
+def kill_step(launcher: int, function: str) -> None:
+    """Kill the process of a step two seconds after it has begun."""
+    time.sleep(2.0)
+    steps = [process for process in psutil.Process(launcher).children(recursive=True) if function in process.cmdline()]
+    assert steps, f"{function} is not running"
+    for process in steps:
+        process.kill()
 
 
 def asked(number: int, met: bool, bundle: str) -> SearchRecord:
@@ -121,13 +158,33 @@ def quiet(house: House) -> House:
     return house
 
 
+@dataclass(frozen=True)
+class Struck:
+    """A night of which a step was killed."""
+
+    house: House
+    done: subprocess.CompletedProcess[str]
+    report: dict[str, Any]
+    before: dict[str, str]
+    """What had to survive."""
+    after: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def retrained(quiet: House) -> House:
-    """After a night in which requests were missed."""
+def struck(quiet: House) -> Struck:
+    """After a night in which requests were missed, and which was killed while it simulated for them."""
     quiet.record(asked(number, False, released_identity()) for number in range(100, 120))
-    done = quiet.night()
+    before = quiet.kept()
+    done = quiet.night(killed="grow-data")
+    return Struck(quiet, done, quiet.report, before, quiet.kept())
+
+
+@pytest.fixture(scope="module")
+def retrained(struck: Struck) -> House:
+    """After the night that followed."""
+    done = struck.house.night()
     assert done.returncode == 0, done.stderr
-    return quiet
+    return struck.house
 
 
 def test_a_night_without_need_simulates_nothing_and_says_why(quiet: House) -> None:
@@ -145,6 +202,16 @@ def test_a_night_without_need_simulates_nothing_and_says_why(quiet: House) -> No
 def test_the_released_weights_are_the_first_champion(quiet: House) -> None:
     version = quiet.client.get_model_version_by_alias("genrf", "champion")
     assert version.tags["released"] == released_identity()
+
+
+def test_a_night_of_which_a_step_is_killed_says_so_and_changes_nothing(struck: Struck) -> None:
+    assert struck.done.returncode == 137
+    assert struck.done.stderr.startswith("error: grow-data: ")
+    assert struck.done.stderr.count("\n") == 1
+    assert "killed" in struck.done.stderr
+    assert struck.report["outcome"] == "failed"
+    assert "grow_data" in struck.report["reason"]
+    assert struck.after == struck.before
 
 
 def test_missed_requests_make_a_challenger_that_is_judged_and_not_promoted_on_nothing(retrained: House) -> None:

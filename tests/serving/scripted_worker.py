@@ -2,7 +2,8 @@
 
 Behaviours: ``slow`` waits in searches for specifications called wait, checking now and then whether it is cancelled; ``deaf``
 waits without; ``broken`` fails in each search; ``hopeless`` has no circuit that simulates; ``other`` is a second bundle, whose
-circuits do not meet the specification.
+circuits do not meet the specification; ``late`` takes long to be ready; ``half`` says it designs power amplifiers as well, and
+has none.
 """
 
 from __future__ import annotations
@@ -30,8 +31,14 @@ class Behaving(ScriptedDesigner):
     """Designs in the way that it was told, once it is warm."""
 
     def __init__(self, behaviour: str) -> None:
+        if behaviour == "late":
+            time.sleep(100.0)
         super().__init__(CIRCUITS.get(behaviour, [CASCODE, MATCHED_28GHZ, COMMON_EMITTER]))
         self._behaviour = behaviour
+
+    @property
+    def circuit_classes(self) -> tuple[str, ...]:
+        return (*super().circuit_classes, *(["pa"] if self._behaviour == "half" else []))
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -53,7 +60,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("behaviour", nargs="?", default="plain")
     parser.add_argument("--version", default="7")
-    parser.add_argument("--share", nargs=2, type=int, default=(0, 1))
+    parser.add_argument("--number", type=int, default=0)
     parser.add_argument("--long", action="store_true")
     arguments = parser.parse_args()
-    sys.exit(work(lambda: Behaving(arguments.behaviour), ("genrf", arguments.version), tuple(arguments.share)))
+    sys.exit(work(lambda: Behaving(arguments.behaviour), ("genrf", arguments.version), arguments.number))

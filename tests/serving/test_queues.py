@@ -38,6 +38,20 @@ def test_callers_take_turns_whatever_each_has_asked_for() -> None:
     assert asyncio.run(scene()) == ["a", "b", "c", "a", "a", "a", "a"]
 
 
+def test_what_was_used_last_is_handed_out_first() -> None:
+    async def scene() -> list[str]:
+        queue = FairQueue(20)
+        for thing in ("cold", "warm"):
+            queue.add(thing)
+        served = []
+        for _ in range(3):
+            served.append(await queue.turn("a", None))
+            queue.give(served[-1])
+        return served
+
+    assert asyncio.run(scene()) == ["warm"] * 3
+
+
 def test_more_than_may_wait_are_refused_with_when_to_try_again() -> None:
     async def scene() -> None:
         queue = FairQueue(2)

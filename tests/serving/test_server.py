@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,13 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 
 from tests.amplifiers import SPECIFICATION_28GHZ
@@ -299,6 +301,11 @@ def test_models_cannot_be_unloaded_over_the_network(client: httpx.Client) -> Non
     assert client.get("/v2/models/genrf/ready").status_code == 200
 
 
+def test_a_verb_that_no_model_has_is_refused_without_a_traceback(client: httpx.Client) -> None:
+    """Of which the log is looked at when the server has ended."""
+    assert client.post("/v1/models/genrf:explain", json={"instances": []}).status_code == 501
+
+
 def test_a_missing_bundle_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "serving", "--bundle", str(tmp_path)],
@@ -384,8 +391,35 @@ def test_tokens_are_asked_for_and_never_shown(tmp_path: Path) -> None:
 
 def wait_until_done(port: int, job: str) -> None:
     """Wait for a job of a server before this one."""
-    deadline = time.monotonic() + 30
-    while httpx.get(f"http://127.0.0.1:{port}/v1/jobs/{job}").json()["state"] != "done":
+    wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/v1/jobs/{job}").json()["state"] == "done")
+
+
+def test_a_server_told_to_end_while_its_models_load_does_not_wait_for_them(tmp_path: Path) -> None:
+    http, grpc = free_port(), free_port()
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.serving.scripted_server", str(http), str(grpc)],
+            cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT), "BEHAVIOUR": "late"},
+        )  # fmt: skip
+    try:
+        wait_until(lambda: httpx.get(f"http://127.0.0.1:{http}/v2/health/live").status_code == 200)
+        wait_until(lambda: bool(psutil.Process(process.pid).children()))
+        (designing,) = psutil.Process(process.pid).children()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=40) in (0, -signal.SIGTERM)
+        assert not designing.is_running()
+    finally:
+        process.kill()
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what comes true in time."""
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            if condition():
+                return
         assert time.monotonic() < deadline
         time.sleep(0.1)
 

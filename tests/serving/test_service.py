@@ -197,6 +197,29 @@ def test_a_job_tells_of_its_progress_and_can_be_ended(run: Callable[..., Any]) -
     run(scene())
 
 
+def test_who_watches_a_job_without_reading_costs_no_memory_and_still_hears_its_end(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.jobs.MOST_UNREAD", 3)
+
+    async def scene() -> None:
+        async with serving() as service:
+            jobs = Jobs(service, service.store)
+            told = []
+            job = jobs.submit(request("wait"), "b")
+            watching = jobs.events(job.id)
+            assert await anext(watching) == {"event": "waiting"}
+            service_hears = jobs._tell
+            monkeypatch.setattr(jobs, "_tell", lambda own, said: (told.append(said), service_hears(own, said)))
+            await until(lambda: len(told) > 5)
+            jobs.cancel(job.id)
+            await until(lambda: told[-1] is None)
+            unread = [event async for event in watching]
+            assert [event["event"] for event in unread if event] == ["progress", "cancelled"]
+
+    run(scene())
+
+
 def test_a_job_that_is_open_when_the_server_ends_is_done_by_the_next(run: Callable[..., Any]) -> None:
     async def scene() -> None:
         store = Store(None)

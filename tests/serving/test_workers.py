@@ -236,6 +236,24 @@ def test_is_never_ready_when_nothing_simulates(run: Callable[..., Any]) -> None:
         run(workers("hopeless", 1).start())
 
 
+def test_a_class_of_which_nothing_simulates_is_told_of_and_costs_the_others_nothing(
+    run: Callable[..., Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def scene() -> dict[str, Any]:
+        half = workers("half", 1)
+        await half.start()
+        try:
+            return dict(await half.do(search()))
+        finally:
+            await half.stop()
+
+    assert run(scene())["answer"]["designs"]
+    assert (
+        capfd.readouterr().err
+        == "serving: warm-up: no circuit of class pa simulates (no legal circuit was generated); check the bundle and ngspice\n"
+    )
+
+
 def test_processes_end_with_the_server_that_was_killed() -> None:
     code = (
         "import asyncio, time\n"
