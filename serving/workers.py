@@ -33,7 +33,7 @@ Told = Callable[[dict[str, Any]], None]
 
 START_S = 120.0
 """How long a process may take to be ready."""
-RECYCLE_AFTER = 2_000
+RECYCLE_AFTER = 1_000
 """Jobs after which a process is replaced: its memory grows by some 25 KB a search."""
 CANCEL_S = 2.0
 """How long a process may take to end what it was told to end; then it is killed and another started."""
