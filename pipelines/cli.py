@@ -95,7 +95,9 @@ def compile_(
 @app.command(epilog="Example: genrf pipeline submit --recipe nightly --host http://localhost:8080 --wait")
 def submit(
     pipeline: Which = TRAIN,
-    recipe: Recipe = "smoke",
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe in params.yaml; by default smoke, of a night nightly.", show_default=False)
+    ] = None,
     set_: Assignments = None,
     profile: Profile = "gpu",
     image: Image = None,
@@ -106,6 +108,7 @@ def submit(
     """Run the pipeline on Kubeflow, as the version of this commit and image, which is uploaded where it is missing."""
     with _errors():
         overrides = dict(_assignment(text) for text in set_ or [])
+        recipe = recipe or ("nightly" if pipeline == NIGHT else "smoke")
         parameters = _parameters(recipe, overrides)
         kubeflow, version = _version(pipeline, profile, image, host, namespace)
         run_id = kubeflow.run(version, _title(recipe, overrides), parameters)

@@ -80,6 +80,13 @@ def test_a_pipeline_is_uploaded_once_and_run_as_often_as_asked(server: FakeKubef
         assert f"#/runs/details/{run['run_id']}" in first + second
 
 
+def test_each_pipeline_has_a_recipe_of_its_own(server: FakeKubeflow) -> None:
+    genrf_pipeline("submit")
+    genrf_pipeline("submit", "--pipeline", "night")
+    asked = [run["runtime_config"]["parameters"]["recipe"] for run in server.runs.values()]
+    assert asked == ["smoke", "nightly"]
+
+
 def test_what_is_uploaded_is_what_is_compiled(server: FakeKubeflow) -> None:
     genrf_pipeline("submit")
     specification, platform = only(server.specifications)
