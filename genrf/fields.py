@@ -13,6 +13,9 @@ from quantiphy import InvalidNumber, Quantity
 
 from genrf.errors import InvalidInputError
 
+LONGEST_QUANTITY = 100
+"""Characters of a number with its unit."""
+
 
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
@@ -71,6 +74,9 @@ def quantity(where: str, value: Any, unit: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise InvalidInputError(f"{where}: expected {expected}, got {value!r}")
     if isinstance(value, str):
+        if len(value) > LONGEST_QUANTITY:
+            # quantiphy 2.23 takes a time that grows with the square of what it is given.
+            raise InvalidInputError(f"{where}: expected {expected}, got a text of {len(value):,} characters")
         if "," in value:
             raise InvalidInputError(f"{where}: expected {expected} with a decimal point and no comma, got {value!r}")
         written = _written(where, value, unit)

@@ -96,7 +96,8 @@ def compile_(
 def submit(
     pipeline: Which = TRAIN,
     recipe: Annotated[
-        str | None, typer.Option(help="Recipe in params.yaml; by default smoke, of a night nightly.", show_default=False)
+        str | None,
+        typer.Option(help="Recipe in params.yaml; by default smoke, of a night nightly.", show_default=False),
     ] = None,
     set_: Assignments = None,
     profile: Profile = "gpu",

@@ -115,7 +115,7 @@ def _running(
     arguments = {"recipe": recipe, "overrides": json.dumps(dict(overrides or {}), sort_keys=True)}
     with _only_run():
         code = code_identity()
-        identity = _Identity(config, {**arguments, "pipeline": pipeline}, code)
+        identity = _Identity(config, {**arguments, "pipeline": pipeline}, code, anew=pipeline == NIGHTLY)
         log = RUNS / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         with _environment(code, identity.run), Terminal(log, console) as terminal, _stopping_steps():
             outputs = _execute(pipeline, arguments, terminal)
@@ -153,7 +153,8 @@ def _execute(name: str, arguments: Mapping[str, str], terminal: Terminal) -> dic
             ):
                 return dict(pipeline(**arguments).outputs)
     except KeyboardInterrupt:
-        raise StepFailedError("interrupted; run again to continue", 130) from None
+        then = "the next night begins anew" if name == NIGHTLY else "run again to continue"
+        raise StepFailedError(f"interrupted; {then}", 130) from None
     except RuntimeError as error:
         failure = terminal.failure
         if failure is None:
@@ -212,13 +213,19 @@ def _publish(outputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Identity:
-    """The run's identity in MLflow: a run that did not complete is continued under its old one."""
+    """The run's identity in MLflow: a run that did not complete is continued under its old one.
 
-    def __init__(self, config: Config, arguments: Mapping[str, str], code: str) -> None:
+    Args:
+        anew: whether it is not, since it asks what is so now, as a night does.
+    """
+
+    def __init__(self, config: Config, arguments: Mapping[str, str], code: str, *, anew: bool) -> None:
         self._path = RUNS / "unfinished.json"
         content = json.dumps([config.to_dict(), dict(arguments), code], sort_keys=True)
         self._key = hashlib.sha256(content.encode()).hexdigest()[:16]
         known = self._read()
+        if anew:
+            known.pop(self._key, None)
         self.run = known.setdefault(self._key, uuid.uuid4().hex)
         write_json(self._path, known)
 

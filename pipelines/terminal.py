@@ -150,7 +150,9 @@ class Terminal(io.TextIOBase):
         if status == "SUCCESS":
             self._say(f"{activity.task}: done in {time.monotonic() - activity.start:.1f} s")
             return
-        failure = activity.failure or Failure(activity.task, "stopped without saying why")
+        failure = activity.failure or Failure(
+            activity.task, "ended without a word, as a process does that is killed or finds no memory"
+        )
         # The first failure is the cause; the others were stopped by it.
         self.failure = self.failure or failure
 

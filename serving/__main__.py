@@ -24,7 +24,7 @@ from serving.jobs import Jobs
 from serving.model import DesignModel
 from serving.server import DesignServer, opened
 from serving.service import DesignService
-from serving.store import Store
+from serving.store import Store, TakenError
 from serving.variants import CHALLENGER, CHAMPION, Variants
 from serving.watch import Watch
 from serving.workers import Workers
@@ -97,8 +97,16 @@ def main(options: argparse.ArgumentParser | None = None, args: Sequence[str] | N
     arguments = options.parse_args(args)
     if arguments.workers != 1:
         options.error("--workers: designing processes are as many as --designers says; run more replicas for more")
-    if not 0.0 <= arguments.share <= 1.0 or (arguments.share and arguments.challenger is None):
-        options.error("--share: expected a number from 0 to 1, and --challenger")
+    if not 0.0 <= arguments.share <= 1.0:
+        options.error(f"--share: expected a number from 0 to 1, got {arguments.share:g}")
+    if arguments.share and arguments.challenger is None:
+        options.error("--share: there is no challenger to have it; name its bundle with --challenger")
+    for name, least in (("designers", 1), ("most_waiting", 1), ("patience", 1.0), ("watch", 1.0)):
+        if (value := getattr(arguments, name)) is not None and value < least:
+            options.error(f"--{name}: expected {least:g} or more, got {value:g}")
+    for name in ("http_port", "grpc_port"):
+        if not 1 <= getattr(arguments, name) <= 65535:
+            options.error(f"--{name}: expected a port from 1 to 65535, got {getattr(arguments, name)}")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("serving.access").setLevel(logging.INFO)
     try:
@@ -174,11 +182,15 @@ def store_of(named: str | None) -> tuple[Store, str]:
         return Store(None), "answers and jobs: in memory"
     if named:
         return Store(Path(named)), f"answers and jobs: {named}"
+    why = "cannot be written"
     if os.access(STORE if STORE.exists() else Path(), os.W_OK):
-        return Store(STORE), f"answers and jobs: {STORE.absolute()}"
+        try:
+            return Store(STORE), f"answers and jobs: {STORE.absolute()}"
+        except TakenError:
+            why = "is another server's"
     return Store(None), (
-        f"answers and jobs: in memory, {STORE.absolute()} cannot be written, so that they end with the server; name a file "
-        "with --store or GENRF_STORE"
+        f"answers and jobs: in memory, {STORE.absolute()} {why}, so that they end with the server; name a file with --store or "
+        "GENRF_STORE"
     )
 
 

@@ -17,6 +17,7 @@ specification), ``failed`` (calls that gave no metrics), ``seconds``, ``answer``
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Container, Sequence
 from typing import Any
 
@@ -145,6 +146,6 @@ def _specification(tensor: InferInput) -> DesignSpec:
     except InvalidError as error:
         raise InvalidInputError(f"{where}: {str(error).removeprefix('the body: ')}") from error
     # Of data that are not one text, in KServe's own words.
-    except (ValueError, InferenceError, InvalidInput) as error:
-        raise InvalidInputError(f"{where}: not one text in UTF-8") from error
+    except (ValueError, InferenceError, InvalidInput, struct.error) as error:
+        raise InvalidInputError(f"{where}: not one text in UTF-8, with its length before it if it is binary") from error
     return read_specification(where, content)

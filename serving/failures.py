@@ -48,6 +48,13 @@ class UnauthorizedError(RefusedError):
     status_code = StatusCode.UNAUTHENTICATED
 
 
+class SlowError(RefusedError):
+    """The request does not arrive."""
+
+    http_status = 408
+    status_code = StatusCode.DEADLINE_EXCEEDED
+
+
 class UnknownError(RefusedError):
     """There is no such design, job or model."""
 

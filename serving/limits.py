@@ -18,7 +18,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from serving.failures import InvalidError, RefusedError, UnauthorizedError
+from serving.failures import InvalidError, RefusedError, SlowError, UnauthorizedError
 
 log = logging.getLogger("serving.access")
 
@@ -29,6 +29,10 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 LARGEST_BODY = 1 << 20
 """Bytes of a request's body."""
+BODY_S = 10.0
+"""How long a body may take to arrive, in s: less than the server takes to end."""
+LONGEST_REASON = 1_000
+"""Characters of what a client is told of its mistake."""
 DEEPEST = 24
 """Nesting of a request's JSON."""
 LONGEST_NUMBER = 40
@@ -88,7 +92,7 @@ def caller_of(headers: MutableMapping[str, str], address: str) -> str:
     if name is None:
         return address
     if not _CALLER.fullmatch(name):
-        raise InvalidError(f"{CALLER}: expected 1 to 128 printable ASCII characters, got {name[:40]!r}")
+        raise InvalidError(f"{CALLER}: expected 1 to 128 printable ASCII characters and no blank, got {name[:40]!r}")
     return f"named {name}"
 
 
@@ -225,8 +229,8 @@ class Gate:
 
 
 def refusal(error: RefusedError) -> JSONResponse:
-    """What a client is told over HTTP."""
-    return JSONResponse({"error": str(error)}, status_code=error.http_status, headers=error.headers)
+    """What a client is told over HTTP; a value of its own may be long."""
+    return JSONResponse({"error": str(error)[:LONGEST_REASON]}, status_code=error.http_status, headers=error.headers)
 
 
 async def _body(headers: MutableMapping[str, str], receive: Receive) -> bytes | None:
@@ -234,20 +238,25 @@ async def _body(headers: MutableMapping[str, str], receive: Receive) -> bytes | 
 
     Raises:
         TooLargeError: as soon as that is known.
+        SlowError: if it is not there in time.
     """
     said = headers.get("content-length", "")
     if said.isdecimal() and len(said) < 19 and int(said) > LARGEST_BODY:
         raise TooLargeError(f"the body: {said} bytes, at most {LARGEST_BODY} are read")
     body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if len(body) > LARGEST_BODY:
-            raise TooLargeError(f"the body: more than {LARGEST_BODY} bytes")
-        if not message.get("more_body"):
-            return bytes(body)
+    try:
+        async with asyncio.timeout(BODY_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                body += message.get("body", b"")
+                if len(body) > LARGEST_BODY:
+                    raise TooLargeError(f"the body: more than {LARGEST_BODY} bytes")
+                if not message.get("more_body"):
+                    return bytes(body)
+    except TimeoutError as error:
+        raise SlowError(f"the body: {len(body)} bytes after {BODY_S:g} s, and not at its end") from error
 
 
 def _check(headers: MutableMapping[str, str], body: bytes) -> None:

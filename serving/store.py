@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import sqlite3
 import time
@@ -11,7 +12,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from genrf.errors import InvalidInputError
 from serving.failures import BusyError
@@ -53,6 +54,31 @@ class Job:
     error: str | None
 
 
+class TakenError(InvalidInputError):
+    """Another server has the store."""
+
+
+def _locked(path: Path) -> IO[str]:
+    """A file beside a store, locked as long as it is open: two servers would both begin the jobs that an earlier one left.
+
+    Raises:
+        InvalidInputError: if it cannot be made.
+        TakenError: if another server has it.
+    """
+    try:
+        lock = path.with_name(f"{path.name}.lock").open("w")
+    except OSError as error:
+        raise InvalidInputError(
+            f"{path}: cannot hold answers and jobs ({error.strerror}); name another with --store"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise TakenError(f"{path}: another server has it; name another with --store, or end that one") from error
+    return lock
+
+
 class Store:
     """Answers and jobs.
 
@@ -63,10 +89,12 @@ class Store:
 
     Raises:
         InvalidInputError: if the file cannot be used, naming it and the remedy.
+        TakenError: if another server has it.
     """
 
     def __init__(self, path: Path | None, *, most_answers: int = MOST_ANSWERS, most_jobs: int = MOST_JOBS) -> None:
         self._most_answers, self._most_jobs = most_answers, most_jobs
+        self._lock = None if path is None else _locked(path)
         try:
             self._database = sqlite3.connect(
                 path or ":memory:", timeout=LOCKED_S, isolation_level=None, check_same_thread=False
@@ -87,6 +115,8 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def answer(self, key: str) -> dict[str, Any] | None:
         """An answer that is kept."""

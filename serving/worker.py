@@ -25,14 +25,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from genrf.circuit.tokens import MAX_DEVICES
 from genrf.cores import LIMIT
-from genrf.errors import GenRFError, InvalidInputError
+from genrf.errors import GenRFError, InvalidInputError, MissingToolError
 from genrf.export.design_file import design_content, design_from_content
 from genrf.feedback.record import ModelVersion, SearchRecord
 from genrf.generation.design import Design, DesignResult
 from genrf.generation.designer import Designer
 from genrf.generation.opening import open_designer
 from genrf.generation.record import Progress
+from genrf.signoff import require_second_simulator
 from genrf.simulation.outcome import Simulation
 from genrf.spec import DesignSpec
 from serving.champion import registered
@@ -94,7 +96,7 @@ class Worker:
                 self.say(done=self._do(job))
             except Cancelled:
                 self.say(cancelled=True)
-            except InvalidInputError as error:
+            except (InvalidInputError, MissingToolError) as error:
                 self.say(refused=str(error))
             except GenRFError as error:
                 self.say(failed=str(error))
@@ -124,10 +126,17 @@ class Worker:
         if job["do"] == "search":
             return self._search(DesignRequest.parse(job["request"]))
         design, spec = design_from_content(job["design"])
+        if len(design.circuit.values) > MAX_DEVICES:
+            raise InvalidInputError(
+                f"circuit.devices: {len(design.circuit.values)} of them, at most {MAX_DEVICES} are simulated here; "
+                "genrf simulate takes any number"
+            )
         if job.get("what") in UNMEASURED:
             return drawn(job["what"], design, spec, {})
+        require_second_simulator(spec)
         (outcome,) = self._designer.simulate(
-            [Simulation(design.circuit, spec.conditions, spec.needs_signoff)], curves=True
+            [Simulation(design.circuit, spec.conditions, spec.needs_signoff, second=bool(spec.second_metrics))],
+            curves=True,
         )
         if outcome.metrics is None:
             assert outcome.failure is not None

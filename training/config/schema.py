@@ -248,6 +248,10 @@ class QuantisationConfig:
         _share("quantization", self, "max_success_drop")
 
 
+_LONGEST_DAYS = 3_650
+"""Days that a night looks back at most: calendars end somewhere."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NightsConfig:
     """When a night trains, on what, and what it takes to be promoted."""
@@ -300,6 +304,9 @@ class NightsConfig:
         _counts("nights", self, "target_calls", "circuits_per_round")
         _share("nights", self, "expected_success", "drift_distance", "class_fall")
         _share("nights", self, "largest_failed_share", "largest_repeated_share")
+        for name in ("window_days", "month_nights"):
+            if getattr(self, name) > _LONGEST_DAYS:
+                _refuse("nights", self, name, f"at most {_LONGEST_DAYS:,}")
         for name in ("need_level", "drift_level", "false_promotions"):
             if not 0.0 < getattr(self, name) < 1.0:
                 _refuse("nights", self, name, "a probability above 0 and below 1")

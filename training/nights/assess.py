@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genrf.errors import InvalidInputError
+from genrf.errors import CheckpointError, InvalidInputError
 from genrf.feedback.log import VARIABLE, open_log
 from genrf.feedback.record import SearchRecord
 from genrf.generation.bundle import Bundle
@@ -147,6 +147,13 @@ def _fetch(version: ModelVersion, output: Path, name: str) -> set[str]:
     """Bring a version's bundle into a folder of the step; returns the identities under which it may have been served."""
     arriving = output / f".{name}"
     folder = bundle_of(version, arriving)
+    try:
+        Bundle.load(folder)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"model {version.name}: version {version.version} is damaged, {str(error).removeprefix(f'{folder}/')}; or give its "
+            "alias to another version"
+        ) from error
     shutil.rmtree(output / name, ignore_errors=True)
     shutil.copytree(folder, output / name)
     shutil.rmtree(arriving, ignore_errors=True)

@@ -7,6 +7,8 @@ code, parameters and dataset; the dataset says which it grew from, and for which
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,15 +26,20 @@ from training.nights.decide import BEGAN, REASON, REQUESTS_TAG, STATE
 from training.release.first_champion import RELEASED_TAG
 from training.release.registry import DATA_TAG, IDENTITIES
 from training.running.pipeline_run import COMMIT_TAG
-from training.running.store import open_store, store_uri, told_in_a_line
+from training.running.store import open_store, require_made, store_uri, told_in_a_line
 from training.running.tracking import DATASET_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+_LARGEST = 64 << 20
+"""Bytes of a file that is read."""
 _DEEPEST = 100
 """Generations of datasets that are followed."""
+
+_IDENTITY = re.compile(r"[0-9a-f]{64}")
+"""A bundle's."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -61,6 +68,8 @@ def lineage(config: Config, design: Path) -> dict[str, Any]:
         },
     }
     uri = store_uri(config)
+    if identity != released_identity():
+        require_made(uri)
     client, _ = open_store(config)
     with told_in_a_line(uri):
         version = _version(client, config.tracking.registered_model, identity)
@@ -109,6 +118,7 @@ def show(
     """Show where a design comes from: model version, run, code, dataset and its parents, and the requests behind them."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     try:
         found = lineage(load_config(DEFAULT_PATH), design)
@@ -119,20 +129,28 @@ def show(
         typer.echo(json.dumps(found, indent=1, sort_keys=True))
         return
     table = Table(box=None, show_header=False)
+
+    def add(*cells: object) -> None:
+        # Files from elsewhere may hold anything.
+        shown = (", ".join(map(str, cell)) if isinstance(cell, list) else str(cell) for cell in cells)
+        table.add_row(*(Text(cell.encode(errors="replace").decode(), overflow="fold") for cell in shown))
+
     for part in ("design", "model", "run"):
         for name, value in found.get(part, {}).items():
             if name == "parameters":
                 value = f"{len(value)}, see --json"
-            table.add_row(part, name.replace("_", " "), ", ".join(value) if isinstance(value, list) else str(value))
+            if value not in ("", []):
+                add(part, name.replace("_", " "), value)
     for number, data in enumerate(found.get("data", [])):
         part = "data" if number == 0 else "its parent" if number == 1 else "and its parent"
         for name, value in data.items():
-            table.add_row(part, name, f"{len(value)} requests" if name == "requests" else str(value))
+            add(part, name, f"{len(value)} requests" if name == "requests" else value)
     if found.get("requests"):
-        table.add_row("requests", "missed before", f"{len(found['requests'])}, the first {found['requests'][0]}")
+        add("requests", "missed before", f"{len(found['requests'])}, the first {found['requests'][0]}")
     for name, value in found["here"].items():
-        table.add_row("here", name, value)
-    Console(soft_wrap=True).print(table, highlight=False)
+        add("here", name, value)
+    # In a file or a pipe nothing is to be broken.
+    Console(soft_wrap=True, width=None if sys.stdout.isatty() else 240).print(table, highlight=False)
 
 
 def _provenance(path: Path) -> Mapping[str, Any]:
@@ -142,7 +160,13 @@ def _provenance(path: Path) -> Mapping[str, Any]:
         InvalidInputError: if there is none.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():
+            raise InvalidInputError(f"{path}: no plain file; give design.json of a design, or what the server answered")
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise InvalidInputError(f"{path}: larger than {_LARGEST >> 20} MiB, which no answer of the server is")
+        content = json.loads(text.decode("utf-8-sig"))
     except OSError as error:
         raise InvalidInputError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -166,7 +190,7 @@ def _provenances(content: Any, depth: int) -> Iterator[Mapping[str, Any]]:
             return
     if isinstance(content, dict):
         own = content.get("provenance")
-        if isinstance(own, dict) and isinstance(own.get("bundle"), str):
+        if isinstance(own, dict) and _IDENTITY.fullmatch(str(own.get("bundle"))):
             yield own
         for value in content.values():
             yield from _provenances(value, depth + 1)

@@ -6,14 +6,21 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genrf.errors import InvalidInputError
 from training.config.schema import Config
 from training.evaluation.headline import criteria
 from training.running.pipeline_run import COMMIT_TAG, PARENT_TAG, RUN_TAG
-from training.running.store import NOWHERE, TRACKING_URI, open_store, store_uri, told_in_a_line, without_password
+from training.running.store import (
+    NOWHERE,
+    TRACKING_URI,
+    open_store,
+    require_made,
+    store_uri,
+    told_in_a_line,
+    without_password,
+)
 from training.running.tracking import DATASET_TAG
 
 if TYPE_CHECKING:
@@ -50,9 +57,7 @@ def compare_runs(config: Config, first: str, second: str) -> Comparison:
     uri = store_uri(config)
     if uri == NOWHERE:
         raise InvalidInputError(f"{TRACKING_URI}: is {NOWHERE}, so no runs are recorded; name the store that has them")
-    path = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not path.exists():
-        raise InvalidInputError(f"{path}: no MLflow runs are here; name another store with {TRACKING_URI}")
+    require_made(uri)
     client, experiment = open_store(config)
     with told_in_a_line(uri):
         one, other = (_find(client, experiment, named, uri) for named in (first, second))

@@ -378,7 +378,10 @@ def bundle_of(version: ModelVersion, folder: Path) -> Path:
         return package
     # A store that does not answer raises another error: its version is not given up for that.
     if not list_artifacts(artifact_uri=version.source):
-        raise CheckpointError(f"{version.source}: its files are gone")
+        raise CheckpointError(
+            f"model {version.name}: the files of version {version.version} are gone ({version.source}); put them back, or give "
+            "its alias to another version"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     download_artifacts(artifact_uri=version.source, dst_path=str(folder))

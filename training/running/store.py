@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genrf.errors import GenRFError
+from genrf.errors import GenRFError, InvalidInputError
 from training.config.schema import Config
 from training.running.environment import variables
 
@@ -95,6 +95,8 @@ def open_store(config: Config) -> tuple[MlflowClient, str]:
 
     uri = store_uri(config)
     with locked(uri), variables(_AT_ONCE), told_in_a_line(uri):
+        if (file := sqlite_file(uri)) is not None and not file.exists():
+            _make(file)
         client = MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(config.tracking.experiment)
         if found is not None:
@@ -108,6 +110,33 @@ def open_store(config: Config) -> tuple[MlflowClient, str]:
             if found is None:
                 raise
             return client, found.experiment_id
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a store, if it is one."""
+    name = uri.removeprefix("sqlite:///").partition("?")[0]
+    return Path(name) if uri.startswith("sqlite:///") and name not in ("", ":memory:") else None
+
+
+def require_made(uri: str) -> None:
+    """See that a store is there, before one is made that has nothing of what is looked for.
+
+    Raises:
+        InvalidInputError: naming the file.
+    """
+    if (file := sqlite_file(uri)) is not None and not file.exists():
+        raise InvalidInputError(f"{file}: no MLflow runs are here; name another store with {TRACKING_URI}")
+
+
+def _make(file: Path) -> None:
+    """Make a store whole: MLflow's tables come one by one, and one that was left in between it cannot go on with."""
+    from mlflow import MlflowClient
+
+    partial = file.with_name(f".{file.name}.partial")
+    for left in file.parent.glob(f"{partial.name}*"):
+        left.unlink()
+    MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
+    partial.replace(file)
 
 
 @contextlib.contextmanager
