@@ -150,6 +150,7 @@ def test_the_examples_are_specifications(path):
         ({"frequency": "28 gHerz"}, "frequency: expected a number in Hz, got '28 gHerz' in gHerz"),
         ({"frequency": "28 mHz"}, "frequency: '28 mHz' is millihertz; write 28 MHz for megahertz, or 0.028"),
         ({"frequency": 10**400}, "frequency: expected a number in Hz, got one beyond 1.8e308"),
+        ({"frequency": "9" * 10_000}, "frequency: expected a number in Hz, got a text of 10,000 characters"),
         ({"frequency": [1]}, "frequency: expected a number in Hz, got [1]"),
         ({"frequency": None}, "frequency: expected a number in Hz, got None"),
         ({"supply": "1,8 V"}, "supply: expected a number in V with a decimal point and no comma, got '1,8 V'"),

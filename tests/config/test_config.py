@@ -61,6 +61,8 @@ def test_a_recipe_lies_over_the_base_and_overrides_over_both(params: Path) -> No
         (lambda c: c["data"].update(rounds="many"), "data.rounds: expected a whole number, got 'many'"),
         (lambda c: c["data"].update(rounds=2.5), "data.rounds: expected a whole number, got 2.5"),
         (lambda c: c["data"].update(rounds=True), "data.rounds: expected a whole number, got True"),
+        (lambda c: c["nights"].update(window_days=10**7), "nights.window_days: expected at most 3,650, got 10000000"),
+        (lambda c: c["nights"].update(month_nights=10**9), "nights.month_nights: expected at most 3,650, got 1000000000"),
         (lambda c: c["data"].update(rounds=0), "data.rounds: expected at least 1, got 0"),
         (lambda c: c["data"].update(supplies_v=3.3), "data.supplies_v: expected a list, got 3.3"),
         (lambda c: c["data"].update(supplies_v=[]), "data.supplies_v: expected at least one voltage"),

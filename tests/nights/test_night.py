@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from genrf.errors import InvalidInputError
 from genrf.export.design_file import write_design
 from genrf.feedback.log import open_log
 from genrf.feedback.record import ModelVersion, SearchRecord
@@ -77,7 +79,7 @@ class House:
             for line in process.stdout:
                 printed.append(line)
                 if killed and line.startswith(f"{killed}: started"):
-                    kill_step(process.pid, killed.replace("-", "_"))
+                    kill_step(process.pid, killed.replace("-", "_"), self.folder / "runs" / "work")
             process.wait(timeout=60)
             errors.seek(0)
             return subprocess.CompletedProcess(command, process.returncode, "".join(printed), errors.read())
@@ -103,9 +105,11 @@ class House:
         }
 
 
-def kill_step(launcher: int, function: str) -> None:
-    """Kill the process of a step two seconds after it has begun."""
-    time.sleep(2.0)
+def kill_step(launcher: int, function: str, work: Path) -> None:
+    """Kill the process of a step once it has written something."""
+    deadline = time.monotonic() + 60
+    while not any(work.glob(f"{function}-*/[!.]*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
     steps = [process for process in psutil.Process(launcher).children(recursive=True) if function in process.cmdline()]
     assert steps, f"{function} is not running"
     for process in steps:
@@ -205,10 +209,9 @@ def test_the_released_weights_are_the_first_champion(quiet: House) -> None:
 
 
 def test_a_night_of_which_a_step_is_killed_says_so_and_changes_nothing(struck: Struck) -> None:
-    assert struck.done.returncode == 137
-    assert struck.done.stderr.startswith("error: grow-data: ")
+    assert struck.done.returncode == 1
+    assert struck.done.stderr.startswith("error: grow-data: ended without a word, as a process does that is killed")
     assert struck.done.stderr.count("\n") == 1
-    assert "killed" in struck.done.stderr
     assert struck.report["outcome"] == "failed"
     assert "grow_data" in struck.report["reason"]
     assert struck.after == struck.before
@@ -219,6 +222,7 @@ def test_missed_requests_make_a_challenger_that_is_judged_and_not_promoted_on_no
     assert report["outcome"] in ("hold", "reject")
     assert report["need"]["action"] == "retrain"
     assert next(step["step"] for step in report["steps"]) == "assess_need"
+    # The night before, which was killed, is another run.
     assert {step["status"] for step in report["steps"]} == {"FINISHED"}
     (night,) = retrained.client.search_runs(["1"], f"tags.night = '{report['outcome']}' and metrics.spice_calls >= 0")
     assert night.data.metrics["spice_calls"] == sum(report["simulated"].values()) > 0
@@ -260,6 +264,44 @@ def test_a_log_that_is_not_there_ends_the_night_with_one_line_and_a_report(house
     assert done.returncode != 0
     assert "no feedback log is there" in done.stderr
     assert house.report["outcome"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('{"provenance": {"bundle": "x"}}', "says of no design which bundle made it"),
+        ('{"provenance": {"bundle": "%s"}}' % ("f" * 64), "mlflow.db: no MLflow runs are here"),
+        ("{", "not JSON"),
+        (None, "no plain file"),
+    ],
+)
+def test_what_leads_nowhere_is_said_in_a_line(
+    content: str | None, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(TRACKING_URI, raising=False)
+    path = tmp_path / "design.json"
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_text(content)
+    with pytest.raises(InvalidInputError, match=line):
+        lineage(load_config(ROOT / "params.yaml"), path)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_whatever_a_design_says_of_itself_is_shown_as_text(tmp_path: Path) -> None:
+    provenance = {"bundle": released_identity(), "odd": [1, None], "red": "[red]x", "lone": "\ud800"}
+    (tmp_path / "design.json").write_text("\ufeff" + json.dumps({"provenance": provenance}), encoding="utf-8")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "genrf", "lineage", "design.json"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ | {"MLFLOW_TRACKING_URI": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "1, None" in done.stdout
+    assert "[red]x" in done.stdout
+    assert released_identity() in done.stdout
 
 
 def test_the_released_weights_lead_to_their_card(

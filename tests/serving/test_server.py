@@ -224,6 +224,31 @@ def test_a_body_that_is_too_large_is_refused_before_it_has_come(client: httpx.Cl
         assert connection.recv(64).startswith(b"HTTP/1.1 413")
 
 
+def test_a_body_that_does_not_come_is_given_up(client: httpx.Client) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30) as connection:
+        connection.sendall(b"POST /v1/designs HTTP/1.1\r\nHost: here\r\nContent-Length: 500\r\n\r\n{")
+        assert connection.recv(64).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("content", [b"\x64\0\0\0{}", b"\xff\xff\xff\xff{}", b"\x02\0\0\0{}more", b"\x02\0", b""])
+def test_binary_tensors_whose_lengths_are_wrong_are_refused(client: httpx.Client, content: bytes) -> None:
+    parameters = {"binary_data_size": len(content)}
+    tensor = {"name": "specification", "datatype": "BYTES", "shape": [1], "parameters": parameters}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    response = client.post(
+        "/v2/models/genrf/infer",
+        content=head + content,
+        headers={"Inference-Header-Content-Length": str(len(head))},
+    )
+    assert response.status_code == 400, response.text
+
+
+def test_a_value_that_is_long_is_not_repeated_whole(client: httpx.Client) -> None:
+    response = client.post("/v1/designs", json={"specification": SPECIFICATION_28GHZ | {"class": "x" * 100_000}})
+    assert response.status_code == 400
+    assert len(response.content) < 2_000
+
+
 @pytest.mark.parametrize(("size", "sent"), [(100, 20), (20, 100), (-4, 0)])
 def test_binary_tensors_that_are_not_whole_are_refused(client: httpx.Client, size: int, sent: int) -> None:
     tensor = {"name": "specification", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": size}}

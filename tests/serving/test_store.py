@@ -13,7 +13,7 @@ pytest.importorskip("grpc_interceptor")
 
 from genrf.errors import InvalidInputError
 from serving.failures import BusyError
-from serving.store import Store
+from serving.store import Store, TakenError
 
 
 def test_answers_and_jobs_outlive_the_server(tmp_path: Path) -> None:
@@ -78,6 +78,14 @@ def test_a_file_that_cannot_be_used_is_named_with_the_remedy(tmp_path: Path, con
         path.write_bytes(content * 100)
     with pytest.raises(InvalidInputError, match=f"^{path}: cannot hold answers and jobs .*; name another with --store"):
         Store(path)
+
+
+def test_two_servers_do_not_share_a_file(tmp_path: Path) -> None:
+    first = Store(tmp_path / "store")
+    with pytest.raises(TakenError, match="another server has it; name another with --store, or end that one"):
+        Store(tmp_path / "store")
+    first.close()
+    Store(tmp_path / "store").close()
 
 
 def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -196,7 +196,12 @@ def test_a_design_is_measured_and_drawn(slow: Workers, run: Callable[..., Any]) 
     assert len(measured["curves"]["s21"]["re"]) == len(measured["curves"]["s21"]["x"])
     drawn = run(slow.do({"do": "draw", "design": design, "what": "touchstone"}))
     assert (drawn["name"], drawn["media"]) == ("s_parameters.s2p", "text/plain")
-    for broken, line in (({}, "format: expected"), ({**design, "metrics": {}}, "metrics.gain_db: missing")):
+    endless = {**design, "circuit": {**design["circuit"], "devices": design["circuit"]["devices"] * 20}}
+    for broken, line in (
+        ({}, "format: expected"),
+        ({**design, "metrics": {}}, "metrics.gain_db: missing"),
+        (endless, "circuit.devices: .* of them, at most 28 are simulated here"),
+    ):
         with pytest.raises(InvalidError, match=line):
             run(slow.do({"do": "measure", "design": broken}))
 
