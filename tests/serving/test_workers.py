@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import subprocess
@@ -16,13 +17,20 @@ import pytest
 
 pytest.importorskip("kserve")
 
-from genrf.errors import GenRFError
-from genrf.feedback.record import SearchRecord
+from genrf.errors import GenRFError, InvalidInputError
+from genrf.export.design_file import design_content
+from genrf.feedback.record import ModelVersion, SearchRecord
+from genrf.generation.design import Design
+from genrf.metrics import Metrics
+from genrf.simulation.outcome import Failure, Outcome, Simulation
+from genrf.spec import DesignSpec
 from serving.failures import BrokenError, InvalidError, LateError
 from serving.request import DesignRequest
+from serving.worker import Worker
 from serving.workers import Workers
 from tests.amplifiers import SPECIFICATION_28GHZ
 from tests.serving.scripted_server import workers
+from tests.simulation.test_mixer import gilbert
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -204,6 +212,24 @@ def test_a_design_is_measured_and_drawn(slow: Workers, run: Callable[..., Any]) 
     ):
         with pytest.raises(InvalidError, match=line):
             run(slow.do({"do": "measure", "design": broken}))
+
+
+def test_what_only_the_second_simulator_measures_is_asked_of_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Simulation] = []
+
+    class Asked:
+        def simulate(self, simulations: list[Simulation], *, curves: bool) -> list[Outcome]:
+            asked.extend(simulations)
+            return [Outcome(None, Failure("no_convergence", "as scripted"))]
+
+    monkeypatch.setattr("genrf.signoff.installed", lambda: True)
+    bounds = {"conversion_gain_db": {"min": 0}, "nf_ssb_db": {"max": 12}}
+    spec = DesignSpec.from_dict({"class": "mixer", "frequency": "28 GHz", "supply": "1.8 V", "constraints": bounds})
+    design = Design.judged(gilbert(), Metrics({"conversion_gain_db": 3.0}), spec, {})
+    worker = Worker(Asked(), ModelVersion(bundle="0" * 64), io.StringIO(), io.StringIO())
+    with pytest.raises(InvalidInputError, match="no_convergence: as scripted"):
+        worker._do({"do": "measure", "design": design_content(design, spec)})
+    assert [simulation.second for simulation in asked] == [True]
 
 
 def test_a_process_that_does_not_hear_is_killed_and_replaced(run: Callable[..., Any]) -> None:
