@@ -28,7 +28,7 @@ from typing import IO, Any
 from genrf.circuit.tokens import MAX_DEVICES
 from genrf.cores import LIMIT
 from genrf.errors import GenRFError, InvalidInputError, MissingToolError
-from genrf.export.design_file import design_content, design_from_content
+from genrf.export.design_file import design_content, design_from_content, parts_from_content
 from genrf.feedback.record import ModelVersion, SearchRecord
 from genrf.generation.design import Design, DesignResult
 from genrf.generation.designer import Designer
@@ -125,29 +125,30 @@ class Worker:
     def _do(self, job: dict[str, Any]) -> Any:
         if job["do"] == "search":
             return self._search(DesignRequest.parse(job["request"]))
-        design, spec = design_from_content(job["design"])
-        if len(design.circuit.values) > MAX_DEVICES:
+        if job.get("what") in UNMEASURED:
+            design, spec = design_from_content(job["design"])
+            return drawn(job["what"], design, spec, {})
+        circuit, spec, provenance = parts_from_content(job["design"])
+        if len(circuit.values) > MAX_DEVICES:
             raise InvalidInputError(
-                f"circuit.devices: {len(design.circuit.values)} of them, at most {MAX_DEVICES} are simulated here; "
+                f"circuit.devices: {len(circuit.values)} of them, at most {MAX_DEVICES} are simulated here; "
                 "genrf simulate takes any number"
             )
-        if job.get("what") in UNMEASURED:
-            return drawn(job["what"], design, spec, {})
         require_second_simulator(spec)
         (outcome,) = self._designer.simulate(
-            [Simulation(design.circuit, spec.conditions, spec.needs_signoff, second=bool(spec.second_metrics))],
-            curves=True,
+            [Simulation(circuit, spec.conditions, spec.needs_signoff, second=bool(spec.second_metrics))], curves=True
         )
         if outcome.metrics is None:
             assert outcome.failure is not None
             raise InvalidInputError(f"design: does not simulate, {outcome.failure.cause}: {outcome.failure.detail}")
-        measured = Design.judged(design.circuit, outcome.metrics, spec, design.provenance, pareto=design.pareto)
+        pareto = bool(job["design"].get("pareto", False))
+        measured = Design.judged(circuit, outcome.metrics, spec, provenance, pareto=pareto)
         if job["do"] == "draw":
             return drawn(job["what"], measured, spec, outcome.curves)
         return {
             **design_content(measured, spec),
             "curves": plain_curves(outcome.curves),
-            "values": values_of(design.circuit, spec.conditions, design.technology),
+            "values": values_of(circuit, spec.conditions, measured.technology),
         }
 
     def _search(self, request: DesignRequest) -> dict[str, Any]:

@@ -86,6 +86,27 @@ def design_from_content(content: Any) -> tuple[Design, DesignSpec]:
     Raises:
         InvalidInputError: naming the field.
     """
+    circuit, spec, provenance = parts_from_content(content)
+    with _naming("metrics"):
+        metrics = Metrics(current_measured(content["metrics"]))
+    vocabulary = classes.get(spec.circuit_class).metrics
+    # What misses its estimate is not signed off, and what misses anything else is not measured in a second simulator.
+    missing = {
+        c.metric
+        for c in spec.constraints
+        if not {c.metric, vocabulary[c.metric].estimate} & metrics.keys() and not vocabulary[c.metric].second
+    }
+    if missing:
+        raise InvalidInputError(f"metrics.{min(missing)}: missing, although the specification bounds it")
+    return Design.judged(circuit, metrics, spec, provenance, pareto=bool(content.get("pareto", False))), spec
+
+
+def parts_from_content(content: Any) -> tuple[Circuit, DesignSpec, dict[str, Any]]:
+    """Circuit, specification and provenance of a design whatever was measured of it, to measure it anew.
+
+    Raises:
+        InvalidInputError: naming the field.
+    """
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InvalidInputError(f"format: expected {FORMAT!r}; give a design.json written by genrf generate")
     if content.get("version") != VERSION:
@@ -98,24 +119,12 @@ def design_from_content(content: Any) -> tuple[Design, DesignSpec]:
         raise InvalidInputError(
             f"circuit.class: {circuit.topology.circuit_class!r}, but the specification is of {spec.circuit_class!r}"
         )
-    with _naming("metrics"):
-        metrics = Metrics(current_measured(content["metrics"]))
-    vocabulary = classes.get(spec.circuit_class).metrics
-    # What misses its estimate is not signed off, and what misses anything else is not measured in a second simulator.
-    missing = {
-        c.metric
-        for c in spec.constraints
-        if not {c.metric, vocabulary[c.metric].estimate} & metrics.keys() and not vocabulary[c.metric].second
-    }
-    if missing:
-        raise InvalidInputError(f"metrics.{min(missing)}: missing, although the specification bounds it")
     provenance = content.get("provenance", {})
     if not isinstance(provenance, dict):
         raise InvalidInputError(f"provenance: expected a mapping, got {provenance!r}")
-    design = Design.judged(circuit, metrics, spec, dict(provenance), pareto=bool(content.get("pareto", False)))
     with _naming("provenance"):
-        technology.get(design.technology)
-    return design, spec
+        technology.get(str(provenance.get("technology", technology.DEFAULT)))
+    return circuit, spec, dict(provenance)
 
 
 def _circuit(content: Mapping[str, Any]) -> Circuit:

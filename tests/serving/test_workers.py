@@ -202,12 +202,14 @@ def test_a_design_is_measured_and_drawn(slow: Workers, run: Callable[..., Any]) 
     assert measured["metrics"] == pytest.approx(design["metrics"], rel=1e-9)
     assert measured["met"] is True
     assert len(measured["curves"]["s21"]["re"]) == len(measured["curves"]["s21"]["x"])
+    asked = {**design["specification"], "constraints": {"mu_min": {"min": 1}}}
+    unmeasured = run(slow.do({"do": "measure", "design": {**design, "specification": asked, "metrics": {}}}))
+    assert unmeasured["metrics"] == measured["metrics"]
     drawn = run(slow.do({"do": "draw", "design": design, "what": "touchstone"}))
     assert (drawn["name"], drawn["media"]) == ("s_parameters.s2p", "text/plain")
     endless = {**design, "circuit": {**design["circuit"], "devices": design["circuit"]["devices"] * 20}}
     for broken, line in (
         ({}, "format: expected"),
-        ({**design, "metrics": {}}, "metrics.gain_db: missing"),
         (endless, "circuit.devices: .* of them, at most 28 are simulated here"),
     ):
         with pytest.raises(InvalidError, match=line):
