@@ -272,17 +272,25 @@ def test_is_never_ready_when_nothing_simulates(run: Callable[..., Any]) -> None:
 def test_a_class_of_which_nothing_simulates_is_told_of_and_costs_the_others_nothing(
     run: Callable[..., Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
+    told = ""
+
     async def scene() -> dict[str, Any]:
+        nonlocal told
         half = workers("half", 1)
         await half.start()
         try:
-            return dict(await half.do(search()))
+            answered = dict(await half.do(search()))
+            async with asyncio.timeout(60):
+                while not told.endswith("\n"):
+                    await asyncio.sleep(0.05)
+                    told += capfd.readouterr().err
+            return answered
         finally:
             await half.stop()
 
     assert run(scene())["answer"]["designs"]
     assert (
-        capfd.readouterr().err
+        told
         == "serving: warm-up: no circuit of class pa simulates (no legal circuit was generated); check the bundle and ngspice\n"
     )
 

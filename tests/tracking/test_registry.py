@@ -213,7 +213,7 @@ def test_a_champion_whose_files_are_gone_cannot_be_used_any_more(registry: Regis
     shutil.rmtree(Path(unquote(urlsplit(registry.version(CHAMPION).source).path)))
     result = registry.offer((0.1, 0.1, 0.1), specifications="set-2", judge=Judge(0.9))
     assert result["promoted"]
-    assert "its files are gone" in result["reason"]
+    assert "the files of version 1 are gone" in result["reason"]
 
 
 def test_the_champion_can_be_fetched_by_its_alias(registry: Registry, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
+import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,9 +133,10 @@ def _make(file: Path) -> None:
     """Make a store whole: MLflow's tables come one by one, and one that was left in between it cannot go on with."""
     from mlflow import MlflowClient
 
-    partial = file.with_name(f".{file.name}.partial")
-    for left in file.parent.glob(f"{partial.name}*"):
+    for left in file.parent.glob(f".{file.name}.partial-*"):
         left.unlink()
+    # MLflow remembers a store by its address: another attempt of this process needs another.
+    partial = file.with_name(f".{file.name}.partial-{uuid.uuid4().hex}")
     MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
     partial.replace(file)
 
