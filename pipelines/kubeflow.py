@@ -23,6 +23,7 @@ import yaml
 
 from genrf.errors import GenRFError, InvalidInputError
 from training.running.machine import commit
+from training.running.store import without_password
 
 if TYPE_CHECKING:
     import kfp
@@ -320,7 +321,7 @@ def _api(host: str | None) -> Iterator[None]:
     import kfp_server_api
     import urllib3
 
-    where = host or "Kubeflow Pipelines"
+    where = without_password(host) if host else "Kubeflow Pipelines"
     try:
         yield
     except kfp_server_api.ApiException as error:

@@ -30,6 +30,7 @@ ROOT = Path("runs") / "platform"
 DATABASE = "GENRF_MLFLOW_DATABASE"
 """Environment variable: URL of the database with MLflow's runs, such as ``postgresql://user:password@host/mlflow``; SQLite by
 default."""
+_DATABASES = ("postgresql://", "postgresql+", "sqlite:///")
 BUCKETS = ("datasets", "bundles", "feedback", "mlflow")
 FIRST_PORT = 9400
 _GRPC = 10_000
@@ -171,6 +172,10 @@ class Platform:
 
     def start(self) -> list[str]:
         """Start what does not run, make the buckets, write the file to source; returns the names of what was started."""
+        database = os.environ.get(DATABASE)
+        if database and not database.startswith(_DATABASES):
+            # Not repeated: it may hold a password.
+            raise InvalidInputError(f"{DATABASE}: expected an address that begins with {' or '.join(_DATABASES)}")
         self.prepare()
         variables = self.variables()
         started: list[Service] = []

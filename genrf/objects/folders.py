@@ -55,9 +55,11 @@ def push(store: ObjectStore, folder: Path, location: Location, progress: Progres
 
     Raises:
         InvalidInputError: if there is nothing to push.
-        ConflictError: if the address holds, or is to hold, another folder.
+        ConflictError: if the address, one that it lies in, or one in it holds, or is to hold, another folder.
         ObjectStoreError: for anything that S3 refuses.
     """
+    if not location.key:
+        raise InvalidInputError(f"{location}: expected s3://BUCKET/KEY")
     contents = _contents(folder)
     if store.read(location) is not None:
         raise ConflictError(
@@ -65,6 +67,7 @@ def push(store: ObjectStore, folder: Path, location: Location, progress: Progres
         )
     # Some servers make a bucket by writing to it: a misspelt one must be noticed.
     there = {stored.location.key: stored.bytes for stored in store.list(location)}
+    _require_apart(store, location, there)
     try:
         store.write(location / CONTENTS, _as_text(contents))
     except ConflictError as error:
@@ -80,6 +83,19 @@ def push(store: ObjectStore, folder: Path, location: Location, progress: Progres
         return True
 
     return Transfer(len(contents), sum(_together(send, contents, progress)))
+
+
+def _require_apart(store: ObjectStore, location: Location, there: Iterable[str]) -> None:
+    """See that no folder lies in another: their files would overwrite each other."""
+    parts = location.key.split("/")
+    outer = [Location(location.bucket, "/".join(parts[:number])) for number in range(1, len(parts))]
+    for other in outer:
+        if store.read(other / CONTENTS) is not None:
+            raise ConflictError(f"{location}: lies in {other}, which holds a folder; choose an address beside it")
+    for key in there:
+        if key.endswith(f"/{CONTENTS}") and key != (location / CONTENTS).key:
+            inner = Location(location.bucket, key.removesuffix(f"/{CONTENTS}"))
+            raise ConflictError(f"{location}: {inner} in it holds a folder; choose an address beside it")
 
 
 def pull(

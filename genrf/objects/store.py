@@ -42,12 +42,17 @@ def credentials(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
         variables: in place of the environment's.
 
     Raises:
-        InvalidInputError: if one of the two keys is set without the other.
+        InvalidInputError: if one of the two keys is set without the other, or the server's address holds a password.
     """
     endpoint, access, secret = (variables.get(name, "") for name in (ENDPOINT, ACCESS_KEY, SECRET_KEY))
     if bool(access) != bool(secret):
         given, lacking = (ACCESS_KEY, SECRET_KEY) if access else (SECRET_KEY, ACCESS_KEY)
         raise InvalidInputError(f"{lacking}: not set, though {given} is; set both or neither")
+    if "@" in endpoint:
+        # Not repeated: what stands before it is a secret.
+        raise InvalidInputError(
+            f"{ENDPOINT}: holds a name or a password, which S3 does not take there; set {ACCESS_KEY} and {SECRET_KEY}"
+        )
     found = {"endpoint_url": endpoint, "aws_access_key_id": access, "aws_secret_access_key": secret}
     if endpoint:
         found["region_name"] = variables.get("AWS_DEFAULT_REGION") or _REGION

@@ -114,6 +114,13 @@ def test_an_address_that_is_none_is_refused(text: str) -> None:
         Location.parse(text)
 
 
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        credentials({ENDPOINT: "http://name:secret@127.0.0.1:9"})
+    assert str(caught.value).startswith(f"{ENDPOINT}: holds a name or a password")
+    assert "secret@" not in str(caught.value)
+
+
 def test_addresses_are_read_and_written() -> None:
     for text in ("s3://bundles", "s3://bundles/nightly/42"):
         assert str(Location.parse(text)) == text

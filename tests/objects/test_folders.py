@@ -34,6 +34,18 @@ def test_a_folder_comes_back_as_it_was(store: ObjectStore, address: Location, bu
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "bundle"]
 
 
+def test_no_folder_lies_in_another(store: ObjectStore, address: Location, bundle: Path, tmp_path: Path) -> None:
+    push(store, bundle, address / "outer")
+    other = written(tmp_path / "other", b"5678")
+    with pytest.raises(ConflictError, match=r"lies in .*outer, which holds a folder; choose an address beside it"):
+        push(store, other, address / "outer/sub/deeper")
+    push(store, other, address / "beside/inner")
+    with pytest.raises(ConflictError, match="beside/inner in it holds a folder"):
+        push(store, bundle, address / "beside")
+    pull(store, address / "outer", tmp_path / "back")
+    assert files(tmp_path / "back") == files(bundle)
+
+
 def test_what_is_there_does_not_travel_again(
     store: ObjectStore, address: Location, bundle: Path, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from genrf.errors import GenRFError, InvalidInputError, MissingToolError
 from genrf.objects.location import Location
 from genrf.objects.store import open_store
 from pipelines import services
-from pipelines.platform import BUCKETS, Platform
+from pipelines.platform import BUCKETS, DATABASE, Platform
 from pipelines.services import Service, members_of
 from tests.object_store import free_port, kill
 
@@ -235,3 +235,16 @@ def test_stopped_it_leaves_no_process(platform: Platform) -> None:
     assert not platform.environment.exists()
     assert command("stop", folder=platform.folder).stdout == "stopped: nothing, neither ran\n"
     assert command("status", folder=platform.folder).returncode == 1
+
+
+def test_a_database_that_mlflow_does_not_take_is_refused_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE, "postgres://name:secret@127.0.0.1/mlflow")
+    with pytest.raises(InvalidInputError) as caught:
+        Platform(tmp_path, 9400).start()
+    assert (
+        str(caught.value)
+        == f"{DATABASE}: expected an address that begins with postgresql:// or postgresql+ or sqlite:///"
+    )
+    assert not any(tmp_path.iterdir())
