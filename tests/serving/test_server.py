@@ -27,16 +27,21 @@ pytest.importorskip("kserve")
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def started(log: Path, http: int, grpc: int, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    """The server with scripted circuits, which has only begun to start."""
+    with log.open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.serving.scripted_server", str(http), str(grpc), *arguments],
+            cwd=ROOT, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        )  # fmt: skip
+
+
 @contextmanager
 def running(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[int, int, subprocess.Popen[bytes]]]:
     """The server with scripted circuits: its ports and its process; it must end well once it is told to."""
     http, grpc = free_port(), free_port()
     log = folder / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.serving.scripted_server", str(http), str(grpc), *arguments],
-            cwd=ROOT, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        )  # fmt: skip
+    process = started(log, http, grpc, *arguments, **environment)
     try:
         deadline = time.monotonic() + 90
         while True:
@@ -420,12 +425,8 @@ def wait_until_done(port: int, job: str) -> None:
 
 
 def test_a_server_told_to_end_while_its_models_load_does_not_wait_for_them(tmp_path: Path) -> None:
-    http, grpc = free_port(), free_port()
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.serving.scripted_server", str(http), str(grpc)],
-            cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT), "BEHAVIOUR": "late"},
-        )  # fmt: skip
+    http = free_port()
+    process = started(tmp_path / "log", http, free_port(), BEHAVIOUR="late")
     try:
         wait_until(lambda: httpx.get(f"http://127.0.0.1:{http}/v2/health/live").status_code == 200)
         wait_until(lambda: bool(psutil.Process(process.pid).children()))

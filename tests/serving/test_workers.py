@@ -214,6 +214,8 @@ def test_a_design_is_measured_and_drawn(slow: Workers, run: Callable[..., Any]) 
     ):
         with pytest.raises(InvalidError, match=line):
             run(slow.do({"do": "measure", "design": broken}))
+    with pytest.raises(InvalidError, match=r"metrics.gain_db: missing"):
+        run(slow.do({"do": "draw", "design": {**design, "metrics": {}}, "what": "schematic.svg"}))
 
 
 def test_what_only_the_second_simulator_measures_is_asked_of_it_again(monkeypatch: pytest.MonkeyPatch) -> None:

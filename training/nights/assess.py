@@ -148,7 +148,7 @@ def _fetch(version: ModelVersion, output: Path, name: str) -> set[str]:
     arriving = output / f".{name}"
     folder = bundle_of(version, arriving)
     try:
-        Bundle.load(folder)
+        bundle = Bundle.load(folder)
     except CheckpointError as error:
         raise CheckpointError(
             f"model {version.name}: version {version.version} is damaged, {str(error).removeprefix(f'{folder}/')}; or give its "
@@ -157,7 +157,7 @@ def _fetch(version: ModelVersion, output: Path, name: str) -> set[str]:
     shutil.rmtree(output / name, ignore_errors=True)
     shutil.copytree(folder, output / name)
     shutil.rmtree(arriving, ignore_errors=True)
-    return {*json.loads(version.tags.get(IDENTITIES, "[]")), Bundle.load(output / name).identity}
+    return {*json.loads(version.tags.get(IDENTITIES, "[]")), bundle.identity}
 
 
 def _comparable(config: Config, circuit_class: str, records: Sequence[SearchRecord]) -> list[SearchRecord]:
